@@ -1,0 +1,63 @@
+"""Every error a user can meet: one sentence that names the thing, the place and the next step."""
+
+from __future__ import annotations
+
+
+class ShituError(Exception):
+    """Root of all errors raised on purpose; only the command line translates it."""
+
+
+class ConfigError(ShituError):
+    """A setting is unknown, of the wrong type, or out of range."""
+
+
+class ImageError(ShituError):
+    """A file is not a picture that can be used."""
+
+
+class ModelError(ShituError):
+    """A model cannot be opened or run."""
+
+
+class WeightsNotFound(ModelError):  # noqa: N818 - named for what happened
+    """The files of a model are not where they should be."""
+
+
+class WeightsCorrupt(ModelError):  # noqa: N818
+    """The files of a model are not what they should be."""
+
+
+class GalleryError(ShituError):
+    """The gallery cannot do what was asked."""
+
+
+class ItemNotFound(GalleryError):  # noqa: N818
+    """No item of the gallery has that label or id."""
+
+
+class DuplicateReference(GalleryError):  # noqa: N818
+    """The same picture already belongs to another item."""
+
+
+class SchemaTooNew(GalleryError):  # noqa: N818
+    """The gallery was written by a later version."""
+
+
+class GalleryLocked(GalleryError):  # noqa: N818
+    """Another process has been writing to the gallery for too long."""
+
+
+class IndexFileError(ShituError):
+    """The vector index cannot be used."""
+
+
+class IndexNotFound(IndexFileError):  # noqa: N818
+    """There is no index in that folder yet."""
+
+
+class SpaceMismatch(IndexFileError):  # noqa: N818
+    """The vectors were made by another model, or in another way."""
+
+
+class DatasetError(ShituError):
+    """A label file or query list is malformed; names the file and the line."""
