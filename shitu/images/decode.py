@@ -1,0 +1,224 @@
+"""Bytes or a file to upright RGB, whatever the format made of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
+
+from shitu.errors import ConfigError, ImageError
+from shitu.images.files import read_bytes
+from shitu.images.names import display_path, reason
+
+Image: TypeAlias = npt.NDArray[np.uint8]
+"""(height, width, 3) uint8, RGB, C-contiguous, upright."""
+
+MAX_PIXELS = 100_000_000
+
+_FORMATS = (
+    "JPEG MPO PNG WEBP AVIF BMP DIB GIF TIFF PPM TGA JPEG2000 ICO".split()  # noqa: SIM905
+)
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
+    3: Pillow.Transpose.ROTATE_180,
+    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
+    5: Pillow.Transpose.TRANSPOSE,
+    6: Pillow.Transpose.ROTATE_270,
+    7: Pillow.Transpose.TRANSVERSE,
+    8: Pillow.Transpose.ROTATE_90,
+}
+
+
+def load_image(
+    source: Path | str | bytes, *, name: str | None = None, reduce: bool = False
+) -> Image:
+    """Decode a file, or the bytes of one, to upright RGB.
+
+    EXIF orientation is applied, transparency is laid on white, 16-bit values are scaled to 8,
+    of an animation the first frame is taken. Boxes always refer to the picture returned here.
+
+    Args:
+        source: where the file is, or its content.
+        name: what errors call it; by default its path.
+        reduce: decode a JPEG with more pixels than allowed at 1/2, 1/4 or 1/8 of its size. Off
+            by default, because boxes would then no longer be in pixels of the file; for callers
+            who want the whole picture and keep no box.
+
+    Raises:
+        ImageError: it cannot be read or decoded, or has more than SHITU_MAX_PIXELS pixels.
+    """
+    if isinstance(source, bytes):
+        data, called = source, name or "this picture"
+    else:
+        data, called = read_bytes(source), name or display_path(source)
+    if not data:
+        raise ImageError(f"{called} is empty (0 bytes): save or download it again.")
+    with _quiet_pillow():
+        picture = _open(data, called)
+        with picture:
+            _check_size(picture, called, reduce=reduce)
+            try:
+                return _to_rgb(_upright(picture))
+            except MemoryError as error:
+                raise ImageError(
+                    f"{called} ({picture.width} x {picture.height}) does not fit in memory: "
+                    "make it smaller."
+                ) from error
+            except Exception as error:  # a decoder fed with damage raises whatever it likes
+                raise ImageError(
+                    f"{called} is damaged or cut off and cannot be decoded ({reason(error)}): "
+                    "save or download it again."
+                ) from error
+
+
+def as_image(array: npt.NDArray[np.uint8]) -> Image:
+    """Check a picture that the caller decoded: RGB, not OpenCV's BGR.
+
+    Raises:
+        ImageError: it is not (height, width, 3) uint8 with at least one pixel.
+    """
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise ImageError(
+            f"a picture is an array (height, width, 3) of uint8 in RGB order, not "
+            f"{array.shape} of {array.dtype}: convert it first."
+        )
+    return np.ascontiguousarray(array)
+
+
+def max_pixels() -> int:
+    """Return the most pixels a picture may have: SHITU_MAX_PIXELS, or 100 million."""
+    text = os.environ.get("SHITU_MAX_PIXELS", "").strip()
+    if not text:
+        return MAX_PIXELS
+    if not text.isdecimal() or int(text) == 0:
+        raise ConfigError(
+            f"SHITU_MAX_PIXELS is {text!r}: set it to a number of pixels such as {MAX_PIXELS}."
+        )
+    return int(text)
+
+
+class _Quiet:
+    """How many threads decode, and what to put back when the last one is done."""
+
+    lock = threading.Lock()
+    users = 0
+    filters: warnings.catch_warnings[None] | None = None
+    limit: int | None = None
+
+
+@contextlib.contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings and its own size limit (ours is checked instead) out of the way.
+
+    Both are global to the process and `catch_warnings` must not be interleaved between threads,
+    so the first thread in switches them off and the last one out puts them back.
+    """
+    with _Quiet.lock:
+        _Quiet.users += 1
+        if _Quiet.users == 1:
+            # Beyond 64 times the limit (Pillow refuses at twice its own) not even 1/8 will do.
+            _Quiet.limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, 32 * max_pixels()
+            _Quiet.filters = warnings.catch_warnings()
+            _Quiet.filters.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+    try:
+        yield
+    finally:
+        with _Quiet.lock:
+            _Quiet.users -= 1
+            if _Quiet.users == 0 and _Quiet.filters is not None:
+                _Quiet.filters.__exit__(None, None, None)
+                Pillow.MAX_IMAGE_PIXELS = _Quiet.limit
+
+
+def _open(data: bytes, called: str) -> Pillow.Image:
+    Pillow.init()
+    try:
+        # Named, so that nothing of the kind of EPS (which starts Ghostscript) is ever opened.
+        return Pillow.open(io.BytesIO(data), formats=[f for f in _FORMATS if f in Pillow.OPEN])
+    except Pillow.DecompressionBombError as error:
+        raise ImageError(_too_large(called, "far")) from error
+    except Exception as error:  # a decoder fed with damage raises whatever it likes
+        raise ImageError(
+            f"{called} cannot be read as a picture: {_diagnosis(data, error)}."
+        ) from error
+
+
+def _diagnosis(data: bytes, error: Exception) -> str:
+    if data[4:8] == b"ftyp" and data[8:12] in {b"heic", b"heix", b"hevc", b"mif1", b"msf1"}:
+        return "it is a HEIC file; convert it to JPEG or PNG"
+    if data.startswith(_MAGIC) or not isinstance(error, UnidentifiedImageError):
+        return "its header is damaged or cut off; save or download it again"
+    return "use JPEG, PNG, WebP, BMP, GIF or TIFF"
+
+
+def _check_size(picture: Pillow.Image, called: str, *, reduce: bool) -> None:
+    limit = max_pixels()
+    if reduce and picture.format in {"JPEG", "MPO"}:
+        width, height = picture.size
+        for scale in (2, 4, 8):
+            if _pixels(picture) > limit:
+                # Rounded down: the draft is never smaller than what it is asked for.
+                picture.draft(None, (width // scale, height // scale))
+    if _pixels(picture) > limit:
+        raise ImageError(_too_large(called, f"{picture.width} x {picture.height} pixels,"))
+
+
+def _pixels(picture: Pillow.Image) -> int:
+    """Pixels that decoding needs at once; a small TIFF may be cut from one enormous tile."""
+    tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
+    tile = int(tags.get(322, 1)) * int(tags.get(323, 1))  # TileWidth, TileLength
+    return max(picture.width * picture.height, tile)
+
+
+def _too_large(called: str, size: str) -> str:
+    return (
+        f"{called} has {size} more than the {max_pixels():,} pixels allowed: make it smaller, or "
+        "raise SHITU_MAX_PIXELS."
+    )
+
+
+def _upright(picture: Pillow.Image) -> Pillow.Image:
+    picture.load()  # before EXIF is asked for: Pillow turns TIFF files itself while loading
+    try:
+        turn = _UPRIGHT.get(picture.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # damaged EXIF says nothing about the pixels
+        turn = None
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _to_rgb(picture: Pillow.Image) -> Image:
+    if picture.mode.startswith(("I", "F")):
+        return np.repeat(_to_8_bit(np.asarray(picture))[..., None], 3, axis=2)
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        paper = Pillow.new("RGBA", layer.size, "white")
+        picture = Pillow.alpha_composite(paper, layer)
+    return np.array(picture.convert("RGB"))
+
+
+def _to_8_bit(grey: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """(h, w) of 16 or 32 bits, or floats, to uint8: scaled, never clipped.
+
+    16-bit values by their full range. Wider types have none, so theirs is 0..65535 or 0..1 where
+    they fit in it, else from their least to their greatest value.
+    """
+    values = np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    full = 1.0 if grey.dtype.kind == "f" else 65535.0
+    if low >= 0 and high <= full:
+        low, high = 0.0, full
+    return np.rint((values - low) * (255.0 / max(high - low, 1e-300))).astype(np.uint8)

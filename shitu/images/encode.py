@@ -1,0 +1,87 @@
+"""Encode pictures, and write them without ever leaving half a file."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import secrets
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+
+from shitu.errors import ImageError
+from shitu.geometry import Box, crop
+from shitu.images.decode import Image
+from shitu.images.names import cannot, display_path, reason
+
+_FORMATS = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+
+
+def encode_jpeg(image: Image, quality: int = 85) -> bytes:
+    """Return the bytes of a JPEG file."""
+    return _encode(image, "JPEG", quality=quality)
+
+
+def encode_png(image: Image) -> bytes:
+    """Return the bytes of a PNG file, without loss."""
+    return _encode(image, "PNG")
+
+
+def thumbnail(image: Image, side: int = 160, box: Box | None = None) -> bytes:
+    """Return a JPEG of the picture, or of the box in it, whose longer side is at most `side`."""
+    part = image if box is None else crop(image, box)
+    picture = Pillow.fromarray(np.ascontiguousarray(part))
+    picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
+    return encode_jpeg(np.asarray(picture))
+
+
+def save_image(path: Path | str, image: Image) -> None:
+    """Write a picture in the format its extension names; a reader never sees half of it.
+
+    Raises:
+        ImageError: the extension is unknown or the file cannot be written.
+    """
+    target = Path(path)
+    kind = _FORMATS.get(target.suffix.lower())
+    if kind is None:
+        raise ImageError(
+            f"{display_path(path)} cannot be written: end its name in one of {', '.join(_FORMATS)}."
+        )
+    options = {"quality": 92} if kind in {"JPEG", "WEBP"} else {}
+    data = _encode(image, kind, **options)
+    # A short random name: the target's own may be as long as a name can be.
+    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise ImageError(cannot("written", display_path(path), error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _encode(image: Image, kind: str, **options: int) -> bytes:
+    buffer = io.BytesIO()
+    try:
+        Pillow.fromarray(np.ascontiguousarray(image)).save(buffer, kind, **options)
+    except (OSError, ValueError) as error:
+        height, width = image.shape[:2]
+        raise ImageError(
+            f"a picture of {width} x {height} pixels cannot be written as {kind} "
+            f"({reason(error)}): make it smaller or use PNG."
+        ) from error
+    return buffer.getvalue()

@@ -1,0 +1,76 @@
+"""Read a picture file whole, and find the pictures below a folder."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from shitu.errors import ImageError
+from shitu.images.names import cannot, display_path, natural_key
+
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".bmp", ".dib", ".gif"}
+    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k"}
+)
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        ImageError: there is none, it may not be read, or it is not a regular file.
+    """
+    called = display_path(path)
+    try:
+        mode = Path(path).stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError(f"{called} is a folder, not a picture: name a file in it.")
+        if not stat.S_ISREG(mode):  # reading a pipe could wait for ever
+            raise ImageError(f"{called} is not a regular file: copy the picture to a file first.")
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise ImageError(cannot("read", called, error)) from error
+
+
+def find_images(folder: Path | str) -> list[Path]:
+    """List the pictures below a folder in natural order (2.jpg before 10.jpg).
+
+    Known by their extension, in any case. Hidden files and folders are left out. Linked folders
+    are followed, but every folder is listed once, under its own name where it has one in here. A
+    link to nowhere is listed, so that whoever opens it says so.
+
+    Raises:
+        ImageError: the folder, or one below it, is missing or may not be read.
+    """
+    found: list[Path] = []
+    seen: set[tuple[int, int]] = set()
+    folders, links = [Path(folder)], list[Path]()
+    while folders or links:
+        # Links last: a folder that is also reached by its own name keeps that name.
+        here = folders.pop() if folders else links.pop()
+        try:
+            status = here.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir():
+                        (links if entry.is_symlink() else folders).append(Path(entry.path))
+                    elif _is_picture(entry):
+                        found.append(Path(entry.path))
+        except NotADirectoryError as error:
+            raise ImageError(f"{display_path(here)} is a file, not a folder.") from error
+        except OSError as error:
+            raise ImageError(cannot("listed", display_path(here), error)) from error
+        links.sort(key=natural_key, reverse=True)
+    return sorted(found, key=natural_key)
+
+
+def _is_picture(entry: os.DirEntry[str]) -> bool:
+    if Path(entry.name).suffix.lower() not in EXTENSIONS:
+        return False
+    return entry.is_file() or entry.is_symlink()
