@@ -2,4 +2,60 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+_ROOMS = {
+    "AddSummary": "shitu.catalog",
+    "BuildSummary": "shitu.catalog",
+    "Config": "shitu.config",
+    "Dropped": "shitu.cropper",
+    "Match": "shitu.recognizer",
+    "Recognition": "shitu.recognizer",
+    "RecognizedObject": "shitu.recognizer",
+    "RemoveSummary": "shitu.catalog",
+    "RetrievalReport": "shitu.evaluation.retrieval",
+    "ShituError": "shitu.errors",
+    "Workspace": "shitu.workspace",
+    "load_config": "shitu.config",
+    "load_image": "shitu.images",
+}
+
+__all__ = [
+    "AddSummary",
+    "BuildSummary",
+    "Config",
+    "Dropped",
+    "Match",
+    "Recognition",
+    "RecognizedObject",
+    "RemoveSummary",
+    "RetrievalReport",
+    "ShituError",
+    "Workspace",
+    "load_config",
+    "load_image",
+]
+
+if TYPE_CHECKING:
+    from shitu.catalog import AddSummary, BuildSummary, RemoveSummary
+    from shitu.config import Config, load_config
+    from shitu.cropper import Dropped
+    from shitu.errors import ShituError
+    from shitu.evaluation.retrieval import RetrievalReport
+    from shitu.images import load_image
+    from shitu.recognizer import Match, Recognition, RecognizedObject
+    from shitu.workspace import Workspace
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used, so that `import shitu` stays instant."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'shitu' has no attribute {name!r}")
+    return getattr(importlib.import_module(_ROOMS[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

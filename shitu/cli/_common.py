@@ -1,0 +1,108 @@
+"""What the commands share: options, workspace, progress, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from shitu.workspace import Workspace
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def index_options(command: _Command) -> _Command:
+    """`--index`, `--engine` and `--threads`, which every command that opens a gallery takes."""
+    options = (
+        click.option("--index", help="Folder of the index.  [default: index]"),
+        click.option("--engine", help="What runs the networks: onnxruntime or paddle."),
+        click.option("--threads", type=int, help="Threads of the engine; 0: one per core."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def json_option(command: _Command) -> _Command:
+    """`--json`, for scripts."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+@contextmanager
+def open_workspace(context: click.Context, **settings: Any) -> Iterator[Workspace]:
+    """The workspace that flags, environment and `--config` file describe."""
+    from shitu.config import load_config
+    from shitu.workspace import Workspace
+
+    with Workspace.of(load_config(context.find_root().obj, settings)) as workspace:
+        yield workspace
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on one line; undecodable bytes of file names are escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    echo(text)
+
+
+def echo(text: str) -> None:
+    """Print to stdout; what it cannot encode is escaped instead of failing."""
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def say(text: str) -> None:
+    """Talk on stderr."""
+    encoding = sys.stderr.encoding or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=True)
+
+
+def show_path(path: str | Path) -> str:
+    """A path on one line, whatever its bytes are."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(path)
+    )
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, of which nothing is seen where stderr is no terminal.
+
+    What it yields is called with the pictures just done and the total.
+    """
+    hidden = not sys.stderr.isatty()
+    with click.progressbar(
+        length=1, label=label, file=sys.stderr, show_pos=True, hidden=hidden
+    ) as bar:
+
+        def update(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done)
+
+        yield update
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns padded to their widest cell; wide (Chinese, emoji) characters count as two."""
+    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(_width(line[i]) for line in lines) for i in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _width(text: str) -> int:
+    from unicodedata import category, east_asian_width
+
+    return sum(
+        0 if category(char) in ("Mn", "Me", "Cf") else 2 if east_asian_width(char) in "WF" else 1
+        for char in text
+    )

@@ -1,0 +1,178 @@
+"""Commands that change or list the gallery: build-index, add-item, remove-item, list-items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shitu.cli._common import (
+    echo,
+    index_options,
+    json_option,
+    open_workspace,
+    print_json,
+    progress_bar,
+    say,
+    show_path,
+    table,
+)
+
+if TYPE_CHECKING:
+    from shitu.catalog import BuildSummary
+
+
+@click.command(epilog="Example: shitu build-index --gallery photos --index index")
+@click.option(
+    "--gallery",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder with one folder of pictures per label, or a file of lines path<TAB>label "
+    "(CSV and JSON Lines too).",
+)
+@click.option("--prune", is_flag=True, help="Remove references whose pictures are gone.")
+@index_options
+@json_option
+@click.pass_context
+def build_index(
+    context: click.Context, gallery: Path, prune: bool, as_json: bool, **settings: Any
+) -> None:
+    """Make the index of a gallery, or bring it up to date.
+
+    Pictures that have not changed are not embedded again. What is committed survives an
+    interruption; the same command goes on where it stopped.
+    """
+    with open_workspace(context, **settings) as workspace, progress_bar("pictures") as progress:
+        summary = workspace.build(gallery, prune=prune, progress=progress)
+    if as_json:
+        print_json(asdict(summary))
+    else:
+        _print_summary(summary, workspace.config.index)
+
+
+def _print_summary(summary: BuildSummary, index: str) -> None:
+    for skipped in summary.skipped:
+        say(f"skipped {show_path(skipped.path)}: {skipped.reason}")
+    for path in summary.vanished:
+        say(f"vanished {show_path(path)}: kept in the index; --prune removes it")
+    counts = (
+        ("added", summary.added),
+        ("unchanged", summary.unchanged),
+        ("moved", summary.moved),
+        ("relabelled", summary.relabelled),
+        ("replaced", summary.replaced),
+        ("duplicates", summary.duplicates),
+        ("removed", summary.removed),
+        ("vanished", len(summary.vanished)),
+        ("skipped", len(summary.skipped)),
+    )
+    parts = [f"{count} {name}" for name, count in counts if count or name == "added"]
+    echo(f"{', '.join(parts)} in {summary.seconds:.1f} s. Index: {show_path(index)}")
+
+
+@click.command(epilog="Example: shitu add-item cola.jpg cola-back.jpg --label 'Cola, 0.33 l'")
+@click.argument(
+    "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE..."
+)
+@click.option("--label", required=True, help="Name of the item, new or known.")
+@click.option("--box", help="x1,y1,x2,y2 in pixels: where the item is in the (one) picture.")
+@click.option("--attr", multiple=True, metavar="KEY=VALUE", help="Attribute; may be repeated.")
+@index_options
+@json_option
+@click.pass_context
+def add_item(
+    context: click.Context,
+    images: tuple[Path, ...],
+    label: str,
+    box: str | None,
+    attr: Sequence[str],
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Add pictures of an item; it is recognised from then on."""
+    if box is not None and len(images) > 1:
+        raise click.UsageError("--box belongs to one picture; add the pictures one by one.")
+    attributes = dict(_attribute(text) for text in attr)
+    with open_workspace(context, **settings) as workspace:
+        summary = workspace.add(images, label, box=_box(box), attributes=attributes)
+    if as_json:
+        print_json(asdict(summary))
+        return
+    known = f", {summary.duplicates} already there" if summary.duplicates else ""
+    echo(f"{label}: {len(summary.reference_ids)} added{known}.")
+
+
+def _box(text: str | None) -> tuple[float, float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        x1, y1, x2, y2 = (float(side) for side in text.split(","))
+    except ValueError:
+        raise click.BadParameter("give four numbers: x1,y1,x2,y2", param_hint="--box") from None
+    return x1, y1, x2, y2
+
+
+def _attribute(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE", param_hint="--attr")
+    return key, value
+
+
+@click.command(epilog="Example: shitu remove-item 'Cola, 0.33 l'")
+@click.argument("label", required=False)
+@click.option("--reference", type=int, help="Remove only this reference (see list-items --json).")
+@index_options
+@json_option
+@click.pass_context
+def remove_item(
+    context: click.Context,
+    label: str | None,
+    reference: int | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Remove an item with all its references, or a single reference."""
+    if (label is None) == (reference is None):
+        raise click.UsageError("Give either the LABEL of an item or --reference ID.")
+    with open_workspace(context, **settings) as workspace:
+        summary = workspace.remove(label, reference_id=reference)
+    if as_json:
+        print_json(asdict(summary))
+    else:
+        echo(f"{summary.label}: {len(summary.reference_ids)} references removed.")
+
+
+@click.command(epilog="Example: shitu list-items --json")
+@index_options
+@json_option
+@click.pass_context
+def list_items(context: click.Context, as_json: bool, **settings: Any) -> None:
+    """List the items of the gallery and how many references each has."""
+    with open_workspace(context, **settings) as workspace:
+        catalog = workspace.catalog
+        items = catalog.items()
+        references: dict[int, list[Any]] = {item.item_id: [] for item in items}
+        for reference in catalog.all_references():
+            references[reference.item_id].append(reference)
+    if as_json:
+        for item in items:
+            shown = [
+                {"reference_id": r.reference_id, "path": str(r.path), "box": r.box}
+                for r in references[item.item_id]
+            ]
+            print_json({**asdict(item), "references": shown})
+        return
+    rows = [
+        (
+            str(item.item_id),
+            item.label,
+            str(len(references[item.item_id])),
+            ", ".join(f"{key}={value}" for key, value in item.attributes.items()),
+        )
+        for item in items
+    ]
+    echo(table(("id", "label", "references", "attributes"), rows))

@@ -1,0 +1,146 @@
+"""Settings: flag > environment (`SHITU_...`) > YAML > default, every one checked and explained."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shitu.errors import ConfigError
+
+ENGINES = ("onnxruntime", "paddle")
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be set, with the defaults.
+
+    Raises:
+        ConfigError: a value is of the wrong type or out of range.
+    """
+
+    index: str = _setting("index", "folder of the gallery database and its vector index")
+    database: str | None = _setting(None, "SQLAlchemy URL of the gallery, if not SQLite in `index`")
+    feature_model: str = _setting("pplcnetv2_base_shitu", "name or folder of the feature extractor")
+    detector_model: str = _setting(
+        "picodet_lcnet_mainbody", "name or folder of the detector, or `none` for whole pictures"
+    )
+    engine: str = _setting("onnxruntime", "what runs the networks: " + " or ".join(ENGINES))
+    threads: int = _setting(0, "threads of the engine; 0 means one per core")
+    batch_size: int = _setting(16, "crops embedded at a time")
+    detection_threshold: float | None = _setting(
+        None, "boxes below this score are not looked up; unset means the detector's own"
+    )
+    nms_threshold: float = _setting(0.6, "of two boxes with a higher IoU the weaker is dropped")
+    max_objects: int = _setting(20, "at most so many objects are looked up in one picture")
+    threshold: float | None = _setting(
+        None, "a label below this score is `unknown`; unset means the feature extractor's own"
+    )
+    top_k: int = _setting(5, "items listed as matches of an object")
+
+    def __post_init__(self) -> None:
+        for name, low in (
+            ("detection_threshold", 0.0),
+            ("nms_threshold", 0.0),
+            ("threshold", -1.0),
+        ):
+            value = getattr(self, name)
+            good = value is None or low <= value <= 1.0
+            _check(good, name, value, f"between {low:g} and 1")
+        for name in ("batch_size", "max_objects", "top_k"):
+            _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _check(self.threads >= 0, "threads", self.threads, "0 or more")
+        _check(self.engine in ENGINES, "engine", self.engine, "one of " + ", ".join(ENGINES))
+
+
+def _check(good: bool, name: str, value: object, wanted: str) -> None:
+    if not good:
+        raise ConfigError(f"Setting {name} is {value!r}; it must be {wanted}.")
+
+
+def load_config(
+    file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Merge the YAML file, the environment and the overrides (those that are not None).
+
+    Raises:
+        ConfigError: unknown setting (with a suggestion), wrong type, value out of range,
+            or a file that cannot be read.
+    """
+    environment = os.environ if environment is None else environment
+    values = _from_yaml(file) if file is not None else {}
+    for name in _types():
+        text = environment.get(f"SHITU_{name.upper()}")
+        if text is not None:
+            values[name] = _convert(name, text, f"environment variable SHITU_{name.upper()}")
+    values.update({k: v for k, v in (overrides or {}).items() if v is not None})
+    return Config(**values)
+
+
+def describe_config(config: Config) -> str:
+    """The settings as YAML, each under a comment that explains it."""
+    import yaml
+
+    lines = []
+    for item in dataclasses.fields(config):
+        lines.append(f"# {item.metadata['help']}")
+        text = yaml.safe_dump({item.name: getattr(config, item.name)}, allow_unicode=True)
+        lines.append(text.rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _types() -> dict[str, str]:
+    return {item.name: str(item.type) for item in dataclasses.fields(Config)}
+
+
+def _from_yaml(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the settings file {file}: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The settings file {file} is not valid YAML: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"The settings file {file} must hold lines of the form `name: value`.")
+    return {str(k): _from_yaml_value(str(k), v, file) for k, v in content.items()}
+
+
+def _from_yaml_value(name: str, value: object, file: Path) -> Any:
+    if name not in _types():
+        raise ConfigError(f"Unknown setting {name!r} in {file}.{_did_you_mean(name)}")
+    if value is None and "None" in _types()[name]:
+        return None
+    return _convert(name, value, str(file))
+
+
+def _did_you_mean(name: str) -> str:
+    close = difflib.get_close_matches(name, _types(), n=1)
+    return f" Did you mean {close[0]!r}?" if close else " `shitu config` lists all settings."
+
+
+def _convert(name: str, value: object, place: str) -> Any:
+    kind = _types()[name].split(" | ")[0]
+    try:
+        if kind == "int" and not isinstance(value, bool):
+            return int(str(value))
+        if kind == "float" and not isinstance(value, bool):
+            return float(str(value))
+        if kind == "str" and isinstance(value, str):
+            return value
+    except ValueError:
+        pass
+    raise ConfigError(f"Setting {name} in {place} is {value!r}; a value of type {kind} is needed.")

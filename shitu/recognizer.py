@@ -1,0 +1,206 @@
+"""The story: picture -> boxes -> crops -> embeddings -> neighbours -> labels or `unknown`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from shitu.cropper import WHOLE, Candidate, Cropper, Dropped
+from shitu.embedder import Embedder
+from shitu.gallery import Reference
+from shitu.geometry import Box, crop, overlap
+from shitu.images import Image
+from shitu.index import Neighbours
+from shitu.runtime.session import Float32Array
+
+_REFERENCES_PER_ITEM = 10  # neighbours asked for each item wanted
+_SAME_OBJECT = 0.7  # intersection over the smaller box
+
+
+class Lookup(Protocol):
+    """Where neighbours come from."""
+
+    def search(self, queries: Float32Array, k: int) -> Neighbours:
+        """The k nearest references of each query (n, dim)."""
+
+    def references(self, reference_ids: Iterable[int]) -> Mapping[int, Reference]:
+        """What the gallery knows of these references; those that are gone are missing."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """An item that resembles a query, by its nearest reference.
+
+    Attributes:
+        score: cosine of the two embeddings, -1 to 1, higher is better.
+    """
+
+    label: str
+    item_id: int
+    reference_id: int
+    path: str
+    score: float
+
+
+@dataclass(frozen=True)
+class RecognizedObject:
+    """One object of a picture.
+
+    Attributes:
+        box: xyxy in pixels of the original picture; None for the whole picture.
+        detection_score: of the detector; None where no detector chose the box.
+        label: of the best match if that scores at least the threshold, else None: unknown.
+        matches: items in order of score, at most `top_k`.
+    """
+
+    box: Box | None
+    detection_score: float | None
+    label: str | None
+    matches: tuple[Match, ...]
+
+    @property
+    def score(self) -> float | None:
+        """Score of the best match, whether it was trusted or not."""
+        return self.matches[0].score if self.matches else None
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What was recognised in one picture.
+
+    Attributes:
+        objects: best detection first.
+        dropped: boxes without an answer, the stage that dropped them and why.
+        threshold: score below which a label was not trusted.
+        milliseconds: time by stage: detect, embed, search.
+    """
+
+    objects: tuple[RecognizedObject, ...]
+    dropped: tuple[Dropped, ...]
+    threshold: float
+    milliseconds: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and strings, as `shitu recognize --json` prints them."""
+        return {
+            "objects": [
+                {**asdict(item), "score": item.score, "unknown": item.label is None}
+                for item in self.objects
+            ],
+            "dropped": [asdict(item) for item in self.dropped],
+            "threshold": self.threshold,
+            "milliseconds": dict(self.milliseconds),
+        }
+
+
+class Recognizer:
+    """Names the objects in pictures.
+
+    Args:
+        cropper: chooses the boxes.
+        embedder: turns crops into vectors.
+        lookup: the gallery and its index.
+        threshold: a label whose score is lower is `unknown`.
+        top_k: items listed as matches of each object.
+    """
+
+    def __init__(
+        self, cropper: Cropper, embedder: Embedder, lookup: Lookup, threshold: float, top_k: int = 5
+    ) -> None:
+        self._cropper = cropper
+        self._embedder = embedder
+        self._lookup = lookup
+        self._threshold = threshold
+        self._top_k = top_k
+
+    def recognize(self, image: Image, *, whole_image: bool = False) -> Recognition:
+        """Recognise the objects in one picture, uint8 RGB (h, w, 3), or take it as one object."""
+        clock = _Clock()
+        # Boxes first: the detector knows no product, only that something is an object.
+        candidates = WHOLE if whole_image else self._cropper.candidates(image)
+        clock.lap("detect")
+        # Each crop becomes one vector, in the space that the gallery's vectors live in.
+        embeddings = self._embedder.embed(
+            [image if c.box is None else crop(image, c.box) for c in candidates.kept]
+        )
+        clock.lap("embed")
+        # The nearest references vote for their items; the best one gives the score.
+        objects = self._name(candidates.kept, embeddings)
+        clock.lap("search")
+        # Two boxes around the same thing with the same answer are one object.
+        objects, merged = _merge(objects)
+        return Recognition(
+            tuple(objects), (*merged, *candidates.dropped), self._threshold, clock.laps
+        )
+
+    def _name(
+        self, candidates: Sequence[Candidate], embeddings: Float32Array
+    ) -> list[RecognizedObject]:
+        neighbours = self._lookup.search(embeddings, self._top_k * _REFERENCES_PER_ITEM)
+        known = self._lookup.references({int(i) for i in neighbours.reference_ids.flat if i >= 0})
+        return [
+            self._object(candidate, _by_item(ids, scores, known, self._top_k))
+            for candidate, ids, scores in zip(
+                candidates, neighbours.reference_ids, neighbours.scores, strict=True
+            )
+        ]
+
+    def _object(self, candidate: Candidate, matches: tuple[Match, ...]) -> RecognizedObject:
+        trusted = bool(matches) and matches[0].score >= self._threshold
+        label = matches[0].label if trusted else None
+        return RecognizedObject(candidate.box, candidate.score, label, matches)
+
+
+def _by_item(
+    ids: Sequence[int], scores: Sequence[float], known: Mapping[int, Reference], top_k: int
+) -> tuple[Match, ...]:
+    """The first reference of each item, in the order of the neighbours."""
+    matches: dict[int, Match] = {}
+    for reference_id, score in zip(ids, scores, strict=True):
+        reference = known.get(int(reference_id))
+        if reference is not None and reference.item_id not in matches:
+            matches[reference.item_id] = Match(
+                label=reference.label,
+                item_id=reference.item_id,
+                reference_id=reference.reference_id,
+                path=str(reference.path),
+                score=float(score),
+            )
+    return tuple(matches.values())[:top_k]
+
+
+def _merge(
+    objects: Sequence[RecognizedObject],
+) -> tuple[list[RecognizedObject], list[Dropped]]:
+    """Keep the best-scored of boxes that share their label and most of their area."""
+    kept: list[RecognizedObject] = []
+    dropped: list[Dropped] = []
+    for item in sorted(objects, key=lambda o: -(o.score or 0.0)):
+        twin = next((k for k in kept if _same(k, item)), None)
+        if twin is None or item.box is None:
+            kept.append(item)
+        else:
+            reason = f"lies on another box with the same answer, {item.label!r}"
+            dropped.append(Dropped(item.box, item.detection_score or 0.0, "merge", reason))
+    return sorted(kept, key=lambda o: -(o.detection_score or 0.0)), dropped
+
+
+def _same(first: RecognizedObject, second: RecognizedObject) -> bool:
+    if first.label is None or first.label != second.label:
+        return False
+    if first.box is None or second.box is None:
+        return False
+    return bool(overlap([first.box], [second.box])[0, 0] > _SAME_OBJECT)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1000
+        self._last = now

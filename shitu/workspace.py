@@ -1,0 +1,329 @@
+"""Opens what the settings name and wires it together; the only place that does."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from shitu.catalog import (
+    AddSummary,
+    BuildSummary,
+    Catalog,
+    Entry,
+    RemoveSummary,
+    entries_from_file,
+    entries_from_folder,
+)
+from shitu.config import Config, load_config
+from shitu.cropper import Cropper, CropPolicy
+from shitu.describer import Describer
+from shitu.detector import Detector
+from shitu.embedder import Embedder
+from shitu.errors import ImageError
+from shitu.evaluation.retrieval import Query, RetrievalReport, evaluate_retrieval
+from shitu.gallery import Space
+from shitu.geometry import Box
+from shitu.images import Image, load_image
+from shitu.models.registry import find_model
+from shitu.models.spec import ModelSpec
+from shitu.recognizer import Recognition, Recognizer
+from shitu.runtime.session import Session
+
+Progress = Callable[[int, int], None]
+
+_AHEAD = 2  # pictures decoded before they are needed
+
+
+class Workspace:
+    """A gallery, its index, and the networks that look things up in it.
+
+    Everything is opened when it is first used, so that listing items loads no network.
+
+    Example:
+        >>> with Workspace("index") as shop:
+        ...     shop.build("photos")
+        ...     print(shop.recognize("shelf.jpg").objects)
+
+    Args:
+        index: folder of the gallery database and its vector index.
+        settings: any field of `Config`.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
+
+    def __init__(self, index: str | Path | None = None, **settings: Any) -> None:
+        self.config = load_config(
+            overrides={**settings, "index": None if index is None else str(index)}
+        )
+
+    @classmethod
+    def of(cls, config: Config) -> Workspace:
+        """A workspace with exactly these settings; environment and files are not asked."""
+        workspace = cls.__new__(cls)
+        workspace.config = config
+        return workspace
+
+    def build(
+        self,
+        gallery: str | Path,
+        *,
+        prune: bool = False,
+        progress: Progress | None = None,
+    ) -> BuildSummary:
+        """Make the gallery equal to a folder (one per label) or a label file, incrementally.
+
+        Args:
+            gallery: folder, or file of `path<TAB>label` lines, CSV or JSON Lines.
+            prune: also remove references whose pictures are gone.
+            progress: called with the number of pictures just done and the total.
+        """
+        source = Path(gallery)
+        entries = list_entries(source)
+        return self.catalog_for_writing().build(
+            entries,
+            root=source if source.is_dir() else source.parent,
+            prune=prune,
+            progress=_towards(len(entries), progress),
+        )
+
+    def add(
+        self,
+        pictures: Sequence[str | Path],
+        label: str,
+        *,
+        box: Box | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> AddSummary:
+        """Add pictures as references of an item, which is made if there is none of that label."""
+        paths = [Path(picture) for picture in pictures]
+        return self.catalog_for_writing().add(paths, label, box=box, attributes=attributes)
+
+    def remove(self, label: str | None = None, *, reference_id: int | None = None) -> RemoveSummary:
+        """Remove an item with all its references, or one reference."""
+        return self.catalog.remove(label=label, reference_id=reference_id)
+
+    def recognize(
+        self, picture: str | Path | bytes | Image, *, whole_image: bool = False
+    ) -> Recognition:
+        """Name the objects in a picture: a file, its bytes, or uint8 RGB (h, w, 3).
+
+        Args:
+            whole_image: look up the picture as one object.
+        """
+        source = Path(picture) if isinstance(picture, str) else picture
+        image = load_image(source) if isinstance(source, (Path, bytes)) else source
+        return self.recognizer.recognize(image, whole_image=whole_image)
+
+    def recognize_many(
+        self, pictures: Sequence[str | Path | bytes], *, whole_image: bool = False
+    ) -> Iterator[Recognition | ImageError]:
+        """Recognise pictures in order; one that cannot be read gives its error, not an end."""
+        sources = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
+        for image in _load_ahead(sources):
+            if isinstance(image, ImageError):
+                yield image
+            else:
+                yield self.recognizer.recognize(image, whole_image=whole_image)
+
+    def evaluate(
+        self, queries: str | Path | Sequence[Query], progress: Progress | None = None
+    ) -> RetrievalReport:
+        """Measure how well the gallery names pictures whose labels are known.
+
+        Args:
+            queries: folder with one folder per label, a label file, or the queries themselves.
+            progress: called with the number of pictures just done and the total.
+        """
+        if isinstance(queries, (str, Path)):
+            queries = [Query(entry.path, entry.label) for entry in list_entries(Path(queries))]
+        return evaluate_retrieval(
+            queries, self.describer, self.catalog, _towards(len(queries), progress)
+        )
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """The gallery and its index, which must exist."""
+        return self._open_catalog(create=False)
+
+    def catalog_for_writing(self) -> Catalog:
+        """The gallery and its index, made if they do not exist yet."""
+        if "catalog" not in self.__dict__:
+            self.__dict__["catalog"] = self._open_catalog(create=True)
+        return self.catalog
+
+    @cached_property
+    def recognizer(self) -> Recognizer:
+        """Recognition with the settings of this workspace."""
+        threshold = self.config.threshold
+        return Recognizer(
+            self._cropper,
+            self._embedder,
+            self.catalog,
+            self._feature_spec.threshold if threshold is None else threshold,
+            self.config.top_k,
+        )
+
+    @cached_property
+    def describer(self) -> Describer:
+        """Main body and embedding of pictures of one object."""
+        return Describer(self._cropper, self._embedder, self._space)
+
+    def close(self) -> None:
+        """Close the gallery; what was committed is safe with or without this."""
+        catalog = self.__dict__.pop("catalog", None)
+        self.__dict__.pop("recognizer", None)
+        if catalog is not None:
+            catalog.close()
+
+    def __enter__(self) -> Workspace:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open_catalog(self, *, create: bool) -> Catalog:
+        config = self.config
+        return Catalog.open(
+            Path(config.index), LazyDescriber(self), url=config.database, create=create
+        )
+
+    @cached_property
+    def _feature_spec(self) -> ModelSpec:
+        return find_model(self.config.feature_model, "feature")
+
+    @cached_property
+    def _detector_spec(self) -> ModelSpec | None:
+        if self.config.detector_model == "none":
+            return None
+        return find_model(self.config.detector_model, "detector")
+
+    @cached_property
+    def _policy(self) -> CropPolicy:
+        own = self._detector_spec.threshold if self._detector_spec is not None else 0.0
+        wanted = self.config.detection_threshold
+        return CropPolicy(
+            main_body_threshold=own,
+            threshold=own if wanted is None else wanted,
+            max_objects=self.config.max_objects,
+        )
+
+    @cached_property
+    def _space(self) -> Space:
+        feature, detector, policy = self._feature_spec, self._detector_spec, self._policy
+        crop_policy: dict[str, Any] = {"crop": "whole"}
+        if detector is not None:
+            crop_policy = {
+                "crop": "main body",
+                "detector": detector.weights_sha256,
+                "threshold": policy.main_body_threshold,
+                "area": policy.main_body_area,
+            }
+        return Space.of(
+            weights_sha256=feature.weights_sha256,
+            preprocessing=feature.preprocessing.describe(),
+            crop_policy=crop_policy,
+            dim=feature.dim,
+        )
+
+    @cached_property
+    def _cropper(self) -> Cropper:
+        spec = self._detector_spec
+        if spec is None:
+            return Cropper(None, self._policy)
+        detector = Detector(
+            self._session(spec),
+            spec.preprocessing,
+            spec.strides,
+            spec.reg_max,
+            nms_threshold=self.config.nms_threshold,
+            explain_above=self._policy.threshold,
+        )
+        return Cropper(detector, self._policy)
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        spec = self._feature_spec
+        return Embedder(self._session(spec), spec.preprocessing, spec.dim, self.config.batch_size)
+
+    def _session(self, spec: ModelSpec) -> Session:
+        threads = self.config.threads or os.cpu_count()
+        if self.config.engine == "paddle":
+            return _paddle_session(spec, threads)
+        from shitu.runtime.onnx_runtime import OnnxRuntimeSession
+
+        return OnnxRuntimeSession(spec.files["onnx"].verified(), threads)
+
+
+def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | None:
+    return None if progress is None else lambda done: progress(done, total)
+
+
+def _load_ahead(sources: Sequence[Path | bytes]) -> Iterator[Image | ImageError]:
+    """Decode the next pictures while the present one is recognised."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting: deque[Future[Image | ImageError]] = deque()
+        for source in sources:
+            waiting.append(pool.submit(_load, source))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _load(source: Path | bytes) -> Image | ImageError:
+    try:
+        return load_image(source)
+    except ImageError as error:
+        return error
+
+
+class LazyDescriber:
+    """Knows the space at once and loads the networks when there is a picture to describe."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    @property
+    def space(self) -> Space:
+        """The embedding space, known without loading a network."""
+        return self._workspace._space
+
+    def describe(self, images: Sequence[Image], boxes: Sequence[Box | None]) -> list[Any]:
+        """Describe pictures; loads the networks at the first call."""
+        return self._workspace.describer.describe(images, boxes)
+
+
+def list_entries(source: Path) -> list[Entry]:
+    """Pictures and labels of a folder with one folder per label, or of a label file."""
+    return list(entries_from_folder(source) if source.is_dir() else entries_from_file(source))
+
+
+def _paddle_session(spec: ModelSpec, threads: int | None) -> Session:
+    """Paddle Inference on files exported once from the model's parameters into the user's cache."""
+    from shitu.runtime.paddle_inference import PaddleInferenceSession
+
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "shitu"
+    folder = cache / f"{spec.name}-{spec.weights_sha256[:16]}"
+    if not (folder / "inference.json").exists():
+        from shitu.nets import build
+        from shitu.nets.exporting import export_paddle
+        from shitu.nets.params import load_params
+
+        net = build(spec.architecture)
+        load_params(net, spec.files["params"].verified())
+        export_paddle(net, (3, *spec.preprocessing.input_size), folder)
+    return PaddleInferenceSession(
+        folder / "inference.json", folder / "inference.pdiparams", threads
+    )
