@@ -93,16 +93,16 @@ class Preprocessing:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def _tables(self) -> npt.NDArray[np.float32]:
-        """(3, 256): the normalised value of each of the 256 a channel can have.
+        """(3, 256): the normalised value of each of the 256 that a channel can have.
 
-        Computed in float32 as x * alpha + beta, the way PaddleX normalises, so the sum of both
-        roundings is its own too.
+        x * alpha + beta in float32, with both constants rounded once from float64, as PaddleX
+        does it: the same two roundings, so the same bits.
         """
-        std = np.array(self.std, dtype=np.float32)
-        alpha = np.float32(1 / 255) / std
-        beta = -np.array(self.mean, dtype=np.float32) / std
+        std = np.array(self.std, dtype=np.float64)
+        alpha = (1.0 / 255 / std).astype(np.float32)[:, None]
+        beta = (-np.array(self.mean, dtype=np.float64) / std).astype(np.float32)[:, None]
         levels = np.arange(256, dtype=np.float32)
-        tables: npt.NDArray[np.float32] = levels * alpha[:, None] + beta[:, None]
+        tables: npt.NDArray[np.float32] = levels * alpha + beta
         return tables
 
 
