@@ -95,9 +95,10 @@ def add_item(
     """Add pictures of an item; it is recognised from then on."""
     if box is not None and len(images) > 1:
         raise click.UsageError("--box belongs to one picture; add the pictures one by one.")
+    xyxy = _box(box)
     attributes = dict(_attribute(text) for text in attr)
     with open_workspace(context, **settings) as workspace:
-        summary = workspace.add(images, label, box=_box(box), attributes=attributes)
+        summary = workspace.add(images, label, box=xyxy, attributes=attributes)
     if as_json:
         print_json(asdict(summary))
         return
