@@ -44,7 +44,7 @@ class Describer:
         self, images: Sequence[Image], boxes: Sequence[Box | None] | None = None
     ) -> list[Description]:
         """Describe each picture, uint8 RGB (h, w, 3), by its main body or by the box given."""
-        chosen = list(boxes) if boxes is not None else [None] * len(images)
+        chosen: list[Box | None] = list(boxes) if boxes is not None else [None] * len(images)
         open_ = [i for i, box in enumerate(chosen) if box is None]
         for i, box in zip(
             open_, self._cropper.main_bodies([images[i] for i in open_]), strict=True

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @index_options
 @json_option
 @click.pass_context
-def eval_recall(context: click.Context, queries: Path, as_json: bool, **settings: Any) -> None:
+def eval_recall(context: click.Context, /, queries: Path, as_json: bool, **settings: Any) -> None:
     """Measure how often the gallery names pictures whose labels are known.
 
     A query that is itself in the gallery is not compared with itself. Queries whose label has no

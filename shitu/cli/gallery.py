@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def build_index(
-    context: click.Context, gallery: Path, prune: bool, as_json: bool, **settings: Any
+    context: click.Context, /, gallery: Path, prune: bool, as_json: bool, **settings: Any
 ) -> None:
     """Make the index of a gallery, or bring it up to date.
 
@@ -85,6 +85,7 @@ def _print_summary(summary: BuildSummary, index: str) -> None:
 @click.pass_context
 def add_item(
     context: click.Context,
+    /,
     images: tuple[Path, ...],
     label: str,
     box: str | None,
@@ -131,6 +132,7 @@ def _attribute(text: str) -> tuple[str, str]:
 @click.pass_context
 def remove_item(
     context: click.Context,
+    /,
     label: str | None,
     reference: int | None,
     as_json: bool,
@@ -151,7 +153,7 @@ def remove_item(
 @index_options
 @json_option
 @click.pass_context
-def list_items(context: click.Context, as_json: bool, **settings: Any) -> None:
+def list_items(context: click.Context, /, as_json: bool, **settings: Any) -> None:
     """List the items of the gallery and how many references each has."""
     with open_workspace(context, **settings) as workspace:
         catalog = workspace.catalog

@@ -45,6 +45,7 @@ _HEADER = ("picture", "label", "score", "detection", "box", "reference")
 @click.pass_context
 def recognize(
     context: click.Context,
+    /,
     images: tuple[Path, ...],
     save: Path | None,
     explain: bool,

@@ -1,0 +1,229 @@
+"""Bad input gets one sentence, the right exit code, and costs nothing that was there before."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import Result
+from PIL import Image
+
+Run = Callable[..., Result]
+
+
+def assert_sentence(result: Result, *words: str) -> None:
+    """Exit code 1 and one line on stderr that holds the words."""
+    assert result.exit_code == 1, result.output
+    lines = result.stderr.strip().splitlines()
+    assert lines[0].startswith(("Error: ", "skipped ")), result.stderr
+    assert "Traceback" not in result.output
+    for word in words:
+        assert word in result.stderr
+
+
+def test_an_empty_gallery_folder(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    index = tmp_path / "index"
+    assert_sentence(
+        run("build-index", "--gallery", tmp_path / "photos", "--index", index), "photos"
+    )
+    assert not (index / "vectors.faiss").exists()
+
+
+def test_a_gallery_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    result = run("build-index", "--gallery", tmp_path / "nothing", "--index", tmp_path / "index")
+    assert_sentence(result, "nothing")
+
+
+@pytest.mark.parametrize("command", ["recognize", "eval-recall", "list-items", "remove-item"])
+def test_no_index_yet(run: Run, tmp_path: Path, query: Path, command: str) -> None:
+    arguments = {
+        "recognize": [query],
+        "eval-recall": ["--queries", query.parent.parent],
+        "list-items": [],
+        "remove-item": ["cola"],
+    }[command]
+    result = run(command, *arguments, "--index", tmp_path / "index")
+    assert_sentence(result, "build-index", str(tmp_path / "index"))
+    assert not (tmp_path / "index").exists()
+
+
+def broken_pictures(folder: Path, good: Path) -> dict[str, Path]:
+    content = good.read_bytes()
+    files = {
+        "truncated.jpg": content[: len(content) // 2],
+        "empty.jpg": b"",
+        "text.jpg": b"this is a shopping list, not a picture\n",
+        "noise.png": os.urandom(2000),
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return {name: folder / name for name in files}
+
+
+def test_broken_pictures_are_listed_and_the_rest_is_recognised(
+    run: Run, built: Path, tmp_path: Path, query: Path
+) -> None:
+    broken = broken_pictures(tmp_path, query)
+    result = run("recognize", *broken.values(), query, "--index", built / "index", "--json")
+    assert_sentence(result, *broken)
+    assert "4 of 5 pictures skipped" in result.stderr
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_a_picture_that_is_not_there(run: Run, built: Path) -> None:
+    assert_sentence(run("recognize", "gone.jpg", "--index", built / "index"), "gone.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read it all")
+def test_a_picture_that_may_not_be_read(run: Run, built: Path, tmp_path: Path) -> None:
+    locked = tmp_path / "locked.jpg"
+    locked.write_bytes(b"")
+    locked.chmod(0)
+    assert_sentence(run("recognize", locked, "--index", built / "index"), "locked.jpg")
+
+
+def test_broken_pictures_in_a_gallery_are_listed_and_the_rest_is_built(
+    run: Run, shop: Path, query: Path
+) -> None:
+    folder = shop / "photos" / "broken"
+    folder.mkdir()
+    broken_pictures(folder, query)
+    result = run("build-index", "--gallery", shop / "photos", "--index", shop / "index")
+    assert result.exit_code == 0
+    assert "4 skipped" in result.stdout
+    assert result.stderr.count("skipped ") == 4
+
+
+def test_add_item_writes_nothing_if_one_picture_is_broken(
+    run: Run, shop: Path, query: Path
+) -> None:
+    broken = broken_pictures(shop, query)["truncated.jpg"]
+    before = run("list-items", "--index", shop / "index").stdout
+    result = run("add-item", query, broken, "--label", "New", "--index", shop / "index")
+    assert_sentence(result, "truncated.jpg")
+    assert run("list-items", "--index", shop / "index").stdout == before
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "reason"),
+    [
+        ("CMYK", "print.jpg", "from a print shop"),
+        ("I;16", "deep.png", "16 bits a channel"),
+        ("P", "palette.gif", "a palette"),
+        ("LA", "alpha.png", "grey with transparency"),
+        ("RGBA", "alpha.webp", "colour with transparency"),
+        ("1", "fax.tif", "one bit"),
+    ],
+)
+def test_odd_pictures_are_recognised(
+    run: Run, built: Path, tmp_path: Path, query: Path, mode: str, name: str, reason: str
+) -> None:
+    picture = Image.open(query)
+    if mode == "I;16":
+        grey = np.asarray(picture.convert("L"), dtype=np.uint16) * 257
+        picture = Image.fromarray(grey)
+    else:
+        picture = picture.convert(mode)
+    picture.save(tmp_path / name)
+    result = run("recognize", tmp_path / name, "--index", built / "index", "--json")
+    assert result.exit_code == 0, reason
+
+
+def test_tiny_and_huge_pictures(run: Run, built: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    assert run("recognize", tmp_path / "dot.png", "--index", built / "index").exit_code == 0
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    result = run("recognize", tmp_path / "huge.png", "--index", built / "index")
+    assert_sentence(result, "huge.png", "20000")
+
+
+def test_exif_rotation_is_applied(run: Run, built: Path, tmp_path: Path, query: Path) -> None:
+    picture = Image.open(query)
+    turned = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned by 90 degrees clockwise
+    picture.transpose(Image.Transpose.ROTATE_90).save(turned, exif=exif, quality=95)
+    straight, rotated = (
+        run("recognize", path, "--whole-image", "--index", built / "index", "--json").stdout
+        for path in (query, turned)
+    )
+    import json
+
+    first, second = (json.loads(text)["objects"][0]["matches"][0] for text in (straight, rotated))
+    assert first["label"] == second["label"]
+    assert first["score"] == pytest.approx(second["score"], abs=0.03)
+
+
+def test_a_picture_on_stdin(run: Run, built: Path, query: Path) -> None:
+    result = run("recognize", "-", "--index", built / "index", "--json", stdin=query.read_bytes())
+    assert result.exit_code == 0
+    assert '"image": "-"' in result.stdout
+
+
+def test_nothing_on_stdin(run: Run, built: Path) -> None:
+    assert run("recognize", "-", "--index", built / "index", stdin=b"").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line", "reason"),
+    [
+        ("list.txt", "a.jpg\tCola\nb.jpg\n", "2", "a line without a label"),
+        ("list.jsonl", '{"path": "a.jpg", "label": "x"}\n{"path": 1}\n', "2", "a missing field"),
+        ("list.jsonl", "{not json}\n", "1", "no JSON"),
+    ],
+)
+def test_a_malformed_label_file_names_the_line(
+    run: Run, tmp_path: Path, name: str, content: str, line: str, reason: str
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    result = run("build-index", "--gallery", tmp_path / name, "--index", tmp_path / "index")
+    assert_sentence(result, name, line)
+
+
+@pytest.mark.parametrize(
+    ("flags", "word"),
+    [
+        (["--threshold", "3"], "threshold"),
+        (["--top-k", "0"], "top_k"),
+        (["--engine", "abacus"], "engine"),
+        (["--threads", "-1"], "threads"),
+    ],
+)
+def test_settings_out_of_range(
+    run: Run, built: Path, query: Path, flags: list[str], word: str
+) -> None:
+    assert_sentence(run("recognize", query, "--index", built / "index", *flags), word)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
+def test_an_output_that_is_full(run: Run, built: Path, query: Path) -> None:
+    target = "/dev/full/annotated"
+    result = run("recognize", query, "--save", target, "--index", built / "index")
+    assert_sentence(result, "/dev/full")
+
+
+def test_a_box_outside_the_picture(run: Run, shop: Path, query: Path) -> None:
+    box = "90000,90000,90010,90010"
+    result = run("add-item", query, "--label", "x", "--box", box, "--index", shop / "index")
+    assert_sentence(result, "box")
+
+
+def test_another_model_is_refused(run: Run, built: Path, query: Path, tmp_path: Path) -> None:
+    config = tmp_path / "whole.yaml"
+    config.write_text("detector_model: none\n", encoding="utf-8")
+    result = run("--config", config, "recognize", query, "--index", built / "index")
+    assert_sentence(result, "model")
+
+
+def test_bytes_on_stdin_are_a_picture_or_a_sentence(run: Run, built: Path) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(buffer, "BMP")
+    assert run("recognize", "-", "--index", built / "index", stdin=buffer.getvalue()).exit_code == 0
+    result = run("recognize", "-", "--index", built / "index", stdin=b"hello")
+    assert_sentence(result, "picture")
