@@ -47,6 +47,8 @@ class Config:
     top_k: int = _setting(5, "items listed as matches of an object")
 
     def __post_init__(self) -> None:
+        for name, kind in _types().items():
+            _check_type(name, getattr(self, name), kind)
         for name, low in (
             ("detection_threshold", 0.0),
             ("nms_threshold", 0.0),
@@ -61,6 +63,13 @@ class Config:
         _check(self.engine in ENGINES, "engine", self.engine, "one of " + ", ".join(ENGINES))
 
 
+def _check_type(name: str, value: object, kind: str) -> None:
+    wanted = {"int": (int,), "float": (int, float), "str": (str,)}[kind.split(" | ")[0]]
+    empty = value is None and "None" in kind
+    if not empty and (isinstance(value, bool) or not isinstance(value, wanted)):
+        raise ConfigError(f"Setting {name} is {value!r}; a value of type {kind} is needed.")
+
+
 def _check(good: bool, name: str, value: object, wanted: str) -> None:
     if not good:
         raise ConfigError(f"Setting {name} is {value!r}; it must be {wanted}.")
@@ -73,6 +82,8 @@ def load_config(
 ) -> Config:
     """Merge the YAML file, the environment and the overrides (those that are not None).
 
+    An environment variable that is empty counts as unset.
+
     Raises:
         ConfigError: unknown setting (with a suggestion), wrong type, value out of range,
             or a file that cannot be read.
@@ -81,9 +92,13 @@ def load_config(
     values = _from_yaml(file) if file is not None else {}
     for name in _types():
         text = environment.get(f"SHITU_{name.upper()}")
-        if text is not None:
+        if text:
             values[name] = _convert(name, text, f"environment variable SHITU_{name.upper()}")
-    values.update({k: v for k, v in (overrides or {}).items() if v is not None})
+    for name, value in (overrides or {}).items():
+        if name not in _types():
+            raise ConfigError(f"Unknown setting {name!r}.{_did_you_mean(name)}")
+        if value is not None:
+            values[name] = _convert(name, value, "the call")
     return Config(**values)
 
 
@@ -111,7 +126,8 @@ def _from_yaml(file: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"Cannot read the settings file {file}: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The settings file {file} is not valid YAML: {error}") from None
+        where = " ".join(str(error).split())
+        raise ConfigError(f"The settings file {file} is not valid YAML: {where}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -139,8 +155,8 @@ def _convert(name: str, value: object, place: str) -> Any:
             return int(str(value))
         if kind == "float" and not isinstance(value, bool):
             return float(str(value))
-        if kind == "str" and isinstance(value, str):
-            return value
+        if kind == "str" and isinstance(value, (str, os.PathLike)):
+            return os.fspath(value)
     except ValueError:
         pass
     raise ConfigError(f"Setting {name} in {place} is {value!r}; a value of type {kind} is needed.")

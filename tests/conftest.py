@@ -1,0 +1,56 @@
+"""What all tests share: few threads, no settings from outside, small pictures, test data."""
+
+from __future__ import annotations
+
+import os
+
+# Before numpy and the engines are imported; tests run side by side.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+DATA = "SHITU_TEST_DATA"
+
+Picture = npt.NDArray[np.uint8]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The settings and the cache of whoever runs the tests play no part in them."""
+    for name in list(os.environ):
+        if name.startswith("SHITU_") and name != DATA:
+            monkeypatch.delenv(name)
+    # Workers of pytest-xdist have folders of their own below a common one.
+    cache = tmp_path_factory.getbasetemp() / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Folder of public pictures that are no part of the product (see CONTRIBUTING.md)."""
+    folder = os.environ.get(DATA)
+    if not folder:
+        pytest.skip(f"{DATA} is unset: no folder with grocery/ and ppshitu_demo/ to test on")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def make_picture() -> Callable[..., Picture]:
+    """Call it with a seed for a picture that differs from all others: uint8 RGB (h, w, 3)."""
+
+    def make(seed: int, height: int = 48, width: int = 64) -> Picture:
+        rng = np.random.default_rng(seed)
+        coarse = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        rows = np.arange(height) * 4 // height
+        columns = np.arange(width) * 4 // width
+        return np.ascontiguousarray(coarse[rows][:, columns])
+
+    return make
