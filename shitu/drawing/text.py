@@ -1,0 +1,226 @@
+"""One line of text in any script, as a mask: a font for each run, right-to-left in order."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image as Pillow
+from PIL import ImageDraw
+
+from shitu.drawing.fonts import can_shape, font_of, load_font
+
+Mask: TypeAlias = npt.NDArray[np.uint8]
+"""(height, width) uint8: 0 where there is no ink, 255 where it is full."""
+
+DIGITS_FONT = "DejaVuSans.woff"
+ELLIPSIS = "…"
+_JOINERS = "\u200c\u200d"
+_LINE = (0.80, 0.24)  # above and below the baseline, in em: room for any Latin letter
+
+
+@dataclass(frozen=True)
+class Run:
+    """A stretch of text in one font and one direction; `font` is None where no font has it."""
+
+    text: str
+    font: str | None
+    rtl: bool
+
+
+def split_runs(text: str) -> list[Run]:
+    """Return the runs of a line from left to right as they are to be seen.
+
+    A simplified form of the Unicode bidirectional algorithm (UAX 9): no explicit embeddings, and
+    numbers run left to right like words.
+    """
+    characters = [c for c in map(_visible, text) if c]
+    directions = _directions(characters)
+    runs: list[Run] = []
+    for character, rtl in zip(characters, directions, strict=True):
+        last = runs[-1] if runs else None
+        if character in _JOINERS:  # a font need not have them for them to work in it
+            font = last.font if last else None
+            if font is None:
+                continue
+        else:
+            # Accents, blanks and signs stay with what they follow where they can.
+            letter = unicodedata.category(character).startswith("L")
+            font = font_of(character, last.font if last and not letter else None)
+        if last is not None and font is not None and (last.font, last.rtl) == (font, rtl):
+            runs[-1] = Run(last.text + character, font, rtl)
+        else:
+            runs.append(Run(character, font, rtl))
+    return _in_sight_order(runs, base_rtl=_base_rtl(characters))
+
+
+def draw_line(text: str, size: int) -> Mask:
+    """Draw text in one line, `size` pixels to the em; a character without a glyph is a box
+    around its code point, so that nothing is ever left out.
+    """
+    pieces = [_draw_run(run, size) for run in split_runs(text)] or [_Piece.blank()]
+    above = max([round(_LINE[0] * size), *(piece.above for piece in pieces)])
+    below = max([round(_LINE[1] * size), *(piece.ink.shape[0] - piece.above for piece in pieces)])
+    line = np.zeros((above + below, max(1, sum(piece.advance for piece in pieces))), np.uint8)
+    pen = 0
+    for piece in pieces:
+        _blend(line, piece, pen + piece.left, above - piece.above)
+        pen += piece.advance
+    return line
+
+
+def fit_line(text: str, size: int, width: int) -> Mask | None:
+    """Draw text no wider than `width`, cut short with an ellipsis if need be.
+
+    None where not even the first character fits.
+    """
+    line = draw_line(text, size)
+    if line.shape[1] <= width:
+        return line
+    low, high = 0, len(text) - 1
+    best = None
+    while low < high:  # the longest beginning that fits
+        middle = (low + high + 1) // 2
+        line = draw_line(text[:middle].rstrip() + ELLIPSIS, size)
+        if line.shape[1] <= width:
+            low, best = middle, line
+        else:
+            high = middle - 1
+    return best
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """The ink of a run: `left` of the pen it starts, `above` of its rows are over the baseline."""
+
+    ink: Mask
+    left: int
+    above: int
+    advance: int
+
+    @staticmethod
+    def blank() -> _Piece:
+        return _Piece(np.zeros((0, 0), np.uint8), 0, 0, 0)
+
+
+def _draw_run(run: Run, size: int) -> _Piece:
+    if run.font is None:
+        return _code_point_box(run.text, size)
+    font = load_font(run.font, size)
+    text, direction = run.text, None
+    if can_shape():
+        direction = "rtl" if run.rtl else "ltr"
+    elif run.rtl:
+        text = text[::-1]
+    left, top, right, bottom = font.getbbox(text, anchor="ls", direction=direction)
+    advance = round(font.getlength(text, direction=direction))
+    # One pixel around, because the box of antialiased ink is sometimes short by one.
+    box = (int(left) - 1, int(top) - 1, int(right) + 2, int(bottom) + 2)
+    canvas = Pillow.new("L", (max(1, box[2] - box[0]), max(1, box[3] - box[1])))
+    ImageDraw.Draw(canvas).text(
+        (-box[0], -box[1]), text, fill=255, font=font, anchor="ls", direction=direction
+    )
+    return _trim(_Piece(np.asarray(canvas), box[0], -box[1], advance))
+
+
+def _trim(piece: _Piece) -> _Piece:
+    rows, columns = np.flatnonzero(piece.ink.any(axis=1)), np.flatnonzero(piece.ink.any(axis=0))
+    if not rows.size:
+        return _Piece(np.zeros((0, 0), np.uint8), 0, 0, piece.advance)
+    ink = piece.ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return _Piece(ink, piece.left + int(columns[0]), piece.above - int(rows[0]), piece.advance)
+
+
+def _code_point_box(character: str, size: int) -> _Piece:
+    """Draw a frame with the number of the character in two rows, as browsers do."""
+    number = f"{ord(character):04X}"
+    number = number if len(number) == 4 else number.zfill(6)
+    half = len(number) // 2
+    font = load_font(DIGITS_FONT, max(5, round(size * 0.42)))
+    cell = max(4, round(size * 0.30))
+    height, width = max(10, round(size * 0.95)), cell * half + max(4, size // 4)
+    canvas = Pillow.new("L", (width, height))
+    pen = ImageDraw.Draw(canvas)
+    pen.rectangle((0, 0, width - 1, height - 1), outline=255, width=max(1, size // 20))
+    for i, digit in enumerate(number):
+        x = (width - cell * half) / 2 + cell * (i % half + 0.5)
+        y = height * (0.29 if i < half else 0.71)
+        pen.text((x, y), digit, fill=255, font=font, anchor="mm")
+    gap = max(1, size // 12)
+    return _Piece(np.asarray(canvas), gap, round(size * 0.80), width + 2 * gap)
+
+
+def _blend(line: Mask, piece: _Piece, x: int, y: int) -> None:
+    height, width = piece.ink.shape
+    x = max(0, min(x, line.shape[1] - width))
+    cut = piece.ink[:, : line.shape[1]]
+    part = line[y : y + height, x : x + cut.shape[1]]
+    np.maximum(part, cut, out=part)
+
+
+def _visible(character: str) -> str:
+    """Blanks of all kinds become a blank; what only steers how others look goes."""
+    if character in _JOINERS:
+        return character
+    if character.isspace() and character != "\u3000":
+        return " "
+    category = unicodedata.category(character)
+    steers = category == "Cf" or "\ufe00" <= character <= "\ufe0f"
+    return "" if steers else character
+
+
+def _base_rtl(characters: list[str]) -> bool:
+    """The direction of the first letter that has one."""
+    for character in characters:
+        kind = unicodedata.bidirectional(character)
+        if kind in {"L", "R", "AL"}:
+            return kind != "L"
+    return False
+
+
+def _directions(characters: list[str]) -> list[bool]:
+    """Whether each character runs right to left; neutral ones go with equal neighbours, else
+    with the line.
+    """
+    base = _base_rtl(characters)
+    strong = [_strong(character) for character in characters]
+    before, last = list[bool](), base
+    for direction in strong:
+        last = last if direction is None else direction
+        before.append(last)
+    directions, following = list[bool](), base
+    for character, direction, previous in zip(
+        reversed(characters), reversed(strong), reversed(before), strict=True
+    ):
+        if direction is not None:
+            following = direction
+            directions.append(direction)
+        elif unicodedata.bidirectional(character) in {"NSM", "BN"}:
+            directions.append(previous)  # accents and joiners belong to what they follow
+        else:
+            directions.append(previous if previous == following else base)
+    return directions[::-1]
+
+
+def _strong(character: str) -> bool | None:
+    kind = unicodedata.bidirectional(character)
+    if kind in {"R", "AL"}:
+        return True
+    return False if kind in {"L", "EN", "AN"} else None
+
+
+def _in_sight_order(runs: list[Run], *, base_rtl: bool) -> list[Run]:
+    """Reverse each stretch of runs that goes against the line, and the line itself if need be."""
+    groups: list[list[Run]] = []
+    for run in runs:
+        if groups and groups[-1][0].rtl == run.rtl:
+            groups[-1].append(run)
+        else:
+            groups.append([run])
+    ordered = [group[::-1] if group[0].rtl else group for group in groups]
+    if base_rtl:
+        ordered.reverse()
+    return [run for group in ordered for run in group]
