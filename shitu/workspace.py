@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -141,11 +142,15 @@ class Workspace:
             queries: folder with one folder per label, a label file, or the queries themselves.
             progress: called with the number of pictures just done and the total.
         """
+        skipped: tuple[tuple[str, str], ...] = ()
         if isinstance(queries, (str, Path)):
-            queries = [Query(entry.path, entry.label) for entry in list_entries(Path(queries))]
-        return evaluate_retrieval(
+            entries = list_entries(Path(queries))
+            queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
+            skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
+        report = evaluate_retrieval(
             queries, self.describer, self.catalog, _towards(len(queries), progress)
         )
+        return replace(report, skipped=(*skipped, *report.skipped))
 
     @cached_property
     def catalog(self) -> Catalog:

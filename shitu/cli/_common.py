@@ -46,7 +46,7 @@ def open_workspace(context: click.Context, **settings: Any) -> Iterator[Workspac
 
 def print_json(value: Any) -> None:
     """One JSON document on one line; undecodable bytes of file names are escaped."""
-    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    text = json.dumps(value, ensure_ascii=False, default=str)
     echo(text)
 
 

@@ -54,18 +54,22 @@ def build_index(
 
 
 def _print_summary(summary: BuildSummary, index: str) -> None:
-    for skipped in summary.skipped:
-        say(f"skipped {show_path(skipped.path)}: {skipped.reason}")
+    for name, listed in (("skipped", summary.skipped), ("duplicate", summary.duplicates)):
+        for skipped in listed:
+            say(f"{name} {show_path(skipped.path)}: {skipped.reason}")
+    for name, paths in (("moved", summary.moved), ("relabelled", summary.relabelled)):
+        for path in paths:
+            say(f"{name} {show_path(path)}")
     for path in summary.vanished:
         say(f"vanished {show_path(path)}: kept in the index; --prune removes it")
     counts = (
         ("added", summary.added),
         ("unchanged", summary.unchanged),
-        ("moved", summary.moved),
-        ("relabelled", summary.relabelled),
-        ("replaced", summary.replaced),
-        ("duplicates", summary.duplicates),
-        ("removed", summary.removed),
+        ("moved", len(summary.moved)),
+        ("relabelled", len(summary.relabelled)),
+        ("replaced", len(summary.replaced)),
+        ("duplicates", len(summary.duplicates)),
+        ("removed", len(summary.removed)),
         ("vanished", len(summary.vanished)),
         ("skipped", len(summary.skipped)),
     )
@@ -103,8 +107,10 @@ def add_item(
     if as_json:
         print_json(asdict(summary))
         return
-    known = f", {summary.duplicates} already there" if summary.duplicates else ""
-    echo(f"{label}: {len(summary.reference_ids)} added{known}.")
+    known = f", {len(summary.duplicates)} already there" if summary.duplicates else ""
+    echo(f"{summary.label}: {summary.added} added{known}.")
+    for path in summary.copied:
+        say(f"copied to {show_path(path)}")
 
 
 def _box(text: str | None) -> tuple[float, float, float, float] | None:
@@ -146,7 +152,9 @@ def remove_item(
     if as_json:
         print_json(asdict(summary))
     else:
-        echo(f"{summary.label}: {len(summary.reference_ids)} references removed.")
+        echo(f"{summary.label}: {summary.removed} references removed.")
+        for path in summary.moved:
+            say(f"picture put aside: {show_path(path)}")
 
 
 @click.command(epilog="Example: shitu list-items --json")
