@@ -16,6 +16,7 @@ from shitu.runtime.session import Float32Array, Session
 _FLOOR = 0.025  # scores below it never matter: upstream's `nms.score_threshold`
 _CANDIDATES = 1000  # and its `nms_top_k`
 _KEEP = 100  # and its `keep_top_k`
+_ROUNDING = 1e-4  # of an IoU in float32
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Suppressed:
     """A box that lost to a stronger one that it overlaps.
 
     Attributes:
-        winner: position of the stronger box in the detections.
+        winner: position in the detections of the stronger box that overlaps it most.
         iou: overlap of the two.
     """
 
@@ -122,11 +123,13 @@ class Detector:
         lost = np.setdiff1d(np.flatnonzero(scores >= self._explain_above), kept)
         if not len(lost) or not len(kept):
             return ()
-        overlap = iou(xyxy[lost], xyxy[kept])
+        # Rows are in order of score: a box can only lose to one before it.
+        overlap = np.where(kept < lost[:, None], iou(xyxy[lost], xyxy[kept]), 0)
         winners = overlap.argmax(axis=1)
         return tuple(
             Suppressed(to_box(xyxy[i]), float(scores[i]), int(winner), float(overlap[row, winner]))
             for row, (i, winner) in enumerate(zip(lost, winners, strict=True))
+            if overlap[row, winner] > self._nms_threshold - _ROUNDING
         )
 
 
