@@ -1,0 +1,22 @@
+"""Build, add, remove, relabel, check: the only writer of gallery and index."""
+
+from __future__ import annotations
+
+from shitu.catalog.catalog import Catalog
+from shitu.catalog.describing import Describer, Description
+from shitu.catalog.entries import Entry, entries_from_file, entries_from_folder
+from shitu.catalog.summaries import AddSummary, BuildSummary, CheckReport, RemoveSummary, Skipped
+
+__all__ = [
+    "AddSummary",
+    "BuildSummary",
+    "Catalog",
+    "CheckReport",
+    "Describer",
+    "Description",
+    "Entry",
+    "RemoveSummary",
+    "Skipped",
+    "entries_from_file",
+    "entries_from_folder",
+]

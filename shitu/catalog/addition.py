@@ -1,0 +1,189 @@
+"""Adds pictures to one item: everything is checked before anything is written."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shitu.catalog.describing import Describer, Description, describe
+from shitu.catalog.files import copy_in, file_state, folder_name
+from shitu.catalog.labels import clean_label
+from shitu.catalog.reading import Picture, read_picture
+from shitu.catalog.summaries import AddSummary, Skipped
+from shitu.errors import DuplicateReference, GalleryError
+from shitu.gallery import NewReference
+from shitu.gallery.gallery import Gallery
+from shitu.gallery.transaction import Transaction
+from shitu.geometry import Box
+from shitu.images import Image, display_path, thumbnail
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class _Ready:
+    picture: Picture
+    description: Description
+    thumbnail: bytes
+
+
+def add_pictures(
+    gallery: Gallery,
+    describer: Describer,
+    paths: Sequence[Path],
+    label: str,
+    *,
+    box: Box | None,
+    attributes: Mapping[str, Any] | None,
+    home: Path,
+) -> AddSummary:
+    """See `Catalog.add`; `home` becomes the root if there is none yet."""
+    name = clean_label(label)
+    if not name:
+        raise GalleryError("the label is empty: give the item a name")
+    if not paths:
+        raise GalleryError(f"no picture to add to {name!r} was named")
+    ready, duplicates = _prepare(gallery, describer, paths, name, box)
+    root = gallery.root() or home
+    folder = _folder_of(gallery, name, root)
+    copied: list[Path] = []
+    with _undone_on_error(copied), gallery.write("add") as transaction:
+        transaction.set_root(root)
+        new = _not_there(transaction, ready, name, duplicates)
+        item_id = transaction.ensure_item(name, attributes)
+        # Copied under the write lock: two processes never choose one name for two pictures.
+        rows = [(item_id, _row(one, root, folder, box, copied)) for one in new]
+        numbers = transaction.add(rows, describer.space)
+    return AddSummary(
+        item_id=item_id,
+        label=name,
+        reference_ids=tuple(numbers),
+        copied=tuple(copied),
+        duplicates=tuple(duplicates),
+        generation=gallery.head().generation,
+    )
+
+
+def _prepare(
+    gallery: Gallery,
+    describer: Describer,
+    paths: Sequence[Path],
+    label: str,
+    box: Box | None,
+) -> tuple[list[_Ready], list[Skipped]]:
+    """Read, decode, check and describe all pictures."""
+    ready: list[_Ready] = []
+    duplicates: list[Skipped] = []
+    seen: dict[str, Path] = {}
+    for start in range(0, len(paths), _BATCH):
+        pictures = [read_picture(path, lambda _: True) for path in paths[start : start + _BATCH]]
+        there = gallery.by_sha256([picture.sha256 for picture in pictures])
+        new: list[tuple[Picture, Image]] = []
+        for picture in pictures:
+            twin = there.get(picture.sha256)
+            if twin is not None:
+                duplicates.append(_duplicate(picture.path, label, twin.label, twin.path))
+            elif picture.sha256 in seen:
+                first = seen[picture.sha256]
+                duplicates.append(_duplicate(picture.path, label, label, first))
+            elif picture.image is not None:
+                seen[picture.sha256] = picture.path
+                _check_box(picture.image, box, picture.path)
+                new.append((picture, picture.image))
+        if not new:
+            continue
+        described = describe(describer, [image for _, image in new], [box] * len(new))
+        ready += [
+            # The picture itself is let go of; its bytes are needed for the copy.
+            _Ready(
+                Picture(picture.path, picture.data, picture.sha256, picture.state, None),
+                one,
+                thumbnail(image, box=one.box),
+            )
+            for (picture, image), one in zip(new, described, strict=True)
+        ]
+    return ready, duplicates
+
+
+def _duplicate(path: Path, label: str, other: str, first: Path) -> Skipped:
+    if label != other:
+        raise DuplicateReference(
+            f"{display_path(path)} has the same content as {display_path(first)}, which belongs to "
+            f"{other!r}: remove it there first, or leave it out; nothing was added"
+        )
+    return Skipped(path, f"has the same content as {display_path(first)}")
+
+
+def _check_box(image: Image, box: Box | None, path: Path) -> None:
+    if box is None:
+        return
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = box
+    if not (x0 < x1 and y0 < y1 and x0 < width and y0 < height and x1 > 0 and y1 > 0):
+        raise GalleryError(
+            f"the box {box} holds nothing of {display_path(path)} ({width} x {height} pixels): "
+            "give left, top, right, bottom in pixels"
+        )
+
+
+def _not_there(
+    transaction: Transaction, ready: list[_Ready], label: str, duplicates: list[Skipped]
+) -> list[_Ready]:
+    # Another process may have added some of these since they were looked up.
+    there = transaction.holders([one.picture.sha256 for one in ready])
+    new = []
+    for one in ready:
+        if one.picture.sha256 in there:
+            _, other = there[one.picture.sha256]
+            meanwhile = Path("a picture added meanwhile")
+            duplicates.append(_duplicate(one.picture.path, label, other, meanwhile))
+        else:
+            new.append(one)
+    return new
+
+
+def _folder_of(gallery: Gallery, label: str, root: Path) -> Path:
+    """Return where the item's pictures lie already, or a folder named like it."""
+    item = next((item for item in gallery.items() if item.label == label), None)
+    if item is not None:
+        for reference in gallery.all_references(item.item_id):
+            with contextlib.suppress(ValueError):
+                inside = reference.path.relative_to(root)
+                if len(inside.parts) > 1:
+                    return root / inside.parts[0]
+    return root / folder_name(label)
+
+
+def _row(
+    one: _Ready, root: Path, folder: Path, box: Box | None, copied: list[Path]
+) -> NewReference:
+    path, state = one.picture.path, one.picture.state
+    if not path.is_relative_to(root):
+        path, written = copy_in(one.picture.data, path.name, folder)
+        if written:
+            copied.append(path)
+        state = file_state(path) or state
+    return NewReference(
+        path=str(path),
+        sha256=one.picture.sha256,
+        state=state,
+        box=one.description.box,
+        box_given=box is not None,
+        how="add",
+        source=None,
+        thumbnail=one.thumbnail,
+        embedding=one.description.embedding,
+    )
+
+
+@contextlib.contextmanager
+def _undone_on_error(copied: list[Path]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        for path in copied:
+            path.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,216 @@
+"""Makes the gallery equal to what a folder or label file lists, describing only what is new."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+from shitu.catalog.describing import Describer, Description, describe
+from shitu.catalog.entries import Entry
+from shitu.catalog.ledger import Ledger
+from shitu.catalog.reading import Picture, read_ahead
+from shitu.catalog.summaries import BuildSummary
+from shitu.errors import GalleryError
+from shitu.gallery import KnownFile, NewReference
+from shitu.gallery.gallery import Gallery
+from shitu.gallery.transaction import Transaction
+from shitu.geometry import Box
+from shitu.images import Image, display_path, thumbnail
+
+_BATCH_BYTES = 256 << 20  # of decoded pictures; phone photos fill it before 32 are together
+
+
+class Build:
+    """One build; see `Catalog.build`.
+
+    Args:
+        followed: called after each commit, so that the index can follow.
+    """
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        describer: Describer,
+        root: Path,
+        followed: Callable[[], object],
+        batch_size: int,
+    ) -> None:
+        self._gallery = gallery
+        self._describer = describer
+        self._root = root
+        self._followed = followed
+        self._batch_size = max(1, batch_size)
+        self._batch: list[tuple[Entry, Picture, Image]] = []
+
+    def run(
+        self,
+        entries: Iterable[Entry],
+        *,
+        prune: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> BuildSummary:
+        """Build, and say what was done."""
+        start = time.perf_counter()
+        listed = list(entries)
+        if all(entry.problem for entry in listed):
+            raise GalleryError(
+                f"no picture found in {display_path(self._root)}: there is nothing to build from"
+            )
+        ledger = Ledger(self._root, self._gallery.known_files(self._root))
+        # What a file's size and time say is unchanged is not even opened.
+        to_read = ledger.scan(listed)
+        told = _Progress(progress, len(listed) - len(to_read))
+        # The rest is read ahead in threads; what is new is described and committed in batches.
+        with closing(read_ahead([entry.path for entry in to_read], ledger.wanted)) as pictures:
+            for entry, picture in zip(to_read, pictures, strict=True):
+                if ledger.take(entry, picture) and picture.image is not None:
+                    self._batch.append((entry, picture, picture.image))
+                if self._full():
+                    self._flush(ledger)
+                told.one_more()
+        self._flush(ledger)
+        # What moved, changed its label or went is known only now that all was seen.
+        removed, vanished = self._settle(ledger, prune=prune)
+        self._refuse_nothing(ledger)
+        return self._summary(ledger, removed, vanished, time.perf_counter() - start)
+
+    def _full(self) -> bool:
+        size = sum(image.nbytes for _, _, image in self._batch)
+        return len(self._batch) >= self._batch_size or size >= _BATCH_BYTES
+
+    def _flush(self, ledger: Ledger) -> None:
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        images = [image for _, _, image in batch]
+        described = describe(self._describer, images, [None] * len(images))
+        new = self._references(batch, described)
+        with self._gallery.write("build") as transaction:
+            transaction.set_root(self._root)
+            self._add(transaction, new, ledger)
+        self._followed()
+
+    def _references(
+        self, batch: list[tuple[Entry, Picture, Image]], described: list[Description]
+    ) -> list[tuple[Entry, NewReference]]:
+        with ThreadPoolExecutor(2) as pool:
+            small = list(pool.map(_thumbnail, (b[2] for b in batch), (d.box for d in described)))
+        return [
+            (
+                entry,
+                NewReference(
+                    path=str(entry.path),
+                    sha256=picture.sha256,
+                    state=picture.state,
+                    box=one.box,
+                    box_given=False,
+                    how="build",
+                    source=str(self._root),
+                    thumbnail=jpeg,
+                    embedding=one.embedding,
+                ),
+            )
+            for (entry, picture, _), one, jpeg in zip(batch, described, small, strict=True)
+        ]
+
+    def _add(
+        self, transaction: Transaction, new: list[tuple[Entry, NewReference]], ledger: Ledger
+    ) -> None:
+        # Another process may have added some of these since the build looked.
+        there = transaction.holders([one.sha256 for _, one in new])
+        fresh = [(entry, one) for entry, one in new if one.sha256 not in there]
+        item_ids = {e.label: transaction.ensure_item(e.label) for e, _ in fresh}
+        transaction.add([(item_ids[e.label], one) for e, one in fresh], self._describer.space)
+        for entry, one in new:
+            if one.sha256 in there:
+                ledger.refuse(entry, there[one.sha256][1], "a picture added meanwhile")
+        ledger.added += len(fresh)
+
+    def _settle(self, ledger: Ledger, *, prune: bool) -> tuple[list[KnownFile], list[KnownFile]]:
+        """Commit what is left; returns what was removed and what vanished but stays."""
+        outdated, vanished = ledger.outdated(), ledger.vanished()
+        removed = vanished if prune else []
+        gone = [file.reference_id for file in (*outdated, *removed)]
+        work = (gone, ledger.moves, ledger.labels, ledger.states)
+        if any(work) or (ledger.known and self._gallery.root() != self._root):
+            with self._gallery.write("build") as transaction:
+                transaction.set_root(self._root)
+                transaction.remember_states(ledger.states)
+                self._move(transaction, ledger)
+                self._relabel(transaction, ledger)
+                transaction.remove(gone)
+                transaction.drop_empty_items()
+            self._followed()
+        return removed, [] if prune else vanished
+
+    def _move(self, transaction: Transaction, ledger: Ledger) -> None:
+        for number, to in ledger.moves.items():
+            transaction.move(number, to.path, to.state, str(self._root))
+
+    def _relabel(self, transaction: Transaction, ledger: Ledger) -> None:
+        renamed = ledger.renamed_items()
+        for item_id, label in renamed.items():
+            if not transaction.has_label(label):
+                transaction.rename_item(item_id, label)
+        item_of = {file.reference_id: file.item_id for file in ledger.known}
+        for number in transaction.present(ledger.labels):
+            label = ledger.labels[number]
+            item_id = transaction.ensure_item(label)
+            if item_of[number] != item_id:
+                transaction.assign(number, item_id)
+
+    def _refuse_nothing(self, ledger: Ledger) -> None:
+        if ledger.added or ledger.known or self._gallery.count():
+            return
+        first = ledger.skipped[0]
+        raise GalleryError(
+            f"none of the {len(ledger.skipped)} pictures listed can be used; the first is "
+            f"{display_path(first.path)}: {first.reason}"
+        )
+
+    def _summary(
+        self,
+        ledger: Ledger,
+        removed: list[KnownFile],
+        vanished: list[KnownFile],
+        seconds: float,
+    ) -> BuildSummary:
+        path_of = {file.reference_id: Path(file.path) for file in ledger.known}
+        path_of.update((number, Path(to.path)) for number, to in ledger.moves.items())
+        return BuildSummary(
+            added=ledger.added,
+            unchanged=ledger.unchanged,
+            moved=tuple(Path(to.path) for to in ledger.moves.values()),
+            relabelled=tuple(path_of[number] for number in ledger.labels),
+            replaced=tuple(ledger.replaced),
+            duplicates=tuple(ledger.duplicates),
+            removed=tuple(Path(file.path) for file in removed),
+            vanished=tuple(Path(file.path) for file in vanished),
+            skipped=tuple(ledger.skipped),
+            generation=self._gallery.head().generation,
+            seconds=seconds,
+        )
+
+
+class _Progress:
+    """Tells how many are done, not more often than anybody can see."""
+
+    def __init__(self, tell: Callable[[int], None] | None, done: int) -> None:
+        self._tell = tell
+        self._done = done
+        self._say()
+
+    def one_more(self) -> None:
+        self._done += 1
+        self._say()
+
+    def _say(self) -> None:
+        if self._tell is not None:
+            self._tell(self._done)
+
+
+def _thumbnail(image: Image, box: Box | None) -> bytes:
+    return thumbnail(image, box=box)

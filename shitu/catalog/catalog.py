@@ -1,0 +1,333 @@
+"""The catalog: a gallery and its index, changed together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shitu.catalog.addition import add_pictures
+from shitu.catalog.build import Build
+from shitu.catalog.cache import IndexCache
+from shitu.catalog.describing import Describer
+from shitu.catalog.entries import Entry
+from shitu.catalog.files import absolute
+from shitu.catalog.removal import relabel_item, remove_references
+from shitu.catalog.summaries import AddSummary, BuildSummary, CheckReport, RemoveSummary
+from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
+from shitu.gallery import Change, Item, Reference, Space
+from shitu.gallery.gallery import Gallery
+from shitu.geometry import Box
+from shitu.images import display_path
+from shitu.index import Neighbours, VectorIndex
+
+DATABASE = "gallery.db"
+
+_log = logging.getLogger(__name__)
+
+
+class Catalog:
+    """A gallery and its vector index; the only way to change either.
+
+    SQL is the truth: every change is committed there first, and the index follows. May be
+    searched from several threads while it is refreshed.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        gallery: Gallery,
+        describer: Describer | None,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.gallery = gallery
+        self._describer = describer
+        self._read_only = read_only
+        self._cache: IndexCache | None = None
+
+    @classmethod
+    def open(
+        cls,
+        index_dir: Path | str,
+        describer: Describer | None = None,
+        *,
+        url: str | None = None,
+        create: bool = False,
+        read_only: bool = False,
+        timeout: float = 30.0,
+    ) -> Catalog:
+        """Open the catalog of an index folder.
+
+        Args:
+            index_dir: where the vector index lives, and the gallery unless `url` says otherwise.
+            describer: turns pictures into embeddings; needed to build and to add. Without one
+                everything else works.
+            url: any SQLAlchemy URL, instead of `index_dir/gallery.db`.
+            create: do not mind if there is nothing yet; the first commit makes it.
+            read_only: write nothing, anywhere; works in a folder that cannot be written.
+            timeout: seconds to wait for another process that is writing.
+
+        Raises:
+            IndexNotFound: there is nothing there.
+            SpaceMismatch: the gallery's vectors are of another model than the describer's.
+            GalleryError: the gallery is damaged, locked, or cannot be opened.
+        """
+        folder = absolute(index_dir)
+        where: Path | str = url or folder / DATABASE
+        missing = isinstance(where, Path) and not where.exists()
+        if missing and (read_only or not create):
+            raise IndexNotFound(
+                f"there is no index in {display_path(folder)}: make one with `shitu build-index`"
+            )
+        gallery = Gallery.open(where, folder, read_only=read_only, timeout=timeout)
+        catalog = cls(folder, gallery, describer, read_only=read_only)
+        try:
+            catalog._open_index()
+            catalog._save_if_rebuilt()
+        except BaseException:
+            catalog.close()
+            raise
+        return catalog
+
+    def _open_index(self) -> None:
+        space = self.gallery.active_space()
+        wanted = self._describer.space if self._describer is not None else space
+        if space is not None and wanted is not None and space.fingerprint != wanted.fingerprint:
+            raise SpaceMismatch(
+                f"the gallery in {display_path(self.folder)} was built with another feature model, "
+                "detector or crop: name the one it was built with, or build another index folder "
+                "with `shitu build-index --index`"
+            )
+        if space is not None:
+            self._cache = IndexCache(self.folder, self.gallery, space, _flat)
+
+    def _save_if_rebuilt(self) -> None:
+        if self._cache is None or not self._cache.state.startswith("rebuilt"):
+            return
+        _log.info("index %s", self._cache.state)
+        if not self._read_only:
+            try:
+                self._cache.save()
+            except IndexFileError as error:  # a search needs no file
+                _log.warning("%s", error)
+
+    @property
+    def space(self) -> Space | None:
+        """The space of the vectors; None as long as there are none and no describer."""
+        found = self.gallery.active_space()
+        return found or (None if self._describer is None else self._describer.space)
+
+    @property
+    def index_state(self) -> str:
+        """How the index came to be: "loaded", "caught up", "rebuilt: why", or "empty"."""
+        return "empty" if self._cache is None else self._cache.state
+
+    @property
+    def count(self) -> int:
+        """Number of references that can be found."""
+        return 0 if self._cache is None else self._cache.index.count
+
+    def __len__(self) -> int:
+        return self.count
+
+    # --- looking up --------------------------------------------------------------------
+
+    def search(self, queries: npt.NDArray[np.float32], k: int) -> Neighbours:
+        """Return the k nearest references of each query (m, dim) of unit length."""
+        if self._cache is None:
+            shape = (len(queries), k)
+            return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
+        return self._cache.index.search(queries, k)
+
+    def references(self, reference_ids: Iterable[int]) -> dict[int, Reference]:
+        """Return what is known of these references; those that are gone are missing."""
+        return self.gallery.references(reference_ids)
+
+    def all_references(self) -> list[Reference]:
+        """Return all references, by id."""
+        return self.gallery.all_references()
+
+    def items(self) -> list[Item]:
+        """Return all items with the numbers of their references, by label."""
+        return self.gallery.items()
+
+    def thumbnail(self, reference_id: int) -> bytes:
+        """Return a small JPEG of what was embedded of a reference."""
+        return self.gallery.thumbnail(reference_id)
+
+    def history(self, since: int = 0, limit: int | None = None) -> list[Change]:
+        """Return the changes after a generation, oldest first; with a limit, the last ones."""
+        return self.gallery.history(since, limit)
+
+    def refresh(self) -> bool:
+        """Apply what other processes committed; returns whether there was anything.
+
+        Cheap where there was nothing: ask it before every query if you like.
+        """
+        if self._cache is None:
+            self._open_index()
+            return self._cache is not None
+        return self._cache.refresh() is not None
+
+    # --- changing ----------------------------------------------------------------------
+
+    def build(
+        self,
+        entries: Iterable[Entry],
+        *,
+        root: Path,
+        prune: bool = False,
+        progress: Callable[[int], None] | None = None,
+        batch_size: int = 32,
+    ) -> BuildSummary:
+        """Make the gallery equal to what a folder or label file lists; only news is described.
+
+        What is committed stays when the process is interrupted or killed; building again goes on
+        from there.
+
+        Args:
+            entries: pictures with labels, of `entries_from_folder` or `entries_from_file`.
+            root: the folder in which the shop's pictures live from now on.
+            prune: remove references whose pictures are gone or no longer listed.
+            progress: told the number of entries dealt with so far, now and then.
+            batch_size: pictures described, and committed, at a time.
+
+        Raises:
+            GalleryError: nothing is listed, or none of it can be used; nothing is written then.
+        """
+        with self._changing(lazily=False) as describer:
+            build = Build(self.gallery, describer, absolute(root), self.refresh, batch_size)
+            return build.run(entries, prune=prune, progress=progress)
+
+    def add(
+        self,
+        paths: Sequence[Path | str],
+        label: str,
+        *,
+        box: Box | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> AddSummary:
+        """Add pictures to an item, which is made if there is none with that label.
+
+        All are checked before anything is written. Pictures from elsewhere are copied into the
+        gallery's folder.
+
+        Args:
+            paths: the pictures.
+            label: of the item.
+            box: xyxy pixels of the object, for every picture; else the detector chooses.
+            attributes: anything JSON can hold, merged into those of the item.
+
+        Raises:
+            DuplicateReference: a picture belongs to another item already.
+            ImageError: a picture cannot be read.
+        """
+        with self._changing() as describer:
+            return add_pictures(
+                self.gallery,
+                describer,
+                [absolute(path) for path in paths],
+                label,
+                box=box,
+                attributes=attributes,
+                home=self.folder / "pictures",
+            )
+
+    def remove(
+        self,
+        *,
+        label: str | None = None,
+        item_id: int | None = None,
+        reference_id: int | None = None,
+    ) -> RemoveSummary:
+        """Remove one item with all its references, or one reference.
+
+        Pictures in the gallery's folder are moved to `.removed` in it, or the next build would
+        add them again. An item without references goes as well.
+
+        Raises:
+            ItemNotFound: there is no such item or reference.
+        """
+        with self._changing(describing=False):
+            return remove_references(
+                self.gallery, label=label, item_id=item_id, reference_id=reference_id
+            )
+
+    def relabel(self, label: str, new_label: str) -> Item:
+        """Give an item another label; its id, pictures and vectors stay.
+
+        Raises:
+            ItemNotFound: there is no item of that label.
+            GalleryError: another item has the new label.
+        """
+        with self._changing(describing=False):
+            return relabel_item(self.gallery, label, new_label)
+
+    def check(self) -> CheckReport:
+        """Compare the index with the gallery, number by number."""
+        references = {r.reference_id for r in self.gallery.all_references()}
+        space = self.gallery.active_space()
+        if space is None or self._cache is None:
+            return CheckReport(len(references), ())
+        self.refresh()
+        delta = self.gallery.delta(space)
+        assert delta is not None  # noqa: S101
+        found = {int(i) for i in self._cache.index.ids()}
+        described = {int(i) for i in delta.ids}
+        problems = [f"reference {i} has no vector" for i in sorted(references - described)]
+        problems += [f"reference {i} is missing in the index" for i in sorted(described - found)]
+        problems += [f"the index has a reference {i} too many" for i in sorted(found - described)]
+        return CheckReport(len(references), tuple(problems))
+
+    @contextmanager
+    def _changing(self, *, lazily: bool = True, describing: bool = True) -> Iterator[Describer]:
+        if self._read_only:
+            raise GalleryError(
+                f"the gallery in {display_path(self.folder)} was opened for reading only: open it "
+                "for writing to change it"
+            )
+        if describing and self._describer is None:
+            raise GalleryError("no model was named: open the catalog with one to add pictures")
+        try:
+            yield self._describer  # type: ignore[misc]
+        except KeyboardInterrupt:
+            self._follow_and_save(lazily=lazily)
+            raise
+        self._follow_and_save(lazily=lazily)
+
+    def _follow_and_save(self, *, lazily: bool) -> None:
+        self.refresh()
+        if self._cache is not None:
+            self._cache.save(lazily=lazily)
+
+    # --- closing -----------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.gallery.close()
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _flat(dim: int) -> VectorIndex:
+    # Only here is Faiss loaded; listing what the catalog can do must not take its 0.2 s.
+    from shitu.index.faiss_index import FlatIndex
+
+    return FlatIndex(dim)

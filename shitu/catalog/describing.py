@@ -1,0 +1,62 @@
+"""What the catalog needs of a detector and an embedder together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from shitu.errors import ModelError
+from shitu.gallery import Space
+from shitu.geometry import Box
+from shitu.images import Image
+
+
+class Description(Protocol):
+    """What was embedded of a picture, and its embedding."""
+
+    @property
+    def box(self) -> Box | None:
+        """Left, top, right, bottom in pixels of the picture; None for all of it."""
+
+    @property
+    def embedding(self) -> npt.NDArray[np.float32]:
+        """(dim,) float32 of length one."""
+
+
+class Describer(Protocol):
+    """Turns pictures into embeddings of one space."""
+
+    @property
+    def space(self) -> Space:
+        """The space of all its embeddings; must not need the networks."""
+
+    def describe(
+        self, images: Sequence[Image], boxes: Sequence[Box | None]
+    ) -> Sequence[Description]:
+        """Describe each picture (h, w, 3) uint8 RGB; where a box is given, it is the one used."""
+
+
+def describe(
+    describer: Describer, images: Sequence[Image], boxes: Sequence[Box | None]
+) -> list[Description]:
+    """Describe pictures and check what came back before any of it is kept.
+
+    Raises:
+        ModelError: a vector is missing, of another size, not finite or not of length one.
+    """
+    described = list(describer.describe(images, boxes))
+    if len(described) != len(images):
+        raise ModelError(
+            f"the feature model described {len(described)} of {len(images)} pictures: reinstall it"
+        )
+    for one in described:
+        length = float(np.linalg.norm(one.embedding))
+        if one.embedding.shape != (describer.space.dim,) or not abs(length - 1.0) < 1e-3:
+            raise ModelError(
+                f"the feature model returned a vector of shape {one.embedding.shape} and length "
+                f"{length:.4g} instead of ({describer.space.dim},) and 1: reinstall it"
+            )
+    return described

@@ -1,0 +1,147 @@
+"""What a folder or a label file lists: pictures with their labels."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from shitu.catalog.labels import clean_label
+from shitu.errors import DatasetError, GalleryError
+from shitu.images import display_path, find_images
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A picture and the label it should have.
+
+    Attributes:
+        explicit: somebody wrote this label for this picture; false where it is merely the name
+            of the folder, which does not override a label given by a command.
+        problem: why the entry cannot be used; empty if it can.
+    """
+
+    path: Path
+    label: str
+    explicit: bool = True
+    problem: str = ""
+
+
+def entries_from_folder(folder: Path) -> list[Entry]:
+    """List the pictures of a folder with one folder per label, at any depth below those.
+
+    Raises:
+        GalleryError: there is no picture in any of them.
+        ImageError: the folder is missing or may not be read.
+    """
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - links are kept as the user sees them
+    entries = [_entry_of(picture, folder) for picture in find_images(folder)]
+    if not any(not entry.problem for entry in entries):
+        loose = f"; {len(entries)} lie directly in it" if entries else ""
+        raise GalleryError(
+            f"no picture found below {display_path(folder)}: make one folder per label in it and "
+            f"put pictures into those{loose}"
+        )
+    return entries
+
+
+def _entry_of(picture: Path, folder: Path) -> Entry:
+    parts = picture.relative_to(folder).parts
+    if len(parts) == 1:
+        return Entry(picture, "", False, "lies in no folder that would be its label")
+    label = clean_label(parts[0])
+    problem = "" if label else "its folder has a blank name, which is no label"
+    return Entry(picture, label, False, problem)
+
+
+def entries_from_file(file: Path) -> list[Entry]:
+    r"""List the pictures of a label file; relative paths start at the folder of the file.
+
+    Lines are `path<TAB>label`, or CSV `path,label` with quotes where needed, or JSON objects
+    `{"path": ..., "label": ...}`. The first line decides on
+    the form. Blank lines and a headline `path,label` do not count.
+
+    Raises:
+        DatasetError: a line is malformed, or the file is not text; names file and line.
+        GalleryError: the file lists nothing.
+    """
+    file = Path(os.path.abspath(file))  # noqa: PTH100
+    text = _read(file)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if first.lstrip().startswith("{"):
+        rows = _json_rows(text, file)
+    elif "\t" in first:
+        rows = _tab_rows(text)
+    else:
+        rows = _csv_rows(text, file)
+    entries = [_checked(row, number, file) for number, row in rows if row != ["path", "label"]]
+    if not entries:
+        raise GalleryError(
+            f"{display_path(file)} lists no picture: write one `path<TAB>label` a line"
+        )
+    return entries
+
+
+def _read(file: Path) -> str:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{display_path(file)} cannot be read ({error.strerror})") from error
+    try:
+        return data.decode("utf-8-sig")  # with or without a byte order mark
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DatasetError(
+            f"{display_path(file)}, line {line}: this is not UTF-8; save the file as UTF-8"
+        ) from error
+
+
+def _tab_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    # Not splitlines(): a label may hold characters which that takes for ends of lines.
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield number, line.rstrip("\r").split("\t")
+
+
+def _csv_rows(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    start = 1
+    try:
+        for row in reader:
+            if any(field.strip() for field in row):
+                yield start, row
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DatasetError(
+            f"{display_path(file)}, line {start}: {error}; check the quotes"
+        ) from error
+
+
+def _json_rows(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+            yield number, [values["path"], values["label"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{display_path(file)}, line {number}: not an object with path and label ({error})"
+            ) from error
+
+
+def _checked(row: list[str], number: int, file: Path) -> Entry:
+    where = f"{display_path(file)}, line {number}"
+    if len(row) != 2 or not all(isinstance(field, str) for field in row):
+        raise DatasetError(
+            f"{where}: {len(row)} field(s) instead of a path and a label; separate them by a tab, "
+            "or by a comma with quotes around fields that hold commas"
+        )
+    path, label = row[0].strip(), clean_label(row[1])
+    if not path or not label or "\0" in path:
+        raise DatasetError(f"{where}: the {'label' if path else 'path'} is empty; fill it in")
+    return Entry(Path(os.path.normpath(file.parent / path)), label)

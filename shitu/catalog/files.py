@@ -1,0 +1,144 @@
+"""The pictures on disk: what they hold, copying them in, putting them aside."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from shitu.errors import GalleryError, ImageError
+from shitu.gallery import FileState
+from shitu.images import display_path, read_bytes
+
+REMOVED = ".removed"  # hidden, so that no build walks into it
+_NAME_BYTES = 200  # a name may have 255, and a number or a temporary mark is added
+
+
+def absolute(path: Path | str) -> Path:
+    """Return the full path without `..`; links stay as the user sees them."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def file_state(path: Path | str) -> FileState | None:
+    """Return what is remembered of a file, None if there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a hundred thousand times; Path costs double
+    except (OSError, ValueError):
+        return None
+    return FileState(status.st_size, status.st_mtime_ns)
+
+
+def sha256(data: bytes) -> str:
+    """Return the content's name."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def holds(path: Path | str, digest: str) -> bool:
+    """Whether a file is there and has this content."""
+    try:
+        return sha256(read_bytes(path)) == digest
+    except ImageError:
+        return False
+
+
+def folder_name(label: str) -> str:
+    """Return a name for the label's folder that every file system takes and builds walk into."""
+    kept = [c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in label]
+    name = "".join(kept).strip(" ").rstrip(".")
+    if name.startswith(".") or not name:
+        name = "_" + name
+    while len(os.fsencode(name)) > _NAME_BYTES:
+        name = name[:-1]
+    return unicodedata.normalize("NFC", name)
+
+
+def copy_in(data: bytes, name: str, folder: Path) -> tuple[Path, bool]:
+    """Keep a picture in a folder; returns where, and whether it had to be written.
+
+    Nothing is ever overwritten: another picture of that name gets a number.
+
+    Raises:
+        GalleryError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for target in _free_names(folder, name):
+            if target.exists() and target.read_bytes() == data:
+                return target, False  # left over from a process that was killed in between
+            if _place(data, target):
+                return target, True
+    except OSError as error:
+        raise GalleryError(
+            f"the picture cannot be copied to {display_path(folder)} ({error.strerror}): free "
+            "space or allow writing there, and add it again"
+        ) from error
+    raise AssertionError  # names never run out
+
+
+def _free_names(folder: Path, name: str) -> Iterator[Path]:
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122
+    stem = os.fsdecode(os.fsencode(stem)[:_NAME_BYTES]).lstrip(".") or "picture"
+    yield folder / f"{stem}{suffix}"
+    number = 2
+    while True:
+        yield folder / f"{stem}-{number}{suffix}"
+        number += 1
+
+
+def _place(data: bytes, target: Path) -> bool:
+    """Write a whole file under a name that is free; false if it is not."""
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # A link fails where the name is taken; a rename would silently replace that file.
+        return _link(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _link(source: Path, target: Path) -> bool:
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links (FAT, some network shares)
+        if target.exists():
+            return False
+        shutil.copyfile(source, target)
+    return True
+
+
+def put_aside(picture: Path, root: Path) -> Path | None:
+    """Move a picture below the root to `.removed`; None if it is not there or cannot be moved."""
+    try:
+        target = root / REMOVED / picture.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for free in _free_names(target.parent, target.name):
+            if not free.exists():
+                picture.rename(free)
+                return free
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def put_back(moved: dict[Path, Path]) -> None:
+    """Undo put_aside: from each value to its key."""
+    for original, aside in moved.items():
+        with contextlib.suppress(OSError):
+            aside.rename(original)
+
+
+def was_removed(path: Path, root: Path) -> bool:
+    """Whether a picture that is missing was put aside by a removal."""
+    with contextlib.suppress(OSError, ValueError):
+        return (root / REMOVED / path.relative_to(root)).exists()
+    return False

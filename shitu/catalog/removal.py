@@ -1,0 +1,80 @@
+"""Removes items and references, and renames items."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shitu.catalog.files import put_aside, put_back
+from shitu.catalog.labels import clean_label
+from shitu.catalog.summaries import RemoveSummary
+from shitu.errors import GalleryError, ItemNotFound
+from shitu.gallery import Item, Reference
+from shitu.gallery.gallery import Gallery
+
+
+def remove_references(
+    gallery: Gallery, *, label: str | None, item_id: int | None, reference_id: int | None
+) -> RemoveSummary:
+    """Remove one item or one reference; see `Catalog.remove`."""
+    if sum(key is not None for key in (label, item_id, reference_id)) != 1:
+        raise GalleryError("name exactly one of label, item id and reference id to remove")
+    going = _chosen(gallery, label, item_id, reference_id)
+    root = gallery.root()
+    # Files first: if the process dies now, a build lists them as vanished. The other way round
+    # the next build would add again what was just removed.
+    moved: dict[Path, Path] = {}
+    kept: list[Path] = []
+    try:
+        for reference in going:
+            aside = None if root is None else put_aside(reference.path, root)
+            if aside is not None:
+                moved[reference.path] = aside
+            elif reference.path.exists():
+                kept.append(reference.path)
+        with gallery.write("remove") as transaction:
+            transaction.remove([reference.reference_id for reference in going])
+            empty = transaction.drop_empty_items()
+    except BaseException:
+        put_back(moved)
+        raise
+    return RemoveSummary(
+        label=going[0].label,
+        reference_ids=tuple(reference.reference_id for reference in going),
+        item_removed=going[0].item_id in empty,
+        moved=tuple(moved.values()),
+        kept=tuple(kept),
+        generation=gallery.head().generation,
+    )
+
+
+def _chosen(
+    gallery: Gallery, label: str | None, item_id: int | None, reference_id: int | None
+) -> list[Reference]:
+    if reference_id is None:
+        wanted = None if label is None else clean_label(label)
+        item = gallery.item(label=wanted, item_id=item_id)
+        return gallery.all_references(item.item_id)
+    found = gallery.references([reference_id])
+    if not found:
+        raise ItemNotFound(
+            f"there is no reference {reference_id} in the gallery: `shitu list-items` shows what "
+            "there is"
+        )
+    return list(found.values())
+
+
+def relabel_item(gallery: Gallery, label: str, new_label: str) -> Item:
+    """Give an item another label; see `Catalog.relabel`."""
+    name = clean_label(new_label)
+    if not name:
+        raise GalleryError("the new label is empty: give the item a name")
+    item = gallery.item(label=clean_label(label))
+    if name != item.label:
+        with gallery.write("relabel") as transaction:
+            if transaction.has_label(name):
+                raise GalleryError(
+                    f"there is another item {name!r} already: choose another label, or remove one "
+                    "of the two"
+                )
+            transaction.rename_item(item.item_id, name)
+    return gallery.item(item_id=item.item_id)

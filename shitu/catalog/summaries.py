@@ -1,0 +1,101 @@
+"""What the catalog says about what it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture that was left out, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class BuildSummary:
+    """What a build did, in pictures.
+
+    Attributes:
+        added: new, described and kept.
+        unchanged: known and the same.
+        moved: known by their content under a new name; nothing was described again.
+        relabelled: known, now of another item.
+        replaced: their files have other content; they are new references now.
+        duplicates: the same content once more in the same item.
+        removed: gone from the gallery.
+        vanished: no longer there or no longer listed, but kept: build with prune to remove them.
+        skipped: left out, each with its reason.
+        generation: of the gallery afterwards.
+    """
+
+    added: int
+    unchanged: int
+    moved: tuple[Path, ...]
+    relabelled: tuple[Path, ...]
+    replaced: tuple[Path, ...]
+    duplicates: tuple[Skipped, ...]
+    removed: tuple[Path, ...]
+    vanished: tuple[Path, ...]
+    skipped: tuple[Skipped, ...]
+    generation: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class AddSummary:
+    """What an addition did.
+
+    Attributes:
+        item_id, label: the item.
+        reference_ids: of the pictures added.
+        copied: where originals from elsewhere were copied to.
+        duplicates: pictures that the item had already.
+    """
+
+    item_id: int
+    label: str
+    reference_ids: tuple[int, ...]
+    copied: tuple[Path, ...]
+    duplicates: tuple[Skipped, ...]
+    generation: int
+
+    @property
+    def added(self) -> int:
+        """Number of pictures added."""
+        return len(self.reference_ids)
+
+
+@dataclass(frozen=True)
+class RemoveSummary:
+    """What a removal did.
+
+    Attributes:
+        label: of the item.
+        reference_ids: of the references removed.
+        item_removed: whether the item is gone, too.
+        moved: pictures put aside in the gallery's folder `.removed`, which builds do not enter.
+        kept: pictures that lie elsewhere and were left alone; a build that lists them adds them.
+    """
+
+    label: str
+    reference_ids: tuple[int, ...]
+    item_removed: bool
+    moved: tuple[Path, ...]
+    kept: tuple[Path, ...]
+    generation: int
+
+    @property
+    def removed(self) -> int:
+        """Number of references removed."""
+        return len(self.reference_ids)
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Whether index and gallery agree; empty problems mean they do."""
+
+    references: int
+    problems: tuple[str, ...]

@@ -1,0 +1,160 @@
+"""Connecting to the database, and turning its failures into sentences."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from shitu.errors import GalleryError, GalleryLocked
+from shitu.images import display_path
+
+WRITING = "shitu_writing"
+
+_DAMAGED = (
+    "{where} is damaged ({why}): restore a copy of it, or move it away and run "
+    "`shitu build-index` again"
+)
+_SENTENCES = (
+    (
+        "locked",
+        "{where} has been locked by another process for too long: wait until that one "
+        "is done, then try again",
+    ),
+    (
+        "full",
+        "the disk of {where} is full: free some space and run the command again; what was "
+        "committed before is safe",
+    ),
+    ("malformed", _DAMAGED),
+    ("not a database", _DAMAGED),
+    (
+        "readonly",
+        "{where} cannot be written ({why}): check the permissions of the file and its folder",
+    ),
+    ("unable to open", "{where} cannot be opened ({why}): check the path and its permissions"),
+    (
+        "disk i/o",
+        "{where} could not be read or written ({why}): check the disk and the space left on it, "
+        "then run the command again",
+    ),
+)
+
+
+def open_url(url: str) -> Engine:
+    """Connect to any database but SQLite; nothing is opened before the first query."""
+    with translated(shown(url)):
+        return create_engine(url)
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file behind an SQLite URL, or None for another database."""
+    with translated(shown(url)):
+        parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return None
+    if not parsed.database or parsed.database == ":memory:":
+        raise GalleryError(f"{url} names no file: give the gallery a place on disk")
+    return Path(parsed.database)
+
+
+def shown(where: Path | str) -> str:
+    """Return how messages call a gallery: on one line, and without its password."""
+    if isinstance(where, Path):
+        return display_path(where)
+    try:
+        return make_url(where).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return where
+
+
+def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
+    """Connect to a file: WAL, foreign keys on, waiting up to `timeout` seconds for a writer."""
+    mode = "mode=rwc"
+    if read_only:
+        mode = "mode=ro&immutable=1" if _frozen(file) else "mode=ro"
+    # A URI of raw bytes, so that a folder may be called anything at all.
+    uri = f"file:{quote(os.fsencode(file.absolute()))}?{mode}"
+
+    def dial() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        if not read_only:
+            _prefer_wal(connection, timeout)
+            # Not NORMAL: that may forget the last commits when the power goes, and the index
+            # on disk would then claim generations which are about to happen a second time.
+            connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    engine = create_engine("sqlite://", creator=dial, poolclass=QueuePool, max_overflow=-1)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def open_blank() -> Engine:
+    """Connect to an empty database in memory: what a gallery is before there is anything in it."""
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False),
+        poolclass=StaticPool,
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    # Taking the write lock at the start is what lets a second writer wait instead of failing.
+    writing = connection.get_execution_options().get(WRITING, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _prefer_wal(connection: sqlite3.Connection, timeout: float) -> None:
+    # Two processes that create one file at once may fail here without any waiting.
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _frozen(file: Path) -> bool:
+    """Whether nobody can be writing here: no log, and a folder in which none can be made."""
+    wal = file.with_name(file.name + "-wal")
+    return not os.access(file.parent, os.W_OK) and not wal.exists()
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Let no error of the database layer through as itself."""
+    try:
+        yield
+    except DBAPIError as error:
+        why = str(error.orig)
+        raise _explain(where, why) from error
+    except (SQLAlchemyError, ImportError) as error:
+        raise GalleryError(
+            f"the gallery {where} cannot be used ({error}): check its URL"
+        ) from error
+
+
+def _explain(where: str, why: str) -> GalleryError:
+    for fragment, sentence in _SENTENCES:
+        if fragment in why.lower():
+            kind = GalleryLocked if fragment == "locked" else GalleryError
+            return kind(sentence.format(where=where, why=why))
+    return GalleryError(f"{where} refused the query ({why}): check that it is a gallery of shitu")

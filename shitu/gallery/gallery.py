@@ -1,0 +1,344 @@
+"""Reading a gallery, and the one door through which it is changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Engine, Select, func, select
+
+from shitu.errors import GalleryError, ItemNotFound
+from shitu.gallery import history
+from shitu.gallery.engine import (
+    WRITING,
+    open_blank,
+    open_sqlite,
+    open_url,
+    shown,
+    sqlite_file,
+    translated,
+)
+from shitu.gallery.migrations import check_version, migrate
+from shitu.gallery.records import Change, Delta, FileState, Head, Item, KnownFile, Reference, Space
+from shitu.gallery.roots import Roots
+from shitu.gallery.tables import embeddings, item_references, items, spaces, thumbnails
+from shitu.gallery.transaction import Transaction
+
+_VARIABLES = 500  # in one IN (...); the lowest limit of any SQLite in use is 999
+
+
+class Gallery:
+    """All items and references of one shop, in any database that SQLAlchemy speaks.
+
+    Objects may be shared between threads. Every method reads one consistent state.
+    """
+
+    def __init__(self, where: str, folder: Path) -> None:
+        self._engine: Engine
+        self._where = where
+        self._folder = folder
+        self._later: tuple[Path, float] | None = None  # the file, where there is none yet
+        self._settling = threading.RLock()
+
+    @classmethod
+    def open(
+        cls, where: Path | str, folder: Path, *, read_only: bool = False, timeout: float = 30.0
+    ) -> Gallery:
+        """Open a gallery, making or updating its tables unless it is only to be read.
+
+        A file that does not exist is made by the first change; until then the gallery is empty.
+
+        Args:
+            where: an SQLite file or any SQLAlchemy URL.
+            folder: the index folder; the place of the pictures is remembered relative to it.
+            read_only: never write, not even a lock file; works in a folder without permission.
+            timeout: seconds to wait for another writer.
+
+        Raises:
+            GalleryError: it cannot be opened, or is damaged.
+            SchemaTooNew: a later version wrote it.
+        """
+        file = where if isinstance(where, Path) else sqlite_file(where)
+        gallery = cls(shown(file or str(where)), folder)
+        if file is None:
+            gallery._connect(open_url(str(where)), read_only=read_only)
+        elif file.exists() or read_only:
+            engine = open_sqlite(file, read_only=read_only, timeout=timeout)
+            gallery._connect(engine, read_only=read_only)
+        else:
+            gallery._connect(open_blank(), read_only=False)
+            gallery._later = (file, timeout)
+        return gallery
+
+    def _connect(self, engine: Engine, *, read_only: bool) -> None:
+        self._engine = engine
+        try:
+            self._prepare(read_only=read_only)
+        except BaseException:
+            engine.dispose()
+            raise
+
+    def _prepare(self, *, read_only: bool) -> None:
+        with self._snapshot() as connection:
+            if check_version(connection, self._where):
+                return
+        if read_only:
+            raise GalleryError(
+                f"{self._where} was written by an older version of shitu, or is empty: open it "
+                "once with a command that writes, such as `shitu build-index`"
+            )
+        with self._begin() as connection:
+            check_version(connection, self._where)  # another process may have come first
+            migrate(connection)
+
+    def _settle(self, *, writing: bool) -> None:
+        """Turn to the file that did not exist yet, once there is something to write into it."""
+        with self._settling:
+            if self._later is None:
+                return
+            file, timeout = self._later
+            if not writing and not file.exists():
+                return
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise GalleryError(
+                    f"the folder {shown(file.parent)} cannot be made ({error.strerror}): name "
+                    "another place for the index"
+                ) from error
+            self._connect(open_sqlite(file, read_only=False, timeout=timeout), read_only=False)
+            self._later = None
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        self._settle(writing=False)
+        with self._snapshot() as connection:
+            yield connection
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[Connection]:
+        with translated(self._where), self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                yield connection  # a transaction sees one snapshot as it is
+            else:
+                yield connection.execution_options(isolation_level="REPEATABLE READ")
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        with translated(self._where), self._engine.connect() as plain:
+            connection = plain.execution_options(**{WRITING: True})
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self, operation: str) -> Iterator[Transaction]:
+        """Change the gallery: all of the block becomes one generation, or none of it.
+
+        Raises:
+            GalleryLocked: another process kept writing for longer than the timeout.
+        """
+        self._settle(writing=True)
+        with self._begin() as connection:
+            transaction = Transaction(connection, operation, self._roots(connection))
+            yield transaction
+            transaction.finish()
+
+    def _roots(self, connection: Connection) -> Roots:
+        return Roots.read(connection, self._folder)
+
+    def head(self) -> Head:
+        """Return the generation that the gallery is at."""
+        with self._read() as connection:
+            return history.head(connection)
+
+    def root(self) -> Path | None:
+        """Return the folder in which the shop's pictures live, None before the first build."""
+        with self._read() as connection:
+            return self._roots(connection).root
+
+    def active_space(self) -> Space | None:
+        """Return the space of the vectors in use, None before the first picture."""
+        with self._read() as connection:
+            row = connection.execute(select(spaces).where(spaces.c.active)).first()
+        return None if row is None else Space(row.fingerprint, row.dim, row.description)
+
+    def items(self) -> list[Item]:
+        """Return all items by label."""
+        with self._read() as connection:
+            return _items(connection, _ITEMS.order_by(items.c.label))
+
+    def item(self, *, label: str | None = None, item_id: int | None = None) -> Item:
+        """Return one item by its label or its id.
+
+        Raises:
+            ItemNotFound: there is none.
+        """
+        key = items.c.label == label if label is not None else items.c.item_id == item_id
+        with self._read() as connection:
+            found = _items(connection, _ITEMS.where(key))
+        if not found:
+            name = f"the label {label!r}" if label is not None else f"the id {item_id}"
+            raise ItemNotFound(
+                f"no item of {self._where} has {name}: `shitu list-items` shows what there is"
+            )
+        return found[0]
+
+    def references(self, reference_ids: Iterable[int]) -> dict[int, Reference]:
+        """Return what is known of these references; ids that are gone are left out."""
+        found: dict[int, Reference] = {}
+        wanted = iter({int(i) for i in reference_ids})
+        with self._read() as connection:
+            roots = self._roots(connection)
+            while some := list(islice(wanted, _VARIABLES)):
+                query = _REFERENCES.where(item_references.c.reference_id.in_(some))
+                found.update((r.reference_id, r) for r in _references(connection, query, roots))
+        return found
+
+    def all_references(self, item_id: int | None = None) -> list[Reference]:
+        """Return the references of one item, or of all, by id."""
+        query = _REFERENCES.order_by(item_references.c.reference_id)
+        if item_id is not None:
+            query = query.where(item_references.c.item_id == item_id)
+        with self._read() as connection:
+            return list(_references(connection, query, self._roots(connection)))
+
+    def count(self) -> int:
+        """Return the number of references."""
+        with self._read() as connection:
+            query = select(func.count()).select_from(item_references)
+            return int(connection.execute(query).scalar_one())
+
+    def by_sha256(self, hashes: Collection[str]) -> dict[str, Reference]:
+        """Return the references with these contents, by sha256 of their files."""
+        found: dict[str, Reference] = {}
+        wanted = iter(hashes)
+        with self._read() as connection:
+            roots = self._roots(connection)
+            while some := list(islice(wanted, _VARIABLES)):
+                query = _REFERENCES.where(item_references.c.sha256.in_(some))
+                found.update((r.sha256, r) for r in _references(connection, query, roots))
+        return found
+
+    def thumbnail(self, reference_id: int) -> bytes:
+        """Return a small JPEG of a reference.
+
+        Raises:
+            ItemNotFound: there is no such reference.
+        """
+        query = select(thumbnails.c.jpeg).where(thumbnails.c.reference_id == reference_id)
+        with self._read() as connection:
+            jpeg = connection.execute(query).scalar()
+        if jpeg is None:
+            raise ItemNotFound(f"{self._where} has no reference {reference_id}")
+        return bytes(jpeg)
+
+    def history(self, since: int = 0, limit: int | None = None) -> list[Change]:
+        """Return the changes after a generation, oldest first; with a limit, the last ones."""
+        with self._read() as connection:
+            return history.read_changes(connection, since, limit)
+
+    def known_files(self, root: Path) -> list[KnownFile]:
+        """Return what a build of `root` compares with the disk, by id."""
+        r = item_references.c
+        columns = (r.reference_id, r.item_id, items.c.label, r.path, r.sha256, r.size)
+        query = select(*columns, r.mtime_ns, r.how, r.source).join(items).order_by(r.reference_id)
+        with self._read() as connection:
+            rows = connection.execute(query).all()
+            roots = self._roots(connection)
+        moved = roots.moved_to(root, (row.path for row in rows))
+        old, view = str(roots.recorded), roots.at(root) if moved else roots
+        return [
+            KnownFile(
+                reference_id=row.reference_id,
+                item_id=row.item_id,
+                label=row.label,
+                path=view.absolute(row.path),
+                sha256=row.sha256,
+                state=FileState(row.size, row.mtime_ns),
+                how=row.how,
+                source=str(root) if moved and row.source == old else row.source,
+            )
+            for row in rows
+        ]
+
+    def delta(self, space: Space, since: Head | None = None) -> Delta | None:
+        """Return what leads an index from a state (None: from nothing) to this one.
+
+        Returns None where the gallery has never been in that state, as when the index was made
+        from another gallery or the gallery was restored from an older copy.
+        """
+        with self._read() as connection:
+            head = history.head(connection)
+            if since is None:
+                came, gone = None, set[int]()
+            elif history.token_at(connection, since.generation) != since.token:
+                return None
+            else:
+                log = history.read_changes(connection, since.generation)
+                came, gone = history.net_effect(log)
+            ids, vectors = _vectors(connection, space, came)
+        return Delta(head, np.array(sorted(gone), np.int64), ids, vectors)
+
+
+_ITEMS = (
+    select(items, func.count(item_references.c.reference_id).label("references"))
+    .outerjoin(item_references)
+    .group_by(items.c.item_id)
+)
+_REFERENCES = select(item_references, items.c.label).join(items)
+
+
+def _items(connection: Connection, query: Select[tuple[object, ...]]) -> list[Item]:
+    return [
+        Item(r.item_id, r.label, r.attributes, r.references, r.created_at)
+        for r in connection.execute(query)
+    ]
+
+
+def _references(
+    connection: Connection, query: Select[tuple[object, ...]], roots: Roots
+) -> Iterator[Reference]:
+    for r in connection.execute(query):
+        yield Reference(
+            reference_id=r.reference_id,
+            item_id=r.item_id,
+            label=r.label,
+            path=Path(roots.absolute(r.path)),
+            sha256=r.sha256,
+            size=r.size,
+            box=None if r.x0 is None else (r.x0, r.y0, r.x1, r.y1),
+            box_given=r.box_given,
+            added_at=r.added_at,
+            how=r.how,
+        )
+
+
+def _vectors(
+    connection: Connection, space: Space, wanted: set[int] | None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    query = (
+        select(embeddings.c.reference_id, embeddings.c.vector)
+        .join(spaces)
+        .where(spaces.c.fingerprint == space.fingerprint)
+        .order_by(embeddings.c.reference_id)
+    )
+    rows: list[tuple[int, bytes]] = []
+    if wanted is None:
+        rows.extend(connection.execute(query).tuples())
+    else:
+        numbers = iter(sorted(wanted))
+        while some := list(islice(numbers, _VARIABLES)):
+            part = query.where(embeddings.c.reference_id.in_(some))
+            rows.extend(connection.execute(part).tuples())
+    ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
+    flat = np.frombuffer(b"".join(row[1] for row in rows), "<f4")
+    return ids, flat.reshape(len(rows), space.dim).astype(np.float32, copy=False)

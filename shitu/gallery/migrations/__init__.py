@@ -1,0 +1,42 @@
+"""Numbered steps that lead a gallery of any age to the newest tables; a step is never edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, inspect, text
+
+from shitu.errors import SchemaTooNew
+from shitu.gallery.migrations import m0001_first_tables
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (m0001_first_tables.upgrade,)
+
+
+def schema_version(connection: Connection) -> int:
+    """Return the number of the last step applied; 0 in an empty database."""
+    if not inspect(connection).has_table("meta"):
+        return 0
+    row = connection.execute(text("SELECT value FROM meta WHERE key = 'schema'")).scalar()
+    return int(row or 0)
+
+
+def check_version(connection: Connection, where: str) -> bool:
+    """Return whether the tables are the newest; raises SchemaTooNew."""
+    version = schema_version(connection)
+    if version > len(MIGRATIONS):
+        raise SchemaTooNew(
+            f"{where} was written by a later version of shitu (tables {version}, this one knows "
+            f"{len(MIGRATIONS)}): upgrade shitu to open it"
+        )
+    return version == len(MIGRATIONS)
+
+
+def migrate(connection: Connection) -> None:
+    """Apply what is missing; the caller holds the transaction."""
+    for number in range(schema_version(connection), len(MIGRATIONS)):
+        MIGRATIONS[number](connection)
+        connection.execute(text("DELETE FROM meta WHERE key = 'schema'"))
+        connection.execute(
+            text("INSERT INTO meta (key, value) VALUES ('schema', :version)"),
+            {"version": str(number + 1)},
+        )

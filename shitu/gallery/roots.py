@@ -1,0 +1,70 @@
+"""Where pictures lie: paths below the gallery's root are kept relative, so that it can move."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, insert
+
+from shitu.gallery.history import get_meta
+from shitu.gallery.tables import meta, path_to_text, text_to_path
+
+
+@dataclass(frozen=True)
+class Roots:
+    """The root folder of a gallery's pictures, if it has one yet.
+
+    Attributes:
+        recorded: where it was when it was written down.
+        root: where it is; elsewhere if it was moved together with the index.
+        folder: of the index.
+    """
+
+    recorded: Path | None
+    root: Path | None
+    folder: Path
+
+    @classmethod
+    def read(cls, connection: Connection, folder: Path) -> Roots:
+        """Find the root."""
+        text = get_meta(connection, "root")
+        if text is None:
+            return cls(None, None, folder)
+        recorded = Path(text_to_path(text))
+        beside = text_to_path(get_meta(connection, "root_from_index") or ".")
+        moved = Path(os.path.normpath(folder.absolute() / beside))
+        away = not recorded.exists() and moved.exists()
+        return cls(recorded, moved if away else recorded, folder)
+
+    def at(self, root: Path) -> Roots:
+        """Return the same with another root."""
+        return Roots(root, root, self.folder)
+
+    def moved_to(self, root: Path, stored: Iterable[str]) -> bool:
+        """Whether `root` is the recorded root under a new name, judged by what lies in it."""
+        if self.recorded is None or self.recorded == root or self.recorded.exists():
+            return False
+        return any(not os.path.isabs(path) and (root / path).exists() for path in stored)  # noqa: PTH117
+
+    def absolute(self, stored: str) -> str:
+        """Return the full path of a stored one."""
+        return stored if self.root is None else os.path.join(self.root, stored)  # noqa: PTH118
+
+    def stored(self, path: str) -> str:
+        """Return how an absolute path is kept."""
+        if self.root is None:
+            return path
+        start = os.path.join(self.root, "")  # noqa: PTH118
+        return path[len(start) :] if path.startswith(start) else path
+
+
+def write_root(connection: Connection, root: Path, folder: Path) -> None:
+    """Remember the root, both as it is and as seen from the index folder."""
+    beside = os.path.relpath(root, folder.absolute())
+    values = {"root": path_to_text(root), "root_from_index": path_to_text(beside)}
+    for key, value in values.items():
+        connection.execute(delete(meta).where(meta.c.key == key))
+        connection.execute(insert(meta).values(key=key, value=value))

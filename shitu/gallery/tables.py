@@ -1,0 +1,146 @@
+"""The tables of a gallery, as the newest migration leaves them."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData()
+
+# SQLite only counts up by itself on a column whose type is exactly INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def path_to_text(path: str | os.PathLike[str]) -> str:
+    r"""Spell any file name as valid text: backslash is doubled, an undecodable byte is \xHH."""
+    name = os.fsencode(path).decode("utf-8", "surrogateescape").replace("\\", "\\\\")
+    return re.sub("[\udc80-\udcff]", lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", name)
+
+
+def text_to_path(text: str) -> str:
+    """Undo path_to_text."""
+
+    def byte(found: re.Match[str]) -> str:
+        return chr(0xDC00 + int(found[1], 16)) if found[1] else "\\"
+
+    name = re.sub(r"\\(?:x([0-9a-f]{2})|\\)", byte, text)
+    return os.fsdecode(name.encode("utf-8", "surrogateescape"))
+
+
+class PathText(TypeDecorator[str]):
+    """A path in a text column; databases refuse the surrogates of undecodable names."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """To the database."""
+        return None if value is None else path_to_text(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
+        """From the database."""
+        return None if value is None else text_to_path(value)
+
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("item_id", Id, primary_key=True),
+    Column("label", Text, nullable=False, unique=True),
+    Column("attributes", JSON, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    sqlite_autoincrement=True,  # an id is never used twice, not even the highest
+)
+
+# "references" would have to be quoted in every query typed by hand.
+item_references = Table(
+    "item_references",
+    metadata,
+    Column("reference_id", Id, primary_key=True),
+    Column("item_id", ForeignKey("items.item_id"), nullable=False, index=True),
+    Column("path", PathText, nullable=False, index=True),  # under the root: relative to it
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("x0", Float),
+    Column("y0", Float),
+    Column("x1", Float),
+    Column("y1", Float),
+    Column("box_given", Boolean, nullable=False),
+    Column("added_at", String(32), nullable=False),
+    Column("how", String(16), nullable=False),
+    Column("source", PathText),
+    sqlite_autoincrement=True,
+)
+
+# Apart from the references, so that walking those does not wade through pictures.
+thumbnails = Table(
+    "thumbnails",
+    metadata,
+    Column(
+        "reference_id",
+        ForeignKey("item_references.reference_id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("jpeg", LargeBinary, nullable=False),
+)
+
+spaces = Table(
+    "spaces",
+    metadata,
+    Column("space_id", Id, primary_key=True),
+    Column("fingerprint", String(64), nullable=False, unique=True),
+    Column("description", JSON, nullable=False),
+    Column("dim", Integer, nullable=False),
+    Column("active", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+embeddings = Table(
+    "embeddings",
+    metadata,
+    Column("space_id", ForeignKey("spaces.space_id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "reference_id",
+        ForeignKey("item_references.reference_id", ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+    Column("vector", LargeBinary, nullable=False),  # float32, little-endian
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("generation", BigInteger, primary_key=True, autoincrement=False),
+    Column("token", String(32), nullable=False),
+    Column("operation", String(32), nullable=False),
+    Column("before", JSON, nullable=False),
+    Column("after", JSON, nullable=False),
+    Column("at", String(32), nullable=False),
+)

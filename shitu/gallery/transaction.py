@@ -1,0 +1,269 @@
+"""One change of a gallery: rows, vectors and the log entry, committed together or not at all."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from shitu.errors import SpaceMismatch
+from shitu.gallery.history import now
+from shitu.gallery.journal import Journal
+from shitu.gallery.records import FileState, NewReference, Space
+from shitu.gallery.roots import Roots, write_root
+from shitu.gallery.tables import (
+    changes,
+    embeddings,
+    item_references,
+    items,
+    meta,
+    path_to_text,
+    spaces,
+    thumbnails,
+)
+
+_VARIABLES = 500
+
+
+class Transaction:
+    """What may be done to a gallery inside `Gallery.write`; the log is kept by itself."""
+
+    def __init__(self, connection: Connection, operation: str, roots: Roots) -> None:
+        self._connection = connection
+        self._operation = operation
+        self._roots = roots
+        self._journal = Journal(connection)
+        # Writers take turns from here on, in databases without BEGIN IMMEDIATE too.
+        held = select(meta.c.value).where(meta.c.key == "generation").with_for_update()
+        self.generation = int(connection.execute(held).scalar_one())
+
+    # --- what is there -----------------------------------------------------------------
+
+    def holders(self, hashes: Collection[str]) -> dict[str, tuple[int, str]]:
+        """Return reference and label of these contents, by sha256, as far as there are any."""
+        found: dict[str, tuple[int, str]] = {}
+        columns = select(item_references.c.sha256, item_references.c.reference_id, items.c.label)
+        for some in _chunks(hashes):
+            query = columns.join(items).where(item_references.c.sha256.in_(some))
+            found.update((r[0], (r[1], r[2])) for r in self._connection.execute(query))
+        return found
+
+    def present(self, reference_ids: Collection[int]) -> set[int]:
+        """Return those of the references which (still) exist."""
+        found: set[int] = set()
+        number = item_references.c.reference_id
+        for some in _chunks(reference_ids):
+            found.update(self._connection.execute(select(number).where(number.in_(some))).scalars())
+        return found
+
+    def ensure_space(self, space: Space) -> int:
+        """Return the row of the space in use, which becomes this one if there is none.
+
+        Raises:
+            SpaceMismatch: another process filled the gallery with vectors of another model.
+        """
+        row = self._connection.execute(select(spaces).where(spaces.c.active)).first()
+        if row is not None and row.fingerprint != space.fingerprint:
+            raise SpaceMismatch(
+                "another process has filled the gallery with vectors of another model meanwhile: "
+                "open it with that model, or use another index folder"
+            )
+        if row is not None:
+            return int(row.space_id)
+        values = {
+            "fingerprint": space.fingerprint,
+            "description": dict(space.description),
+            "dim": space.dim,
+            "active": True,
+        }
+        return self._insert(insert(spaces).values(values))
+
+    # --- items -------------------------------------------------------------------------
+
+    def ensure_item(self, label: str, attributes: Mapping[str, Any] | None = None) -> int:
+        """Return the item with this label, made if there is none; attributes are merged in."""
+        row = self._connection.execute(select(items).where(items.c.label == label)).first()
+        if row is None:
+            values = {"label": label, "attributes": dict(attributes or {}), "created_at": now()}
+            item_id = self._insert(insert(items).values(values))
+            self._journal.items_after([item_id])
+            return item_id
+        merged = {**row.attributes, **(attributes or {})}
+        if merged != row.attributes:
+            self._update_item(row.item_id, attributes=merged)
+        return int(row.item_id)
+
+    def has_label(self, label: str) -> bool:
+        """Whether an item has this label."""
+        query = select(items.c.item_id).where(items.c.label == label)
+        return self._connection.execute(query).first() is not None
+
+    def rename_item(self, item_id: int, label: str) -> None:
+        """Give an item another label, which no other item may have."""
+        self._update_item(item_id, label=label)
+
+    def drop_empty_items(self) -> list[int]:
+        """Remove the items that have no reference left: nothing can be recognised as them."""
+        mine = item_references.c.item_id == items.c.item_id
+        used = select(item_references.c.reference_id).where(mine).exists()
+        empty = list(self._connection.execute(select(items.c.item_id).where(~used)).scalars())
+        self._journal.items_before(empty)
+        for some in _chunks(empty):
+            self._connection.execute(delete(items).where(items.c.item_id.in_(some)))
+        return empty
+
+    def _update_item(self, item_id: int, **values: Any) -> None:
+        self._journal.items_before([item_id])
+        self._connection.execute(update(items).where(items.c.item_id == item_id).values(**values))
+        self._journal.items_after([item_id])
+
+    # --- references --------------------------------------------------------------------
+
+    def add(self, new: Sequence[tuple[int, NewReference]], space: Space) -> list[int]:
+        """Add pictures, each to the item of that id, with their vectors; returns their ids."""
+        if not new:
+            return []
+        space_id = self.ensure_space(space)
+        number = item_references.c.reference_id
+        numbers = list(
+            self._connection.execute(
+                insert(item_references).returning(number, sort_by_parameter_order=True),
+                [self._row(item_id, picture) for item_id, picture in new],
+            ).scalars()
+        )
+        pictures = [picture for _, picture in new]
+        self._connection.execute(
+            insert(thumbnails),
+            [
+                {"reference_id": i, "jpeg": picture.thumbnail}
+                for i, picture in zip(numbers, pictures, strict=True)
+            ],
+        )
+        self._connection.execute(
+            insert(embeddings),
+            [
+                {
+                    "space_id": space_id,
+                    "reference_id": i,
+                    "vector": np.asarray(picture.embedding, "<f4").tobytes(),
+                }
+                for i, picture in zip(numbers, pictures, strict=True)
+            ],
+        )
+        self._journal.references_after(numbers)
+        return numbers
+
+    def _row(self, item_id: int, new: NewReference) -> dict[str, Any]:
+        box = new.box or (None, None, None, None)
+        return {
+            "item_id": item_id,
+            "path": self._roots.stored(new.path),
+            "sha256": new.sha256,
+            "size": new.state.size,
+            "mtime_ns": new.state.mtime_ns,
+            **dict(zip(("x0", "y0", "x1", "y1"), box, strict=True)),
+            "box_given": new.box_given,
+            "added_at": now(),
+            "how": new.how,
+            "source": new.source,
+        }
+
+    def remove(self, reference_ids: Collection[int]) -> None:
+        """Remove references with their vectors; the log keeps what they were."""
+        self._journal.references_before(reference_ids)
+        for some in _chunks(reference_ids):
+            for table in (embeddings, thumbnails, item_references):
+                self._connection.execute(delete(table).where(table.c.reference_id.in_(some)))
+
+    def move(self, reference_id: int, path: str, state: FileState, source: str | None) -> None:
+        """Note that a picture lies elsewhere now."""
+        self._update_reference(
+            reference_id,
+            path=self._roots.stored(path),
+            size=state.size,
+            mtime_ns=state.mtime_ns,
+            source=source,
+        )
+
+    def assign(self, reference_id: int, item_id: int) -> None:
+        """Make a reference one of another item; its vector stays."""
+        self._update_reference(reference_id, item_id=item_id)
+
+    def _update_reference(self, reference_id: int, **values: Any) -> None:
+        self._journal.references_before([reference_id])
+        where = item_references.c.reference_id == reference_id
+        self._connection.execute(update(item_references).where(where).values(**values))
+        self._journal.references_after([reference_id])
+
+    def remember_states(self, states: Mapping[int, FileState]) -> None:
+        """Note new times of unchanged files; no change of the gallery, so not in the log."""
+        self._update_many(
+            [
+                {"number": number, "size": state.size, "mtime_ns": state.mtime_ns}
+                for number, state in states.items()
+            ]
+        )
+
+    def _update_many(self, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            where = item_references.c.reference_id == bindparam("number")
+            self._connection.execute(update(item_references).where(where), rows)
+
+    # --- the folder of the pictures ----------------------------------------------------
+
+    def set_root(self, root: Path) -> None:
+        """Make a folder the root; stored paths follow, unless the old root itself moved there."""
+        old = self._roots
+        if old.recorded == root:
+            return
+        query = select(item_references.c.reference_id, item_references.c.path)
+        rows = self._connection.execute(query).tuples().all()
+        self._roots = new = old.at(root)
+        if old.moved_to(root, (path for _, path in rows)):
+            self._connection.execute(
+                update(item_references)
+                .where(item_references.c.source == str(old.recorded))
+                .values(source=str(root))
+            )
+        else:
+            again = ((number, path, new.stored(old.absolute(path))) for number, path in rows)
+            self._update_many([{"number": i, "path": to} for i, was, to in again if to != was])
+        write_root(self._connection, root, old.folder)
+        was = None if old.recorded is None else path_to_text(old.recorded)
+        self._journal.root(was, path_to_text(root))
+
+    # --- the log -----------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Write the log entry and count the generation, if anything changed."""
+        before, after = self._journal.sides()
+        if before == after:
+            return
+        self.generation += 1
+        self._connection.execute(
+            insert(changes).values(
+                generation=self.generation,
+                token=uuid.uuid4().hex,
+                operation=self._operation,
+                before=before,
+                after=after,
+                at=now(),
+            )
+        )
+        count = update(meta).where(meta.c.key == "generation")
+        self._connection.execute(count.values(value=str(self.generation)))
+
+    def _insert(self, statement: Any) -> int:
+        key = self._connection.execute(statement).inserted_primary_key
+        return int(key[0]) if key else 0
+
+
+def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(values)
+    while some := list(islice(rest, _VARIABLES)):
+        yield some

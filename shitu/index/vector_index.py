@@ -1,0 +1,67 @@
+"""What every kind of vector index can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """The nearest references of m queries, best first.
+
+    Attributes:
+        scores: (m, k) float32 cosines, higher is better; -inf where there are fewer than k.
+        reference_ids: (m, k) int64; -1 where there are fewer than k.
+    """
+
+    scores: npt.NDArray[np.float32]
+    reference_ids: npt.NDArray[np.int64]
+
+
+class Sink(Protocol):
+    """Anything that takes bytes."""
+
+    def write(self, data: bytes, /) -> int:
+        """Take all of them."""
+
+
+class VectorIndex(Protocol):
+    """Unit vectors by reference id. All kinds can delete; all may be shared between threads."""
+
+    kind: str
+    dim: int
+
+    @property
+    def count(self) -> int:
+        """Number of vectors."""
+
+    def ids(self) -> npt.NDArray[np.int64]:
+        """Return all reference ids, ascending."""
+
+    def add(self, ids: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
+        """Add vectors (n, dim) under new ids (n,); all of them or none.
+
+        Raises:
+            IndexFileError: an id is there already, or a vector is not of length one.
+        """
+
+    def remove(self, ids: npt.NDArray[np.int64]) -> int:
+        """Remove these ids as far as they are there; returns how many were."""
+
+    def search(self, queries: npt.NDArray[np.float32], k: int) -> Neighbours:
+        """Return the k nearest of each query (m, dim); equal scores in order of their ids."""
+
+    def write(self, file: Sink) -> None:
+        """Write all of it."""
+
+    def read(self, path: Path) -> None:
+        """Replace all of it by what `write` wrote.
+
+        Raises:
+            IndexFileError: the file is not one of this kind and dimension.
+        """
