@@ -1,0 +1,192 @@
+"""Export the embedded models: `params.npz` -> `model.onnx` and `model.yml` beside it.
+
+Needs the extra `export` in an environment of its own, because paddle2onnx pins onnx 1.17:
+
+    python -m venv .venv-export && .venv-export/bin/pip install -e '.[export]'
+    .venv-export/bin/python scripts/export_embedded.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+# Otherwise polygraphy, which paddle2onnx uses, installs packages while it converts.
+os.environ["POLYGRAPHY_AUTOINSTALL_DEPS"] = "0"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np
+import yaml
+
+from shitu.nets import build
+from shitu.nets._paddle import paddle
+from shitu.nets.exporting import export_paddle
+from shitu.nets.params import load_params
+from shitu.runtime.onnx_runtime import OnnxRuntimeSession
+
+WEIGHTS = ROOT / "shitu" / "models" / "weights"
+OPSET = 16
+MIN_COSINE = 0.99999
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
+# What model.yml says beside names and checksums; `threshold` only where the file has none yet.
+MODELS: dict[str, dict[str, Any]] = {
+    "pplcnetv2_base_shitu": {
+        "kind": "feature",
+        "architecture": "pplcnetv2_base_shitu",
+        "input_size": [224, 224],
+        **IMAGENET,
+        "interpolation": "antialias",
+        "dim": 512,
+        "threshold": 0.5,
+    },
+    "picodet_lcnet_mainbody": {
+        "kind": "detector",
+        "architecture": "picodet_lcnet_xs",
+        "input_size": [416, 416],
+        **IMAGENET,
+        "interpolation": "antialias",
+        "strides": [8, 16, 32, 64],
+        "reg_max": 7,
+        "threshold": 0.3,
+    },
+}
+OUTPUTS = {"feature": ["features"], "detector": ["scores", "distributions"]}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all embedded models")
+    for name in parser.parse_args().names or MODELS:
+        if not export(WEIGHTS / name, MODELS[name]):
+            print(f"{name}: ONNX Runtime and Paddle disagree; nothing was written", file=sys.stderr)
+            return 1
+    return 0
+
+
+def export(folder: Path, fields: dict[str, Any]) -> bool:
+    """Write model.onnx and model.yml, unless the outputs of both engines differ."""
+    net = build(fields["architecture"])
+    load_params(net, folder / "params.npz")
+    with tempfile.TemporaryDirectory() as scratch:
+        files = export_paddle(net, (3, *fields["input_size"]), Path(scratch), norms=False)
+        candidate = Path(scratch) / "model.onnx"
+        candidate.write_bytes(to_onnx(*files, OUTPUTS[fields["kind"]]))
+        if not agrees(candidate, net, fields):
+            return False
+        target = folder / "model.onnx"
+        target.write_bytes(candidate.read_bytes())
+    describe(folder, fields)
+    print(f"{folder.name}: {target.stat().st_size / 1e6:.2f} MB")
+    return True
+
+
+def to_onnx(program: Path, params: Path, outputs: list[str]) -> bytes:
+    """Convert, name the outputs, and store the weights in half precision."""
+    import onnx
+    import paddle2onnx
+
+    data = paddle2onnx.export(str(program), str(params), opset_version=OPSET, verbose=False)
+    model = onnx.load_from_string(data)
+    rename_outputs(model.graph, outputs)
+    halve(model.graph)
+    model.producer_name = "shitu"
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString()
+
+
+def rename_outputs(graph: Any, names: list[str]) -> None:
+    renamed = {output.name: name for output, name in zip(graph.output, names, strict=True)}
+    for node in graph.node:
+        for edges in (node.input, node.output):
+            edges[:] = [renamed.get(edge, edge) for edge in edges]
+    for output in graph.output:
+        output.name = renamed[output.name]
+
+
+def halve(graph: Any) -> None:
+    """Store weights as float16 followed by a cast; ONNX Runtime folds the cast when it loads.
+
+    Nothing is rounded: params.npz is float16 itself, so all weights but those of fused branches
+    have exact halves. This is why batch normalisations are left to ONNX Runtime, which folds them.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Constant"]:
+        (value,) = (a.t for a in node.attribute if a.name == "value")
+        value.name = node.output[0]
+        weights[value.name] = value
+        graph.node.remove(node)
+    casts, stored = [], []
+    for name, tensor in weights.items():
+        array = numpy_helper.to_array(tensor)
+        if tensor.data_type == TensorProto.FLOAT and array.size > 1 and is_half(array):
+            stored.append(numpy_helper.from_array(array.astype(np.float16), f"{name}.half"))
+            casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+        else:
+            stored.append(tensor)
+    del graph.initializer[:]
+    graph.initializer.extend(stored)
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def is_half(array: np.ndarray) -> bool:
+    return bool((array.astype(np.float16) == array).all())
+
+
+def agrees(path: Path, net: Any, fields: dict[str, Any]) -> bool:
+    """Compare ONNX Runtime with Paddle on random pictures, one by one and as a batch."""
+    batch = np.random.default_rng(0).normal(size=(3, 3, *fields["input_size"])).astype(np.float32)
+    session = OnnxRuntimeSession(path)
+    got = session.run(batch)
+    alone = session.run(batch[:1])
+    with paddle.no_grad():
+        wanted = net(paddle.to_tensor(batch))
+    wanted = [t.numpy() for t in (wanted if isinstance(wanted, (tuple, list)) else [wanted])]
+    good = True
+    for name, a, b, c in zip(OUTPUTS[fields["kind"]], got, wanted, alone, strict=True):
+        cosine = cosines(a, b).min()
+        print(
+            f"{path.parent.name and fields['architecture']} {name} {a.shape[1:]}: "
+            f"max difference {np.abs(a - b).max():.2e}, cosine {cosine:.8f}, "
+            f"alone against in a batch {np.abs(a[:1] - c).max():.1e}"
+        )
+        good = good and a.shape == b.shape and bool(cosine >= MIN_COSINE)
+    return good
+
+
+def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    a, b = (x.reshape(len(x), -1).astype(np.float64) for x in (a, b))
+    return (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+
+
+def describe(folder: Path, fields: dict[str, Any]) -> None:
+    """Write model.yml; a threshold measured since the last export is kept."""
+    path = folder / "model.yml"
+    known = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    files = {
+        kind: {
+            "path": name,
+            "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
+        }
+        for kind, name in (("onnx", "model.onnx"), ("params", "params.npz"))
+    }
+    description = {"name": folder.name, **fields}
+    description["threshold"] = known.get("threshold", fields["threshold"])
+    description["files"] = files
+    text = yaml.safe_dump(description, sort_keys=False, default_flow_style=None, width=100)
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Write a network as Paddle Inference files, the native format of exported Paddle models."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from shitu.nets._paddle import nn, paddle
+from shitu.nets.layers import fuse
+
+MODEL_FILE = "inference.json"
+PARAMS_FILE = "inference.pdiparams"
+
+
+def export_paddle(
+    net: nn.Layer, input_shape: tuple[int, int, int], folder: Path, norms: bool = True
+) -> tuple[Path, Path]:
+    """Write `inference.json` and `inference.pdiparams`; the batch size stays open.
+
+    Args:
+        net: is fused in place, if it is not yet.
+        input_shape: channels, height and width of the input, fixed in the files.
+        folder: made if it does not exist. The program appears last, so that its presence means
+            that the files are complete.
+        norms: False leaves batch normalisations to the engine; see `fuse`.
+
+    Returns:
+        The paths of the program and of its parameters.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = paddle.static.InputSpec([None, *input_shape], "float32", name="x")
+    program = paddle.jit.to_static(fuse(net, norms), input_spec=[spec], full_graph=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        paddle.jit.save(program, str(Path(scratch) / Path(MODEL_FILE).stem))
+        for name in (PARAMS_FILE, MODEL_FILE):
+            (Path(scratch) / name).replace(folder / name)
+    return folder / MODEL_FILE, folder / PARAMS_FILE

