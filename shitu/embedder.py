@@ -34,14 +34,13 @@ class Embedder:
         """Embeddings (n, dim) of crops, uint8 RGB (h, w, 3), each of length one.
 
         Raises:
-            ModelError: the network answered with something that is no direction (NaN or zero).
+            ModelError: the network answered with something that is no direction (NaN or zero),
+                or not with `dim` numbers a crop.
         """
         embeddings = np.empty((len(crops), self.dim), dtype=np.float32)
         for start in range(0, len(crops), self._batch_size):
             batch = crops[start : start + self._batch_size]
-            embeddings[start : start + len(batch)] = self._session.run(self._preprocessing(batch))[
-                0
-            ]
+            embeddings[start : start + len(batch)] = self._run(batch)
         norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
         if not np.all(np.isfinite(norms) & (norms > 0)):
             raise ModelError(
@@ -49,3 +48,13 @@ class Embedder:
                 "Try another `engine`, or install shitu again."
             )
         return embeddings / norms
+
+    def _run(self, crops: Sequence[Image]) -> Float32Array:
+        features: Float32Array = self._session.run(self._preprocessing(crops))[0]
+        if features.shape != (len(crops), self.dim):
+            raise ModelError(
+                f"The feature extractor ({self._session.engine}) returned {features.shape} for "
+                f"{len(crops)} crops instead of vectors of {self.dim}: its `model.yml` gives "
+                "another `dim`."
+            )
+        return features

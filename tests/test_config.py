@@ -139,9 +139,7 @@ def test_the_ends_of_the_ranges_are_allowed(settings: dict[str, Any], why: str) 
         (b"index: \xff", "is not valid YAML", "not UTF-8"),
     ],
 )
-def test_bad_files_are_explained(
-    tmp_path: Path, text: str | bytes, message: str, why: str
-) -> None:
+def test_bad_files_are_explained(tmp_path: Path, text: str | bytes, message: str, why: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(yaml_file(tmp_path, text), environment={})
     assert message in str(caught.value), why
@@ -150,7 +148,7 @@ def test_bad_files_are_explained(
 
 def test_the_file_is_named_in_the_message(tmp_path: Path) -> None:
     file = yaml_file(tmp_path, "treshold: 1")
-    with pytest.raises(ConfigError, match="shitu.yaml"):
+    with pytest.raises(ConfigError, match=r"shitu\.yaml"):
         load_config(file, environment={})
 
 
@@ -171,12 +169,16 @@ def test_a_bad_variable_is_named() -> None:
 
 
 def test_an_unknown_keyword_is_explained() -> None:
-    with pytest.raises(ConfigError, match="Unknown setting 'treshold'. Did you mean 'threshold'"):
+    with pytest.raises(ConfigError, match=r"Unknown setting 'treshold'\. Did you mean 'threshold'"):
         load_config(overrides={"treshold": 0.5}, environment={})
 
 
 def test_keywords_take_paths_and_numbers_of_numpy() -> None:
-    overrides = {"feature_model": Path("my/model"), "top_k": np.int64(3), "threshold": np.float32(0.5)}
+    overrides = {
+        "feature_model": Path("my/model"),
+        "top_k": np.int64(3),
+        "threshold": np.float32(0.5),
+    }
     config = load_config(overrides=overrides, environment={})
     assert (config.feature_model, config.top_k, config.threshold) == ("my/model", 3, 0.5)
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-
 from fakes import FakeSession, Floats, plain
+
 from shitu.detector import Detections, Detector, to_box
 from shitu.geometry import Box
 

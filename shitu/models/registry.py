@@ -24,7 +24,7 @@ def find_model(name: str, kind: str) -> ModelSpec:
     embedded = _EMBEDDED / name
     if name in model_names():
         spec = read_spec(embedded)
-    elif Path(name).is_dir():
+    elif _is_folder(name):
         spec = read_spec(Path(name))
     else:
         raise ModelError(
@@ -34,3 +34,10 @@ def find_model(name: str, kind: str) -> ModelSpec:
     if spec.kind != kind:
         raise ModelError(f"The model {name!r} is a {spec.kind}; a {kind} is needed here.")
     return spec
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:  # a name that is too long, for instance
+        return False

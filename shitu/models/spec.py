@@ -10,10 +10,12 @@ from typing import Any
 
 import yaml
 
-from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
+from shitu.errors import ConfigError, ModelError, WeightsCorrupt, WeightsNotFound
 from shitu.preprocess import Preprocessing
 
 DESCRIPTION = "model.yml"
+_FILES = ("onnx", "params")
+_ONLY = {"feature": ("dim",), "detector": ("strides", "reg_max")}
 
 
 @dataclass(frozen=True)
@@ -79,26 +81,33 @@ def read_spec(folder: Path) -> ModelSpec:
 
     Raises:
         WeightsNotFound: no `model.yml` there.
-        ModelError: a field is missing or makes no sense.
+        ModelError: a field that its kind needs is missing or makes no sense.
     """
     path = folder / DESCRIPTION
     try:
         fields: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise WeightsNotFound(f"No model in {folder}: {path.name}: {error.strerror}.") from None
-    except yaml.YAMLError as error:
-        raise ModelError(f"The model description {path} is not valid YAML: {error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = " ".join(str(error).split())
+        raise ModelError(f"The model description {path} is not valid YAML: {where}") from None
     try:
         return _spec(folder, fields)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"The model description {path} is incomplete: {error!r}.") from None
+    except KeyError as error:
+        raise ModelError(f"The model description {path} lacks {error}.") from None
+    except (AttributeError, TypeError, ValueError, ConfigError) as error:
+        raise ModelError(f"The model description {path} is wrong: {error}") from None
 
 
 def _spec(folder: Path, fields: dict[str, Any]) -> ModelSpec:
+    kind = str(fields["kind"])
+    if kind not in _ONLY:
+        raise ValueError(f"kind is {kind!r}, not one of {', '.join(_ONLY)}.")
+    _require(fields, _ONLY[kind])
     height, width = fields["input_size"]
     return ModelSpec(
         name=str(fields["name"]),
-        kind=str(fields["kind"]),
+        kind=kind,
         architecture=str(fields["architecture"]),
         preprocessing=Preprocessing(
             input_size=(int(height), int(width)),
@@ -108,13 +117,20 @@ def _spec(folder: Path, fields: dict[str, Any]) -> ModelSpec:
         ),
         files={
             name: ModelFile(folder / str(file["path"]), str(file["sha256"]))
-            for name, file in fields["files"].items()
+            for name, file in _require(fields["files"], _FILES).items()
         },
         threshold=float(fields["threshold"]),
         dim=int(fields.get("dim", 0)),
         strides=tuple(int(stride) for stride in fields.get("strides", ())),
         reg_max=int(fields.get("reg_max", 0)),
     )
+
+
+def _require(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    for name in names:
+        if not fields[name]:
+            raise ValueError(f"{name} is empty.")
+    return fields
 
 
 def _triple(values: Any) -> tuple[float, float, float]:

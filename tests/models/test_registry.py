@@ -1,0 +1,83 @@
+"""Names of models: the embedded ones, folders, and names that are neither."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_spec import DETECTOR, FEATURE, write
+
+from shitu.config import Config
+from shitu.errors import ModelError, WeightsNotFound
+from shitu.models import registry
+from shitu.models.registry import find_model, model_names
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with two models, and a folder that is none."""
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    write(weights / "net_b", FEATURE)
+    write(weights / "net_a", DETECTOR)
+    (weights / "unfinished").mkdir()
+    monkeypatch.setattr(registry, "_EMBEDDED", weights)
+    return weights
+
+
+def test_names_are_sorted_and_only_those_of_models(embedded: Path) -> None:
+    assert model_names() == ["net_a", "net_b"]
+
+
+def test_a_name_is_found_in_the_package(embedded: Path) -> None:
+    assert find_model("net_b", "feature").files["onnx"].path == embedded / "net_b" / "model.onnx"
+    assert find_model("net_a", "detector").kind == "detector"
+
+
+def test_a_folder_is_a_name(embedded: Path, tmp_path: Path) -> None:
+    folder = write(tmp_path / "my model", FEATURE)
+    assert find_model(str(folder), "feature").files["params"].path == folder / "params.npz"
+
+
+def test_the_package_comes_before_a_folder_of_the_same_name(
+    embedded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "net_b", {**FEATURE, "name": "other"})
+    assert find_model("net_b", "feature").name == "mine"
+    assert find_model("./net_b", "feature").name == "other"
+
+
+def test_a_folder_that_is_no_model_says_so(embedded: Path, tmp_path: Path) -> None:
+    with pytest.raises(WeightsNotFound, match="No model in "):
+        find_model(str(tmp_path), "feature")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["net_c", "unfinished", "weights/net_a.onnx", "..\0", pytest.param("x" * 5000, id="long")],
+)
+def test_an_unknown_name_lists_the_known_ones(embedded: Path, name: str) -> None:
+    with pytest.raises(ModelError, match="Known: net_a, net_b; or give a folder"):
+        find_model(name, "feature")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "found"),
+    [("net_a", "feature", "detector"), ("net_b", "detector", "feature")],
+)
+def test_a_model_of_the_wrong_kind_is_refused(
+    embedded: Path, name: str, wanted: str, found: str
+) -> None:
+    with pytest.raises(ModelError, match=f"is a {found}; a {wanted} is needed"):
+        find_model(name, wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [(Config.feature_model, "feature"), (Config.detector_model, "detector")]
+)
+def test_the_default_models_come_with_the_package_undamaged(name: str, kind: str) -> None:
+    spec = find_model(name, kind)
+    for file in spec.files.values():
+        file.verified()
+    assert -1 <= spec.threshold <= 1

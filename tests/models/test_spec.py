@@ -1,0 +1,161 @@
+"""`model.yml`: what is read from it, and what is said when it is missing, wrong or changed."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
+from shitu.models.spec import ModelFile, read_spec
+
+CONTENT = b"weights"
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+FEATURE: dict[str, Any] = {
+    "name": "mine",
+    "kind": "feature",
+    "architecture": "pplcnetv2_base_shitu",
+    "input_size": [224, 192],
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+    "interpolation": "antialias",
+    "dim": 512,
+    "threshold": 0.5,
+    "files": {
+        "onnx": {"path": "model.onnx", "sha256": SHA256},
+        "params": {"path": "params.npz", "sha256": SHA256},
+    },
+}
+DETECTOR = {
+    **{key: value for key, value in FEATURE.items() if key != "dim"},
+    "kind": "detector",
+    "strides": [8, 16],
+    "reg_max": 7,
+}
+
+
+def write(folder: Path, fields: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    text = fields if isinstance(fields, str) else yaml.safe_dump(fields)
+    (folder / "model.yml").write_text(text, encoding="utf-8")
+    for name in ("model.onnx", "params.npz"):
+        (folder / name).write_bytes(CONTENT)
+    return folder
+
+
+def test_a_feature_extractor(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, FEATURE))
+    assert (spec.name, spec.kind, spec.dim, spec.threshold) == ("mine", "feature", 512, 0.5)
+    assert spec.preprocessing.input_size == (224, 192)
+    assert spec.preprocessing.mean == (0.485, 0.456, 0.406)
+    assert spec.preprocessing.interpolation == "antialias"
+    assert spec.files["onnx"].path == tmp_path / "model.onnx"
+    assert spec.weights_sha256 == SHA256
+    assert (spec.strides, spec.reg_max) == ((), 0)
+
+
+def test_a_detector(tmp_path: Path) -> None:
+    spec = read_spec(write(tmp_path, DETECTOR))
+    assert (spec.kind, spec.strides, spec.reg_max, spec.dim) == ("detector", (8, 16), 7, 0)
+
+
+@pytest.mark.parametrize("kind", [FEATURE, DETECTOR])
+@pytest.mark.parametrize("name", sorted(FEATURE.keys() | DETECTOR.keys()))
+def test_every_field_that_a_kind_needs_is_missed(
+    tmp_path: Path, kind: dict[str, Any], name: str
+) -> None:
+    folder = write(tmp_path, {key: value for key, value in kind.items() if key != name})
+    if name in kind:
+        with pytest.raises(ModelError, match=f"model.yml lacks '{name}'"):
+            read_spec(folder)
+    else:
+        read_spec(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message", "why"),
+    [
+        ({"kind": "classifier"}, "kind is 'classifier', not one of feature, detector", "unknown"),
+        ({"input_size": 224}, "wrong", "one number for two"),
+        ({"input_size": [224, 224, 3]}, "wrong", "three numbers for two"),
+        ({"input_size": [0, 224]}, "input_size is", "no pixel"),
+        ({"mean": [0.5, 0.5]}, "wrong", "two channels"),
+        ({"std": [1, 1, 0]}, "std is three numbers above zero", "division by zero"),
+        ({"interpolation": "lanczos"}, "interpolation is one of", "unknown filter"),
+        ({"threshold": "high"}, "could not convert", "text for a number"),
+        ({"threshold": None}, "wrong", "nothing for a number"),
+        ({"dim": 0}, "dim is empty", "a vector without numbers"),
+        ({"dim": "many"}, "invalid literal", "text for a number"),
+        ({"files": ["model.onnx"]}, "wrong", "a list for names"),
+        ({"files": None}, "wrong", "no files"),
+        ({"files": {}}, "lacks 'onnx'", "no files"),
+        (
+            {"files": {"onnx": {"path": "x", "sha256": "y"}}},
+            "lacks 'params'",
+            "nothing to identify",
+        ),
+        ({"files": {**FEATURE["files"], "onnx": {"path": "x"}}}, "lacks 'sha256'", "no checksum"),
+    ],
+)
+def test_fields_that_make_no_sense_are_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str, why: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        read_spec(write(tmp_path, {**FEATURE, **changes}))
+    assert message in str(caught.value), why
+    assert "model.yml" in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [{"strides": []}, {"reg_max": 0}])
+def test_a_detector_without_cells_or_bins_is_refused(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(ModelError, match="is empty"):
+        read_spec(write(tmp_path, {**DETECTOR, **changes}))
+
+
+@pytest.mark.parametrize("text", ["", "just words", "- a\n- b", "5"])
+def test_a_description_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ModelError, match="is wrong"):
+        read_spec(write(tmp_path, text))
+
+
+@pytest.mark.parametrize("content", [b"name: [", b"name: \xff\xfe"])
+def test_a_description_that_is_no_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "model.yml").write_bytes(content)
+    with pytest.raises(ModelError, match="is not valid YAML") as caught:
+        read_spec(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_a_description_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(WeightsNotFound, match=r"No model in .*: model.yml: No such file"):
+        read_spec(tmp_path)
+
+
+def test_a_complete_file_is_verified(tmp_path: Path) -> None:
+    file = read_spec(write(tmp_path, FEATURE)).files["params"]
+    assert file.verified() == tmp_path / "params.npz"
+
+
+@pytest.mark.parametrize("content", [b"", b"weight", b"weights!", b"Weights"])
+def test_a_file_that_was_cut_off_or_changed_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = read_spec(write(tmp_path, FEATURE)).files["params"]
+    file.path.write_bytes(content)
+    with pytest.raises(WeightsCorrupt, match=f"params.npz is damaged .*expected {SHA256[:12]}"):
+        file.verified()
+
+
+def test_a_file_that_is_gone_is_missed(tmp_path: Path) -> None:
+    file = read_spec(write(tmp_path, FEATURE)).files["params"]
+    file.path.unlink()
+    with pytest.raises(WeightsNotFound, match=r"Cannot read .*params.npz: No such file"):
+        file.verified()
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(WeightsNotFound, match="Is a directory"):
+        ModelFile(tmp_path, SHA256).verified()
