@@ -83,7 +83,7 @@ class Workspace:
         Args:
             gallery: folder, or file of `path<TAB>label` lines, CSV or JSON Lines.
             prune: also remove references whose pictures are gone.
-            progress: called with the number of pictures just done and the total.
+            progress: called with the number of pictures done so far and the total.
         """
         source = Path(gallery)
         entries = list_entries(source)
@@ -140,7 +140,7 @@ class Workspace:
 
         Args:
             queries: folder with one folder per label, a label file, or the queries themselves.
-            progress: called with the number of pictures just done and the total.
+            progress: called with the number of pictures done so far and the total.
         """
         skipped: tuple[tuple[str, str], ...] = ()
         if isinstance(queries, (str, Path)):

@@ -73,7 +73,7 @@ def show_path(path: str | Path) -> str:
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, of which nothing is seen where stderr is no terminal.
 
-    What it yields is called with the pictures just done and the total.
+    What it yields is called with the number of pictures done so far and the total.
     """
     hidden = not sys.stderr.isatty()
     with click.progressbar(
@@ -82,7 +82,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
         def update(done: int, total: int) -> None:
             bar.length = total
-            bar.update(done)
+            bar.update(done - bar.pos)
 
         yield update
 

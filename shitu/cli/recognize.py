@@ -55,6 +55,8 @@ def recognize(
 ) -> None:
     """Name the objects in pictures, folders of pictures, or the picture on stdin (-)."""
     failed = 0
+    if save is not None:
+        _make_folder(save)
     with open_workspace(context, **settings) as workspace:
         pictures = _pictures(images)
         rows: list[tuple[str, ...]] = []
@@ -96,10 +98,10 @@ def _run(
     sources = [sys.stdin.buffer.read() if path == _STDIN else path for path in pictures]
     results = workspace.recognize_many(sources, whole_image=whole_image)
     with progress_bar("pictures") as progress:
-        for path, result in zip(pictures, results, strict=True):
+        for done, (path, result) in enumerate(zip(pictures, results, strict=True)):
+            progress(done, len(pictures))
             yield path, result
-            if len(pictures) > 1:
-                progress(1, len(pictures))
+        progress(len(pictures), len(pictures))
 
 
 def _rows(path: Path, result: Recognition, *, explain: bool) -> list[tuple[str, ...]]:
@@ -150,6 +152,17 @@ def _unique_names(pictures: list[Path]) -> dict[Path, str]:
             name = f"{stem}-{n}.jpg"
         names.setdefault(path, name)
     return names
+
+
+def _make_folder(folder: Path) -> None:
+    from shitu.errors import ImageError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(
+            f"{show_path(folder)} cannot be made to hold annotated pictures: {error.strerror}."
+        ) from None
 
 
 def _save(target: Path, source: Path, result: Recognition) -> None:

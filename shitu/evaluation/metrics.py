@@ -58,7 +58,7 @@ def retrieval_scores(right: Bools, relevant: NDArray[np.int64]) -> RetrievalScor
 
 def recall_at(right: Bools, k: int) -> Floats:
     """1 where one of the first k neighbours is right, else 0; shape (queries,)."""
-    return right[:, :k].any(axis=1).astype(np.float64)
+    return np.asarray(right[:, :k].any(axis=1), dtype=np.float64)
 
 
 def map_at_r(right: Bools, relevant: NDArray[np.int64]) -> Floats:
@@ -66,7 +66,8 @@ def map_at_r(right: Bools, relevant: NDArray[np.int64]) -> Floats:
     ranks = np.arange(1, right.shape[1] + 1)
     counted = right & (ranks <= relevant[:, None])
     precision = np.cumsum(counted, axis=1) / ranks
-    return (precision * counted).sum(axis=1) / relevant
+    averages: Floats = (precision * counted).sum(axis=1) / relevant
+    return averages
 
 
 def reciprocal_rank(right: Bools) -> Floats:

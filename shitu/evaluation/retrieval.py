@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from shitu.describer import Describer
 from shitu.errors import DatasetError, ImageError
+from shitu.evaluation.answers import AnswerKey
 from shitu.evaluation.metrics import RetrievalScores, retrieval_scores
 from shitu.gallery import Reference
 from shitu.images import Image, load_image, read_bytes
@@ -21,6 +21,7 @@ from shitu.runtime.session import Float32Array
 
 _DEPTH = 1000  # neighbours ranked; a right one beyond counts as not found
 _BATCH = 32
+_BLOCK = 256  # queries searched at a time, so that rankings need little memory
 
 
 class Lookup(Protocol):
@@ -98,39 +99,33 @@ def evaluate_retrieval(
         DatasetError: no query could be scored.
     """
     found = _describe(queries, describer, progress)
-    references = {r.reference_id: r for r in lookup.all_references()}
-    per_label = _count(r.label for r in references.values())
-    own = _own_references(found.hashes, references.values())
-    relevant = np.array(
-        [
-            per_label.get(label, 0) - sum(references[i].label == label for i in ids)
-            for label, ids in zip(found.labels, own, strict=True)
-        ],
-        dtype=np.int64,
-    )
+    if found.skipped and not found.labels:
+        raise DatasetError(
+            f"None of the {len(queries)} queries can be read; the first: {found.skipped[0][1]}"
+        )
+    key = AnswerKey.of(lookup.all_references())
+    codes = key.codes_of(found.labels)
+    own = key.same_files(found.hashes)
+    relevant = key.relevant(codes, own)
     scored = np.flatnonzero(relevant > 0)
     if not len(scored):
         raise DatasetError(
             f"None of the {len(queries)} queries has a right answer in the gallery: "
             "the labels of queries and gallery must be the same words."
         )
-    depth = min(len(references), max(_DEPTH, int(relevant.max()) + max(map(len, own))))
-    neighbours = lookup.search(found.embeddings[scored], depth)
-    right = np.stack(
-        [
-            _right(ids, found.labels[q], own[q], references)
-            for q, ids in zip(scored, neighbours.reference_ids, strict=True)
-        ]
-    )
-    scores = retrieval_scores(right, relevant[scored])
-    labels = [found.labels[q] for q in scored]
-    return _report(scores, labels, found, own, len(found.labels) - len(scored))
+    depth = min(len(key.ids), max(_DEPTH, int(relevant.max()) + max(map(len, own))))
+    parts = []
+    for start in range(0, len(scored), _BLOCK):
+        rows = scored[start : start + _BLOCK]
+        ids = lookup.search(found.embeddings[rows], depth).reference_ids
+        right = key.right(ids, codes[rows], [own[row] for row in rows])
+        parts.append(retrieval_scores(right, relevant[rows]))
+    return _report(_joined(parts), [found.labels[q] for q in scored], found, own)
 
 
 def _describe(
     queries: Sequence[Query], describer: Describer, progress: Callable[[int], None] | None
 ) -> _Described:
-
     labels: list[str] = []
     hashes: list[str] = []
     embeddings: list[Float32Array] = []
@@ -149,40 +144,20 @@ def _describe(
             hashes.append(hashlib.sha256(content).hexdigest())
         embeddings.extend(found.embedding for found in describer.describe(images))
         if progress is not None:
-            progress(len(batch))
+            progress(start + len(batch))
     stacked = np.stack(embeddings) if embeddings else np.zeros((0, 1), dtype=np.float32)
     return _Described(labels, hashes, stacked, tuple(skipped))
 
 
-def _count(labels: Iterable[str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for label in labels:
-        counts[label] = counts.get(label, 0) + 1
-    return counts
-
-
-def _own_references(hashes: Sequence[str], references: Iterable[Reference]) -> list[set[int]]:
-    """For each query the references that are the very same file."""
-    by_hash: dict[str, set[int]] = {}
-    for reference in references:
-        by_hash.setdefault(reference.sha256, set()).add(reference.reference_id)
-    return [by_hash.get(sha256, set()) for sha256 in hashes]
-
-
-def _right(
-    ids: NDArray[np.int64], label: str, own: set[int], references: Mapping[int, Reference]
-) -> NDArray[np.bool_]:
-    """Which neighbours are right; the query's own file is taken out and the rest move up."""
-    kept = [references[int(i)].label == label for i in ids if i in references and i not in own]
-    return np.array(kept + [False] * (len(ids) - len(kept)), dtype=np.bool_)
+def _joined(parts: Sequence[RetrievalScores]) -> RetrievalScores:
+    names = [field.name for field in fields(RetrievalScores)]
+    return RetrievalScores(
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    )
 
 
 def _report(
-    scores: RetrievalScores,
-    labels: Sequence[str],
-    found: _Described,
-    own: Sequence[set[int]],
-    without_answer: int,
+    scores: RetrievalScores, labels: Sequence[str], found: _Described, own: Sequence[Sequence[int]]
 ) -> RetrievalReport:
     return RetrievalReport(
         queries=len(labels),
@@ -190,7 +165,7 @@ def _report(
         recall_at_5=float(scores.recall_at_5.mean()),
         map_at_r=float(scores.map_at_r.mean()),
         mrr=float(scores.reciprocal_rank.mean()),
-        without_answer=without_answer,
+        without_answer=len(found.labels) - len(labels),
         own_file_excluded=sum(bool(ids) for ids in own),
         skipped=found.skipped,
         labels=_per_label(scores, labels),
@@ -198,14 +173,14 @@ def _report(
 
 
 def _per_label(scores: RetrievalScores, labels: Sequence[str]) -> tuple[LabelScore, ...]:
-    names = np.array(labels, dtype=object)
+    names = sorted(set(labels))
+    place = {name: i for i, name in enumerate(names)}
+    which = np.array([place[label] for label in labels])
+    counts = np.bincount(which)
+    at_1 = np.bincount(which, scores.recall_at_1) / counts
+    at_5 = np.bincount(which, scores.recall_at_5) / counts
     rows = [
-        LabelScore(
-            label=name,
-            queries=int((names == name).sum()),
-            recall_at_1=float(scores.recall_at_1[names == name].mean()),
-            recall_at_5=float(scores.recall_at_5[names == name].mean()),
-        )
-        for name in sorted(set(labels))
+        LabelScore(name, int(counts[i]), float(at_1[i]), float(at_5[i]))
+        for i, name in enumerate(names)
     ]
     return tuple(sorted(rows, key=lambda row: (row.recall_at_1, row.recall_at_5, row.label)))
