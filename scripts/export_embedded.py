@@ -95,6 +95,7 @@ def to_onnx(program: Path, params: Path, outputs: list[str]) -> bytes:
     data = paddle2onnx.export(str(program), str(params), opset_version=OPSET, verbose=False)
     model = onnx.load_from_string(data)
     rename_outputs(model.graph, outputs)
+    name_batch_dimension(model.graph)
     halve(model.graph)
     model.producer_name = "shitu"
     onnx.checker.check_model(model, full_check=True)
@@ -108,6 +109,11 @@ def rename_outputs(graph: Any, names: list[str]) -> None:
             edges[:] = [renamed.get(edge, edge) for edge in edges]
     for output in graph.output:
         output.name = renamed[output.name]
+
+
+def name_batch_dimension(graph: Any) -> None:
+    for value in (*graph.input, *graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "n"
 
 
 def halve(graph: Any) -> None:

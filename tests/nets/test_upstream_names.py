@@ -2,8 +2,8 @@
 
 The table was made by running upstream's own classes (PaddleClas d178931: ppcls/arch/backbone
 and ppcls/arch/gears; PaddleDetection 666f597: ppdet/modeling) and digesting the sorted lines
-"name shape" of their state dictionaries. Sizes count names that upstream repeats (heads of picodet_lcnet_*)
-twice.
+"name shape" of their state dictionaries. Sizes count twice what upstream names twice (heads of
+picodet_lcnet_*).
 """
 
 from __future__ import annotations
