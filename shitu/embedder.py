@@ -47,7 +47,8 @@ class Embedder:
                 f"The feature extractor ({self._session.engine}) returned NaN or a zero vector. "
                 "Try another `engine`, or install shitu again."
             )
-        return embeddings / norms
+        unit: Float32Array = embeddings / norms
+        return unit
 
     def _run(self, crops: Sequence[Image]) -> Float32Array:
         features: Float32Array = self._session.run(self._preprocessing(crops))[0]
