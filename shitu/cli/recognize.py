@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from shitu.workspace import Workspace
 
 _STDIN = Path("-")
-_HEADER = ("picture", "label", "score", "detection", "box", "reference")
 
 
 @click.command(epilog="Example: shitu recognize shelf.jpg --save annotated")
@@ -59,7 +58,7 @@ def recognize(
         _make_folder(save)
     with open_workspace(context, **settings) as workspace:
         pictures = _pictures(images)
-        rows: list[tuple[str, ...]] = []
+        tables = _Tables(explain=explain)
         names = _unique_names(pictures)
         for path, result in _run(workspace, pictures, whole_image=whole_image):
             if isinstance(result, Exception):
@@ -71,9 +70,8 @@ def recognize(
             if as_json:
                 print_json({"image": str(path), **result.to_dict()})
             else:
-                rows += _rows(path, result, explain=explain)
-    if rows:
-        echo(table(_HEADER, rows))
+                tables.add(path, result)
+    tables.print()
     if failed:
         say(f"{failed} of {len(pictures)} pictures skipped.")
         context.exit(1)
@@ -104,37 +102,55 @@ def _run(
         progress(len(pictures), len(pictures))
 
 
-def _rows(path: Path, result: Recognition, *, explain: bool) -> list[tuple[str, ...]]:
-    name = show_path(path)
-    rows = [_row(name, item, result.threshold) for item in result.objects]
-    if not explain:
-        return rows
-    rows = []
-    for item in result.objects:
-        rows.append(_row(name, item, result.threshold))
-        rows += [
-            ("", f"  match {match.label}", f"{match.score:.2f}", "", "", show_path(match.path))
-            for match in item.matches
+class _Tables:
+    """Collects what is printed once all pictures are done."""
+
+    def __init__(self, *, explain: bool) -> None:
+        self._explain = explain
+        self._objects: list[tuple[str, ...]] = []
+        self._matches: list[tuple[str, ...]] = []
+        self._dropped: list[tuple[str, ...]] = []
+
+    def add(self, path: Path, result: Recognition) -> None:
+        name = show_path(path)
+        for number, item in enumerate(result.objects, 1):
+            self._objects.append((name, str(number), *_row(item, result.threshold)))
+            self._matches += [
+                (name, str(number), match.label, f"{match.score:.2f}", show_path(_near(match.path)))
+                for match in item.matches
+            ]
+        self._dropped += [
+            (name, _numbers(box.box), f"{box.score:.2f}", box.stage, box.reason)
+            for box in result.dropped
         ]
-    rows += [
-        (name, f"dropped by {d.stage}: {d.reason}", "", f"{d.score:.2f}", _numbers(d.box), "")
-        for d in result.dropped
-    ]
-    return rows
+
+    def print(self) -> None:
+        if self._objects:
+            echo(table(("picture", "#", "label", "score", "detection", "box"), self._objects))
+        if self._explain and self._matches:
+            header = ("picture", "#", "match", "score", "nearest reference")
+            echo("\n" + table(header, self._matches))
+        if self._explain and self._dropped:
+            header = ("picture", "dropped box", "detection", "stage", "why")
+            echo("\n" + table(header, self._dropped))
 
 
-def _row(name: str, item: RecognizedObject, threshold: float) -> tuple[str, ...]:
+def _row(item: RecognizedObject, threshold: float) -> tuple[str, ...]:
     label = item.label
     if label is None and item.matches:
-        label = f"unknown (below {threshold:.2f}: {item.matches[0].label})"
+        label = f"unknown ({item.matches[0].label} is below {threshold:.2f})"
     return (
-        name,
         label or "unknown",
         "" if item.score is None else f"{item.score:.2f}",
         "" if item.detection_score is None else f"{item.detection_score:.2f}",
         _numbers(item.box),
-        show_path(item.matches[0].path) if item.matches else "",
     )
+
+
+def _near(path: str) -> str:
+    """The path as seen from here, where it lies below."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def _numbers(box: tuple[float, ...] | None) -> str:

@@ -125,7 +125,8 @@ def test_explain_tells_why_a_box_is_gone(run: Run, built: Path) -> None:
     scene = Path(__file__).parents[2] / "gallery" / "scenes" / "scene01.jpg"
     result = run("recognize", scene, "--explain", "--index", built / "index", "--max-objects", "1")
     assert result.exit_code == 0
-    assert "dropped by" in result.stdout
+    assert "dropped box" in result.stdout
+    assert "nearest reference" in result.stdout
     assert "max_objects" in result.stdout or "detection_threshold" in result.stdout
 
 
