@@ -60,13 +60,13 @@ def recognize(
         pictures = _pictures(images)
         tables = _Tables(explain=explain)
         names = _unique_names(pictures)
-        for path, result in _run(workspace, pictures, whole_image=whole_image):
+        for path, source, result in _run(workspace, pictures, whole_image=whole_image):
             if isinstance(result, Exception):
                 failed += 1
                 say(f"skipped {show_path(path)}: {result}")
                 continue
             if save is not None:
-                _save(save / names[path], path, result)
+                _save(save / names[path], source, result)
             if as_json:
                 print_json({"image": str(path), **result.to_dict()})
             else:
@@ -92,13 +92,13 @@ def _pictures(paths: Iterable[Path]) -> list[Path]:
 
 def _run(
     workspace: Workspace, pictures: list[Path], *, whole_image: bool
-) -> Iterator[tuple[Path, Recognition | Exception]]:
+) -> Iterator[tuple[Path, Path | bytes, Recognition | Exception]]:
     sources = [sys.stdin.buffer.read() if path == _STDIN else path for path in pictures]
     results = workspace.recognize_many(sources, whole_image=whole_image)
     with progress_bar("pictures") as progress:
-        for done, (path, result) in enumerate(zip(pictures, results, strict=True)):
+        for done, found in enumerate(zip(pictures, sources, results, strict=True)):
             progress(done, len(pictures))
-            yield path, result
+            yield found
         progress(len(pictures), len(pictures))
 
 
@@ -181,7 +181,7 @@ def _make_folder(folder: Path) -> None:
         ) from None
 
 
-def _save(target: Path, source: Path, result: Recognition) -> None:
+def _save(target: Path, source: Path | bytes, result: Recognition) -> None:
     from shitu.drawing import Mark, annotate
     from shitu.images import load_image, save_image
 

@@ -160,10 +160,12 @@ def test_exif_rotation_is_applied(run: Run, built: Path, tmp_path: Path, query: 
     assert first["score"] == pytest.approx(second["score"], abs=0.03)
 
 
-def test_a_picture_on_stdin(run: Run, built: Path, query: Path) -> None:
-    result = run("recognize", "-", "--index", built / "index", "--json", stdin=query.read_bytes())
+def test_a_picture_on_stdin(run: Run, built: Path, query: Path, tmp_path: Path) -> None:
+    flags = ["--index", built / "index", "--json", "--save", tmp_path]
+    result = run("recognize", "-", *flags, stdin=query.read_bytes())
     assert result.exit_code == 0
     assert '"image": "-"' in result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["stdin.jpg"]
 
 
 def test_nothing_on_stdin(run: Run, built: Path) -> None:
