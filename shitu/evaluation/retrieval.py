@@ -80,7 +80,9 @@ class RetrievalReport:
 
 
 @dataclass(frozen=True)
-class _Described:
+class DescribedQueries:
+    """The queries that could be read: labels, sha256 of the files, embeddings (n, dim)."""
+
     labels: list[str]
     hashes: list[str]
     embeddings: Float32Array
@@ -98,10 +100,15 @@ def evaluate_retrieval(
     Raises:
         DatasetError: no query could be scored.
     """
-    found = _describe(queries, describer, progress)
+    return score_queries(describe_queries(queries, describer, progress), lookup)
+
+
+def score_queries(found: DescribedQueries, lookup: Lookup) -> RetrievalReport:
+    """Rank the gallery for each query that could be read; see `evaluate_retrieval`."""
     if found.skipped and not found.labels:
         raise DatasetError(
-            f"None of the {len(queries)} queries can be read; the first: {found.skipped[0][1]}"
+            f"None of the {len(found.skipped)} queries can be read; the first: "
+            f"{found.skipped[0][1]}"
         )
     key = AnswerKey.of(lookup.all_references())
     codes = key.codes_of(found.labels)
@@ -110,7 +117,7 @@ def evaluate_retrieval(
     scored = np.flatnonzero(relevant > 0)
     if not len(scored):
         raise DatasetError(
-            f"None of the {len(queries)} queries has a right answer in the gallery: "
+            f"None of the {len(found.labels)} queries has a right answer in the gallery: "
             "the labels of queries and gallery must be the same words."
         )
     depth = min(len(key.ids), max(_DEPTH, int(relevant.max()) + max(map(len, own))))
@@ -123,9 +130,10 @@ def evaluate_retrieval(
     return _report(_joined(parts), [found.labels[q] for q in scored], found, own)
 
 
-def _describe(
+def describe_queries(
     queries: Sequence[Query], describer: Describer, progress: Callable[[int], None] | None
-) -> _Described:
+) -> DescribedQueries:
+    """Read and embed the queries; those that cannot be read are skipped, with the reason."""
     labels: list[str] = []
     hashes: list[str] = []
     embeddings: list[Float32Array] = []
@@ -146,7 +154,7 @@ def _describe(
         if progress is not None:
             progress(start + len(batch))
     stacked = np.stack(embeddings) if embeddings else np.zeros((0, 1), dtype=np.float32)
-    return _Described(labels, hashes, stacked, tuple(skipped))
+    return DescribedQueries(labels, hashes, stacked, tuple(skipped))
 
 
 def _joined(parts: Sequence[RetrievalScores]) -> RetrievalScores:
@@ -157,7 +165,10 @@ def _joined(parts: Sequence[RetrievalScores]) -> RetrievalScores:
 
 
 def _report(
-    scores: RetrievalScores, labels: Sequence[str], found: _Described, own: Sequence[Sequence[int]]
+    scores: RetrievalScores,
+    labels: Sequence[str],
+    found: DescribedQueries,
+    own: Sequence[Sequence[int]],
 ) -> RetrievalReport:
     return RetrievalReport(
         queries=len(labels),

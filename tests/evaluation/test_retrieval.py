@@ -17,7 +17,12 @@ from fakes import FakeLookup, reference
 from shitu.describer import Description
 from shitu.errors import DatasetError
 from shitu.evaluation.answers import AnswerKey
-from shitu.evaluation.retrieval import Query, evaluate_retrieval
+from shitu.evaluation.retrieval import (
+    Query,
+    describe_queries,
+    evaluate_retrieval,
+    score_queries,
+)
 from shitu.images import encode_png
 
 RED, GREEN, BLUE = np.eye(3)
@@ -86,6 +91,22 @@ def test_a_query_is_scored_by_its_ranking(save: Callable[..., Query]) -> None:
     assert report.map_at_r == pytest.approx((1 + 0 + 1) / 3)
     assert report.mrr == pytest.approx((1 + 1 / 2 + 1) / 3)
     assert (report.without_answer, report.own_file_excluded, report.skipped) == (0, 0, ())
+
+
+def test_queries_described_once_are_scored_against_several_galleries(
+    save: Callable[..., Query],
+) -> None:
+    describer = ColourDescriber()
+    queries = [save("a.png", "red", colour(RED)), save("b.png", "blue", colour(BLUE))]
+    found = describe_queries(queries, describer, None)
+    assert describer.batches == [2]
+    assert (found.labels, found.hashes) == (
+        ["red", "blue"],
+        [sha256(colour(RED)), sha256(colour(BLUE))],
+    )
+    assert score_queries(found, GALLERY) == evaluate_retrieval(queries, describer, GALLERY)
+    liar = FakeLookup([reference(1, "blue"), reference(2, "red")], [RED, BLUE])
+    assert score_queries(found, liar).recall_at_1 == 0
 
 
 def test_labels_are_listed_worst_first(save: Callable[..., Query]) -> None:
