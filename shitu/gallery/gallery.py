@@ -331,14 +331,13 @@ def _vectors(
         .where(spaces.c.fingerprint == space.fingerprint)
         .order_by(embeddings.c.reference_id)
     )
-    rows: list[tuple[int, bytes]] = []
-    if wanted is None:
-        rows.extend(connection.execute(query).tuples())
-    else:
+    parts = [query]
+    if wanted is not None:
         numbers = iter(sorted(wanted))
+        parts = []
         while some := list(islice(numbers, _VARIABLES)):
-            part = query.where(embeddings.c.reference_id.in_(some))
-            rows.extend(connection.execute(part).tuples())
+            parts.append(query.where(embeddings.c.reference_id.in_(some)))
+    rows = [(row[0], row[1]) for part in parts for row in connection.execute(part)]
     ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
     flat = np.frombuffer(b"".join(row[1] for row in rows), "<f4")
     return ids, flat.reshape(len(rows), space.dim).astype(np.float32, copy=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from shitu.errors import SpaceMismatch
+from shitu.errors import GalleryError, SpaceMismatch
 from shitu.gallery.history import now
 from shitu.gallery.journal import Journal
 from shitu.gallery.records import FileState, NewReference, Space
@@ -86,7 +87,12 @@ class Transaction:
     # --- items -------------------------------------------------------------------------
 
     def ensure_item(self, label: str, attributes: Mapping[str, Any] | None = None) -> int:
-        """Return the item with this label, made if there is none; attributes are merged in."""
+        """Return the item with this label, made if there is none; attributes are merged in.
+
+        Raises:
+            GalleryError: an attribute is nothing that JSON can hold.
+        """
+        _check_json(label, attributes)
         row = self._connection.execute(select(items).where(items.c.label == label)).first()
         if row is None:
             values = {"label": label, "attributes": dict(attributes or {}), "created_at": now()}
@@ -222,7 +228,7 @@ class Transaction:
         if old.recorded == root:
             return
         query = select(item_references.c.reference_id, item_references.c.path)
-        rows = self._connection.execute(query).tuples().all()
+        rows = self._connection.execute(query).all()
         self._roots = new = old.at(root)
         if old.moved_to(root, (path for _, path in rows)):
             self._connection.execute(
@@ -261,6 +267,16 @@ class Transaction:
     def _insert(self, statement: Any) -> int:
         key = self._connection.execute(statement).inserted_primary_key
         return int(key[0]) if key else 0
+
+
+def _check_json(label: str, attributes: Mapping[str, Any] | None) -> None:
+    try:
+        json.dumps(dict(attributes or {}), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise GalleryError(
+            f"the attributes of {label!r} cannot be kept ({error}): use text, numbers, lists and "
+            "mappings of them"
+        ) from error
 
 
 def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:

@@ -1,0 +1,111 @@
+"""What an index is told that lags behind, and which index is told to start anew."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shitu.gallery import Head, Space
+from shitu.gallery.gallery import Gallery
+
+Add = Callable[..., list[int]]
+
+
+def remove(gallery: Gallery, *numbers: int) -> None:
+    with gallery.write("remove") as transaction:
+        transaction.remove(numbers)
+
+
+def test_from_nothing_to_all(gallery: Gallery, add: Add, space: Space) -> None:
+    numbers = add(gallery, "tea", 1, 2, 3)
+    delta = gallery.delta(space)
+    assert delta is not None
+    assert delta.ids.tolist() == numbers
+    np.testing.assert_array_equal(delta.vectors, np.eye(4, dtype=np.float32)[[1, 2, 3]])
+    assert delta.vectors.dtype == np.float32
+    assert (delta.removed.tolist(), delta.head) == ([], gallery.head())
+
+
+def test_from_a_state_to_the_next(gallery: Gallery, add: Add, space: Space) -> None:
+    old = add(gallery, "tea", 1, 2)
+    since = gallery.head()
+    new = add(gallery, "tea", 3)
+    remove(gallery, old[0])
+    delta = gallery.delta(space, since)
+    assert delta is not None
+    assert (delta.ids.tolist(), delta.removed.tolist()) == (new, [old[0]])
+    assert delta.head.generation == since.generation + 2
+
+
+def test_what_came_and_went_since_needs_no_vector(gallery: Gallery, add: Add, space: Space) -> None:
+    add(gallery, "tea", 1)
+    since = gallery.head()
+    remove(gallery, *add(gallery, "tea", 2))
+    delta = gallery.delta(space, since)
+    assert delta is not None
+    assert delta.ids.tolist() == []
+
+
+def test_another_label_moves_no_vector(gallery: Gallery, add: Add, space: Space) -> None:
+    [number] = add(gallery, "tea", 1)
+    since = gallery.head()
+    with gallery.write("relabel") as transaction:
+        transaction.rename_item(1, "coffee")
+        transaction.assign(number, transaction.ensure_item("cocoa"))
+    delta = gallery.delta(space, since)
+    assert delta is not None
+    assert (delta.ids.tolist(), delta.removed.tolist()) == ([], [])
+    assert delta.head.generation == 2
+
+
+def test_nothing_since_now(gallery: Gallery, add: Add, space: Space) -> None:
+    add(gallery, "tea", 1)
+    delta = gallery.delta(space, gallery.head())
+    assert delta is not None
+    assert (len(delta.ids), len(delta.removed)) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("generation", "token", "why"),
+    [
+        (99, "t", "a state from the future"),
+        (1, "another", "the same generation of another gallery"),
+        (0, "another", "the beginning of another gallery"),
+        (-1, "", "no state at all"),
+    ],
+)
+def test_states_this_gallery_never_was_in(
+    gallery: Gallery, add: Add, space: Space, generation: int, token: str, why: str
+) -> None:
+    add(gallery, "tea", 1)
+    assert gallery.delta(space, Head(generation, token)) is None, why
+
+
+def test_a_gallery_restored_from_an_older_copy(tmp_path: Path, add: Add, space: Space) -> None:
+    file, copy = tmp_path / "gallery.db", tmp_path / "copy.db"
+    gallery = Gallery.open(file, tmp_path)
+    add(gallery, "tea", 1)
+    gallery.close()
+    shutil.copy(file, copy)
+    heads = []
+    for number in (2, 3):  # after the copy was put back, another picture is generation 2
+        gallery = Gallery.open(file, tmp_path)
+        add(gallery, "tea", number)
+        heads.append(gallery.head())
+        gallery.close()
+        shutil.copy(copy, file)
+    assert heads[0].generation == heads[1].generation
+    gallery = Gallery.open(file, tmp_path)
+    assert gallery.delta(space, heads[0]) is None
+    gallery.close()
+
+
+def test_vectors_of_another_space_stay_out(gallery: Gallery, add: Add) -> None:
+    add(gallery, "tea", 1)
+    delta = gallery.delta(Space("another", 4))
+    assert delta is not None
+    assert delta.vectors.shape == (0, 4)

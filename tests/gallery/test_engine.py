@@ -1,0 +1,156 @@
+"""Failures of the database become sentences of their own kind."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shitu.errors import GalleryError, GalleryLocked
+from shitu.gallery.engine import shown
+from shitu.gallery.gallery import Gallery
+
+Add = Callable[..., list[int]]
+
+
+def open_and_read(file: Path) -> int:
+    gallery = Gallery.open(file, file.parent)
+    try:
+        return gallery.count()
+    finally:
+        gallery.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence", "why"),
+    [
+        (b"not a database at all" * 100, "is damaged .* build-index", "another kind of file"),
+        (b"SQLite format 3\0" + b"\xff" * 4096, "is damaged .* build-index", "only the first line"),
+    ],
+)
+def test_files_that_are_no_gallery(tmp_path: Path, content: bytes, sentence: str, why: str) -> None:
+    file = tmp_path / "gallery.db"
+    file.write_bytes(content)
+    with pytest.raises(GalleryError, match=sentence):
+        open_and_read(file)
+    assert file.read_bytes() == content, why
+
+
+def test_a_gallery_with_a_hole_in_it(tmp_path: Path, add: Add) -> None:
+    file = tmp_path / "gallery.db"
+    gallery = Gallery.open(file, tmp_path)
+    add(gallery, "tea", *range(1, 300))
+    gallery.close()
+    data = bytearray(file.read_bytes())
+    data[4096:-4096] = b"\xa5" * (len(data) - 8192)
+    file.write_bytes(data)
+    with pytest.raises(GalleryError, match="damaged"):
+        open_and_read(file)
+
+
+def test_a_database_of_another_program(tmp_path: Path) -> None:
+    file = tmp_path / "gallery.db"
+    connection = sqlite3.connect(file)
+    with connection:
+        connection.execute("CREATE TABLE meta (id INTEGER PRIMARY KEY, note TEXT)")
+    connection.close()
+    with pytest.raises(GalleryError, match="check that it is a gallery"):
+        open_and_read(file)
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "gallery.db").mkdir()
+    with pytest.raises(GalleryError, match="cannot be opened"):
+        open_and_read(tmp_path / "gallery.db")
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path, add: Add) -> None:
+    (tmp_path / "index").write_text("a file")
+    gallery = Gallery.open(tmp_path / "index" / "gallery.db", tmp_path / "index")
+    with pytest.raises(GalleryError, match="cannot be made"):
+        add(gallery, "tea", 1)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("nonsense", "check its URL"),
+        ("nosuchdb://host/shop", "check its URL"),
+    ],
+)
+def test_urls_that_lead_nowhere(tmp_path: Path, url: str, sentence: str) -> None:
+    with pytest.raises(GalleryError, match=sentence):
+        Gallery.open(url, tmp_path)
+
+
+def test_messages_do_not_tell_the_password() -> None:
+    assert "secret" not in shown("postgresql://me:secret@host/shop")
+
+
+def test_messages_stay_on_one_line() -> None:
+    assert "\n" not in shown(Path("/shop\n2/gallery.db"))
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "50%", "what?", "a#b", "茶", "a\nb", "a&mode=ro", "é\udcff"]
+)
+def test_a_folder_may_be_called_anything(tmp_path: Path, add: Add, name: str) -> None:
+    folder = tmp_path / name
+    gallery = Gallery.open(folder / "gallery.db", folder)
+    add(gallery, "tea", 1)
+    gallery.close()
+    assert (folder / "gallery.db").exists()
+    assert open_and_read(folder / "gallery.db") == 1
+
+
+def test_an_sqlite_url_is_as_good_as_a_path(tmp_path: Path, add: Add) -> None:
+    gallery = Gallery.open(f"sqlite:///{tmp_path}/shop.db", tmp_path)
+    add(gallery, "tea", 1)
+    gallery.close()
+    assert open_and_read(tmp_path / "shop.db") == 1
+
+
+def test_who_waits_too_long_is_told_why(tmp_path: Path, add: Add) -> None:
+    first = Gallery.open(tmp_path / "gallery.db", tmp_path)
+    add(first, "tea", 1)
+    second = Gallery.open(tmp_path / "gallery.db", tmp_path, timeout=0.1)
+    with (
+        first.write("slow"),
+        pytest.raises(GalleryLocked, match="locked by another process"),
+        second.write("quick"),
+    ):
+        pass
+    first.close()
+    second.close()
+
+
+def test_a_second_writer_waits_for_the_first(tmp_path: Path, add: Add) -> None:
+    first = Gallery.open(tmp_path / "gallery.db", tmp_path)
+    add(first, "tea", 1)
+    second = Gallery.open(tmp_path / "gallery.db", tmp_path)
+    writing = threading.Thread(target=add, args=(second, "tea", 2))
+    with first.write("slow"):
+        writing.start()
+        writing.join(0.2)
+        assert writing.is_alive()
+    writing.join(20)
+    assert first.count() == 2
+    first.close()
+    second.close()
+
+
+def test_a_writer_does_not_hold_up_readers(tmp_path: Path, add: Add) -> None:
+    writer = Gallery.open(tmp_path / "gallery.db", tmp_path)
+    add(writer, "tea", 1)
+    reader = Gallery.open(tmp_path / "gallery.db", tmp_path, timeout=0)
+    with writer.write("slow") as transaction:
+        transaction.ensure_item("coffee")
+        assert [item.label for item in reader.items()] == ["tea"]
+    assert [item.label for item in reader.items()] == ["coffee", "tea"]
+    writer.close()
+    reader.close()
