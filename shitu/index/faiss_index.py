@@ -69,8 +69,10 @@ class FlatIndex:
         with self._lock:
             _refuse_duplicates(ids, self._ids)
             if len(ids):
-                self._index.add_with_ids(vectors, ids)
-                self._use(self._index)
+                try:
+                    self._index.add_with_ids(vectors, ids)
+                finally:  # Ctrl-C arrives after Faiss is done: know what it did
+                    self._use(self._index)
 
     def remove(self, ids: npt.NDArray[np.int64]) -> int:
         """Remove these ids as far as they are there; returns how many were."""
@@ -78,9 +80,10 @@ class FlatIndex:
         with self._lock:
             if not np.isin(ids, self._ids).any():
                 return 0
-            removed = int(self._index.remove_ids(ids))
-            self._use(self._index)
-        return removed
+            try:
+                return int(self._index.remove_ids(ids))
+            finally:
+                self._use(self._index)
 
     def search(self, queries: npt.NDArray[np.float32], k: int) -> Neighbours:
         """Return the k nearest of each query (m, dim); equal scores in order of their ids.
