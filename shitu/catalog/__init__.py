@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shitu.catalog.catalog import Catalog
-from shitu.catalog.describing import Describer, Description
+from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry, entries_from_file, entries_from_folder
 from shitu.catalog.summaries import AddSummary, BuildSummary, CheckReport, RemoveSummary, Skipped
 
@@ -13,7 +13,6 @@ __all__ = [
     "Catalog",
     "CheckReport",
     "Describer",
-    "Description",
     "Entry",
     "RemoveSummary",
     "Skipped",

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shitu.catalog.describing import Describer, Description, describe
+from shitu.catalog.describing import Describer, describe
 from shitu.catalog.files import copy_in, file_state, folder_name
 from shitu.catalog.labels import clean_label
 from shitu.catalog.reading import Picture, read_picture
 from shitu.catalog.summaries import AddSummary, Skipped
+from shitu.describer import Description
 from shitu.errors import DuplicateReference, GalleryError
 from shitu.gallery import NewReference
 from shitu.gallery.gallery import Gallery

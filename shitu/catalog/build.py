@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from shitu.catalog.describing import Describer, Description, describe
+from shitu.catalog.describing import Describer, describe
 from shitu.catalog.entries import Entry
 from shitu.catalog.ledger import Ledger
 from shitu.catalog.reading import Picture, read_ahead
 from shitu.catalog.summaries import BuildSummary
+from shitu.describer import Description
 from shitu.errors import GalleryError
 from shitu.gallery import KnownFile, NewReference
 from shitu.gallery.gallery import Gallery

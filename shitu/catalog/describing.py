@@ -1,4 +1,4 @@
-"""What the catalog needs of a detector and an embedder together."""
+"""What the catalog asks of whoever describes pictures, and a check of the answer."""
 
 from __future__ import annotations
 
@@ -6,28 +6,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from shitu.describer import Description
 from shitu.errors import ModelError
 from shitu.gallery import Space
 from shitu.geometry import Box
 from shitu.images import Image
 
 
-class Description(Protocol):
-    """What was embedded of a picture, and its embedding."""
-
-    @property
-    def box(self) -> Box | None:
-        """Left, top, right, bottom in pixels of the picture; None for all of it."""
-
-    @property
-    def embedding(self) -> npt.NDArray[np.float32]:
-        """(dim,) float32 of length one."""
-
-
 class Describer(Protocol):
-    """Turns pictures into embeddings of one space."""
+    """What a `shitu.describer.Describer` does, whether or not its networks are loaded yet."""
 
     @property
     def space(self) -> Space:
