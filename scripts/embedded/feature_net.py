@@ -1,7 +1,7 @@
 """PP-LCNetV2_base_ShiTu in PyTorch for training, exported under upstream's Paddle names.
 
 While training, each convolution carries a gain and a bias in place of its batch norm, and each
-re-parameterisable depthwise block one kernel in place of its branches: a third of the work on a CPU.
+re-parameterisable depthwise block one kernel in place of its branches: a third of the work.
 `export` turns both back into upstream's full parameter set, with batch statistics measured on given
 pictures, so that the Paddle network computes the same function and can be trained further.
 """

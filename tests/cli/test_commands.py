@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,3 +164,13 @@ def test_eval_recall_without_any_right_answer(run: Run, built: Path, tmp_path: P
     result = run("eval-recall", "--queries", tmp_path / "queries", "--index", built / "index")
     assert result.exit_code == 1
     assert "labels" in result.stderr
+
+
+def test_recognising_needs_no_paddle(built: Path, query: Path, labels: list[str]) -> None:
+    code = "import sys; sys.modules['paddle'] = None; from shitu.cli import main; main()"
+    arguments = ["recognize", str(query), "--index", str(built / "index")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert labels[0] in done.stdout
