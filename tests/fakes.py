@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from shitu.describer import Description
 from shitu.detector import Detections, Suppressed
-from shitu.gallery import Reference
+from shitu.gallery import Reference, Space
 from shitu.geometry import Box, as_boxes
+from shitu.images import Image, save_image
 from shitu.index import Neighbours
 from shitu.preprocess import Preprocessing
 
@@ -51,6 +54,48 @@ class FakeDetector:
     def detect(self, images: Sequence[object]) -> list[Detections]:
         self.asked += len(images)
         return [self.found] * len(images)
+
+
+class FakeDescriber:
+    """Describes pictures by their colours, and counts them.
+
+    Args:
+        name: of the model; another name is another space.
+        pause: seconds that each picture takes.
+    """
+
+    def __init__(self, name: str = "colours", pause: float = 0.0) -> None:
+        self.space = Space(name, 48, {"name": name})
+        self.described = 0
+        self._pause = pause
+
+    def describe(
+        self, images: Sequence[Image], boxes: Sequence[Box | None] | None = None
+    ) -> list[Description]:
+        self.described += len(images)
+        time.sleep(self._pause * len(images))
+        given = boxes if boxes is not None else [None] * len(images)
+        return [Description(b, colours(i)) for i, b in zip(images, given, strict=True)]
+
+
+def colours(image: Image) -> Floats:
+    """Mean colours of 4 x 4 parts, float32 (48,) of length one."""
+    rows = [part for row in np.array_split(image, 4) for part in np.array_split(row, 4, axis=1)]
+    vector = np.array([part.mean(axis=(0, 1)) for part in rows]).ravel() - 127.4
+    return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+
+def paint(seed: int, size: int = 16) -> Image:
+    """4 x 4 coloured squares that no other seed has: uint8 RGB (size, size, 3)."""
+    squares = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    return np.ascontiguousarray(squares.repeat(size // 4, axis=0).repeat(size // 4, axis=1))
+
+
+def paint_file(path: Path, seed: int) -> Path:
+    """A small picture file, with its folders; the extension decides on the format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_image(path, paint(seed))
+    return path
 
 
 def reference(reference_id: int, label: str, *, item_id: int = 0, sha256: str = "") -> Reference:

@@ -144,6 +144,8 @@ class Ledger:
     def _still_there(self, holder: _Holder, digest: str) -> bool:
         if holder.known is None:
             return True
+        if self._missing(holder.known):  # listed no more, even if the file still lies there
+            return False
         return file_state(holder.path) == holder.state or holds(holder.path, digest)
 
     def _same(self, file: KnownFile, entry: Entry) -> None:

@@ -1,0 +1,89 @@
+"""A shop: a folder of pictures by label, and an index folder beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fakes import FakeDescriber, colours, paint, paint_file
+
+from shitu.catalog import BuildSummary, Catalog, entries_from_file, entries_from_folder
+
+
+class Shop:
+    """Pictures in `photos`, the index in `index`; every catalog opened is closed with it."""
+
+    def __init__(self, folder: Path, closing: ExitStack) -> None:
+        self.photos = folder / "photos"
+        self.index = folder / "index"
+        self.describer = FakeDescriber()
+        self._closing = closing
+
+    def open(self, describer: FakeDescriber | None = None, **options: Any) -> Catalog:
+        catalog = Catalog.open(
+            self.index, describer or self.describer, **{"create": True, **options}
+        )
+        return self._closing.enter_context(catalog)
+
+    def paint(self, name: str, seed: int) -> Path:
+        return paint_file(self.photos / name, seed)
+
+    def build(
+        self, catalog: Catalog, label_file: Path | None = None, **options: Any
+    ) -> BuildSummary:
+        """Build from the folder, or from a label file with the pictures beside it."""
+        if label_file is None:
+            return catalog.build(entries_from_folder(self.photos), root=self.photos, **options)
+        return catalog.build(entries_from_file(label_file), root=label_file.parent, **options)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    """Empty as yet."""
+    with ExitStack() as closing:
+        yield Shop(tmp_path, closing)
+
+
+@pytest.fixture
+def tea_shop(shop: Shop) -> Shop:
+    """Two kinds of tea and one coffee; nothing built yet."""
+    for name, seed in {"tea/1.png": 1, "tea/2.png": 2, "coffee/1.png": 3}.items():
+        shop.paint(name, seed)
+    return shop
+
+
+@pytest.fixture
+def names() -> Callable[[Catalog, int], str]:
+    """Call it with a catalog and a seed: the label of the nearest reference to that picture."""
+
+    def nearest(catalog: Catalog, seed: int) -> str:
+        found = catalog.search(colours(paint(seed))[None], 1)
+        if not found.scores[0, 0] > 0.999:
+            return "nothing"
+        number = int(found.reference_ids[0, 0])
+        return catalog.references([number])[number].label
+
+    return nearest
+
+
+@pytest.fixture
+def vectors_agree() -> Callable[[Catalog], bool]:
+    """Whether the index in memory holds exactly the vectors in SQL, each under its own id."""
+
+    def agree(catalog: Catalog) -> bool:
+        space = catalog.space
+        assert space is not None
+        delta = catalog.gallery.delta(space)
+        assert delta is not None
+        if not len(delta.ids):
+            return catalog.count == 0
+        found = catalog.search(delta.vectors, 1)
+        return catalog.count == len(delta.ids) and bool(
+            np.array_equal(found.reference_ids[:, 0], delta.ids)
+        )
+
+    return agree
