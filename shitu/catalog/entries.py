@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from pathlib import Path
 from shitu.catalog.labels import clean_label
 from shitu.errors import DatasetError, GalleryError
 from shitu.images import display_path, find_images
+
+_OBJECT = re.compile(r'\s*\{\s*("|\}|$)')
+_QUOTED = re.compile(r'(^|(?<=,))\s*"([^"]|"")*"\s*(?=,|$)')
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,8 @@ def entries_from_file(file: Path) -> list[Entry]:
     r"""List the pictures of a label file; relative paths start at the folder of the file.
 
     Lines are `path<TAB>label`, or CSV `path,label` with quotes where needed, or JSON objects
-    `{"path": ..., "label": ...}`. The first line decides on
-    the form. Blank lines and a headline `path,label` do not count.
+    `{"path": ..., "label": ...}`. The first line decides on the form. Blank lines and a headline
+    `path,label` do not count.
 
     Raises:
         DatasetError: a line is malformed, or the file is not text; names file and line.
@@ -71,13 +75,7 @@ def entries_from_file(file: Path) -> list[Entry]:
     """
     file = Path(os.path.abspath(file))  # noqa: PTH100
     text = _read(file)
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if first.lstrip().startswith("{"):
-        rows = _json_rows(text, file)
-    elif "\t" in first:
-        rows = _tab_rows(text)
-    else:
-        rows = _csv_rows(text, file)
+    rows = _rows(text, file)
     entries = [_checked(row, number, file) for number, row in rows if row != ["path", "label"]]
     if not entries:
         raise GalleryError(
@@ -100,11 +98,20 @@ def _read(file: Path) -> str:
         ) from error
 
 
+def _rows(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:
+    # Not splitlines(): names and labels may hold characters which that takes for ends of lines.
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    if _OBJECT.match(first):
+        return _json_rows(text, file)
+    if "\t" in _QUOTED.sub("", first):
+        return _tab_rows(text)
+    return _csv_rows(text, file)
+
+
 def _tab_rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    # Not splitlines(): a label may hold characters which that takes for ends of lines.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield number, line.rstrip("\r").split("\t")
+            yield number, [field.strip() for field in line.rstrip("\r").split("\t")]
 
 
 def _csv_rows(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:
@@ -112,8 +119,9 @@ def _csv_rows(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:
     start = 1
     try:
         for row in reader:
-            if any(field.strip() for field in row):
-                yield start, row
+            fields = [field.strip() for field in row]
+            if any(fields):
+                yield start, fields
             start = reader.line_num + 1
     except csv.Error as error:
         raise DatasetError(
@@ -127,21 +135,28 @@ def _json_rows(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:
             continue
         try:
             values = json.loads(line)
-            yield number, [values["path"], values["label"]]
+            row = [values["path"], values["label"]]
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"{display_path(file)}, line {number}: not an object with path and label ({error})"
             ) from error
+        if not all(isinstance(value, str) for value in row):
+            raise DatasetError(
+                f"{display_path(file)}, line {number}: path and label must be text, in quotes"
+            )
+        yield number, row
 
 
 def _checked(row: list[str], number: int, file: Path) -> Entry:
     where = f"{display_path(file)}, line {number}"
-    if len(row) != 2 or not all(isinstance(field, str) for field in row):
+    if len(row) != 2:
         raise DatasetError(
             f"{where}: {len(row)} field(s) instead of a path and a label; separate them by a tab, "
             "or by a comma with quotes around fields that hold commas"
         )
-    path, label = row[0].strip(), clean_label(row[1])
-    if not path or not label or "\0" in path:
+    path, label = row[0], clean_label(row[1])
+    if not path or not label:
         raise DatasetError(f"{where}: the {'label' if path else 'path'} is empty; fill it in")
+    if "\0" in path:
+        raise DatasetError(f"{where}: the path has a zero byte in it; no file is called that")
     return Entry(Path(os.path.normpath(file.parent / path)), label)
