@@ -15,6 +15,7 @@ import numpy.typing as npt
 from shitu.catalog.addition import add_pictures
 from shitu.catalog.build import Build
 from shitu.catalog.cache import IndexCache
+from shitu.catalog.checking import find_problems
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry
 from shitu.catalog.files import absolute
@@ -272,20 +273,15 @@ class Catalog:
             return relabel_item(self.gallery, label, new_label)
 
     def check(self) -> CheckReport:
-        """Compare the index with the gallery, number by number."""
-        references = {r.reference_id for r in self.gallery.all_references()}
+        """Compare the index with the gallery, reference by reference."""
+        references = [r.reference_id for r in self.gallery.all_references()]
         space = self.gallery.active_space()
         if space is None or self._cache is None:
             return CheckReport(len(references), ())
         self.refresh()
         delta = self.gallery.delta(space)
-        assert delta is not None  # noqa: S101
-        found = {int(i) for i in self._cache.index.ids()}
-        described = {int(i) for i in delta.ids}
-        problems = [f"reference {i} has no vector" for i in sorted(references - described)]
-        problems += [f"reference {i} is missing in the index" for i in sorted(described - found)]
-        problems += [f"the index has a reference {i} too many" for i in sorted(found - described)]
-        return CheckReport(len(references), tuple(problems))
+        assert delta is not None  # noqa: S101 - only an unknown start has no delta
+        return CheckReport(len(references), find_problems(references, delta, self._cache.index))
 
     @contextmanager
     def _changing(self, *, lazily: bool = True, describing: bool = True) -> Iterator[Describer]:

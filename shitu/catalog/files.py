@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ from shitu.gallery import FileState
 from shitu.images import display_path, read_bytes
 
 REMOVED = ".removed"  # hidden, so that no build walks into it
-_NAME_BYTES = 200  # a name may have 255, and a number or a temporary mark is added
+_NAME_BYTES = 200  # a name may have 255, and a number is added
+_HALF = ".shitu-"  # how files that are being written are called
+_HOUR = 3600
 
 
 def absolute(path: Path | str) -> Path:
@@ -52,9 +55,14 @@ def folder_name(label: str) -> str:
     name = "".join(kept).strip(" ").rstrip(".")
     if name.startswith(".") or not name:
         name = "_" + name
+    return unicodedata.normalize("NFC", _cut(name))
+
+
+def _cut(name: str) -> str:
+    """Shorten a name by whole characters."""
     while len(os.fsencode(name)) > _NAME_BYTES:
         name = name[:-1]
-    return unicodedata.normalize("NFC", name)
+    return name
 
 
 def copy_in(data: bytes, name: str, folder: Path) -> tuple[Path, bool]:
@@ -67,6 +75,7 @@ def copy_in(data: bytes, name: str, folder: Path) -> tuple[Path, bool]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
         for target in _free_names(folder, name):
             if target.exists() and target.read_bytes() == data:
                 return target, False  # left over from a process that was killed in between
@@ -82,7 +91,7 @@ def copy_in(data: bytes, name: str, folder: Path) -> tuple[Path, bool]:
 
 def _free_names(folder: Path, name: str) -> Iterator[Path]:
     stem, suffix = os.path.splitext(name)  # noqa: PTH122
-    stem = os.fsdecode(os.fsencode(stem)[:_NAME_BYTES]).lstrip(".") or "picture"
+    stem = _cut(stem).lstrip(".") or "picture"
     yield folder / f"{stem}{suffix}"
     number = 2
     while True:
@@ -90,9 +99,17 @@ def _free_names(folder: Path, name: str) -> Iterator[Path]:
         number += 1
 
 
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left half written, long enough ago to be sure of it."""
+    for left in folder.glob(f"{_HALF}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _HOUR:
+                left.unlink()
+
+
 def _place(data: bytes, target: Path) -> bool:
     """Write a whole file under a name that is free; false if it is not."""
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    temporary = target.with_name(f"{_HALF}{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
             file.write(data)

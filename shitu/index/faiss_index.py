@@ -56,6 +56,13 @@ class FlatIndex:
         with self._lock:
             return np.sort(self._ids)
 
+    def vectors(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return the vectors (n, dim) of ids (n,) that are all there."""
+        with self._lock:
+            order = np.argsort(self._ids)
+            places = order[np.searchsorted(self._ids, ids, sorter=order)]
+            return self._vectors()[places]
+
     def add(self, ids: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
         """Add vectors (n, dim) under new ids (n,); all of them or none.
 
@@ -132,6 +139,8 @@ class FlatIndex:
 
     def _vectors(self) -> npt.NDArray[np.float32]:
         """All vectors (count, dim), without a copy: only to be used under the lock."""
+        if not self._flat.ntotal:
+            return np.empty((0, self.dim), np.float32)
         view = faiss.rev_swig_ptr(self._flat.get_xb(), self._flat.ntotal * self.dim)
         return np.asarray(view).reshape(-1, self.dim)
 

@@ -43,6 +43,9 @@ class VectorIndex(Protocol):
     def ids(self) -> npt.NDArray[np.int64]:
         """Return all reference ids, ascending."""
 
+    def vectors(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Return the vectors (n, dim) of ids (n,) that are all there."""
+
     def add(self, ids: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
         """Add vectors (n, dim) under new ids (n,); all of them or none.
 

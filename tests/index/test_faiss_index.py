@@ -87,6 +87,14 @@ def test_what_was_removed_is_not_found_and_the_others_keep_their_ids() -> None:
     assert found.scores[1, 0] == 0.0
 
 
+def test_vectors_can_be_had_back() -> None:
+    index = filled(10, 20, 30, 40)
+    index.remove(ids(20))
+    np.testing.assert_array_equal(index.vectors(ids(40, 10)), AXES[[3, 0]])
+    assert index.vectors(ids()).shape == (0, 4)
+    assert FlatIndex(4).vectors(ids()).shape == (0, 4)
+
+
 def test_removing_what_is_not_there_does_nothing() -> None:
     index = filled(1, 2)
     assert (index.remove(ids(7)), index.remove(ids())) == (0, 0)

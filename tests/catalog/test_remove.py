@@ -1,0 +1,197 @@
+"""Remove and relabel: rows, vectors and files follow, and no build brings back what went."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes import paint_file
+
+from shitu.catalog import Catalog
+from shitu.errors import GalleryError, ItemNotFound
+
+if TYPE_CHECKING:
+    from conftest import Shop
+
+Names = Callable[[Catalog, int], str]
+Agree = Callable[[Catalog], bool]
+
+
+@pytest.fixture
+def catalog(tea_shop: Shop) -> Catalog:
+    opened = tea_shop.open()
+    tea_shop.build(opened)
+    return opened
+
+
+def number_of(catalog: Catalog, name: str) -> int:
+    return next(r.reference_id for r in catalog.all_references() if str(r.path).endswith(name))
+
+
+def test_an_item_goes_with_all_its_pictures(
+    tea_shop: Shop, catalog: Catalog, names: Names, vectors_agree: Agree
+) -> None:
+    summary = catalog.remove(label="tea")
+    assert (summary.removed, summary.item_removed, summary.generation) == (2, True, 2)
+    assert [item.label for item in catalog.items()] == ["coffee"]
+    assert [names(catalog, seed) for seed in (1, 2, 3)] == ["nothing", "nothing", "coffee"]
+    assert vectors_agree(catalog)
+    assert names(tea_shop.open(), 1) == "nothing"
+
+
+def test_the_next_build_does_not_bring_it_back(tea_shop: Shop, catalog: Catalog) -> None:
+    summary = catalog.remove(label="tea")
+    aside = tea_shop.photos / ".removed" / "tea"
+    assert sorted(summary.moved) == [aside / "1.png", aside / "2.png"]
+    assert all(path.exists() for path in summary.moved)
+    again = tea_shop.build(catalog)
+    assert (again.added, again.unchanged, again.vanished) == (0, 1, ())
+
+
+def test_a_label_file_says_why_a_removed_picture_is_missing(shop: Shop) -> None:
+    shop.paint("a.png", 1)
+    shop.paint("b.png", 2)
+    file = shop.photos / "labels.txt"
+    file.write_text("a.png\ttea\nb.png\tcoffee\n")
+    catalog = shop.open()
+    shop.build(catalog, file)
+    catalog.remove(label="tea")
+    [skipped] = shop.build(catalog, file).skipped
+    assert "was removed from the gallery" in skipped.reason
+
+
+def test_one_picture_goes_and_the_item_stays(catalog: Catalog, names: Names) -> None:
+    summary = catalog.remove(reference_id=number_of(catalog, "tea/1.png"))
+    assert (summary.label, summary.removed, summary.item_removed) == ("tea", 1, False)
+    assert (names(catalog, 1), names(catalog, 2)) == ("nothing", "tea")
+
+
+def test_an_item_goes_with_its_last_picture(catalog: Catalog) -> None:
+    summary = catalog.remove(reference_id=number_of(catalog, "coffee/1.png"))
+    assert (summary.item_removed, len(catalog.items())) == (True, 1)
+
+
+def test_an_item_may_be_named_by_its_id(catalog: Catalog) -> None:
+    item = next(item for item in catalog.items() if item.label == "coffee")
+    assert catalog.remove(item_id=item.item_id).label == "coffee"
+
+
+def test_pictures_outside_the_gallery_are_left_alone(shop: Shop, tmp_path: Path) -> None:
+    outside = paint_file(tmp_path / "camera" / "1.png", 1)
+    file = shop.photos / "labels.txt"
+    file.parent.mkdir()
+    file.write_text(f"{outside}\ttea\n")
+    catalog = shop.open()
+    shop.build(catalog, file)
+    summary = catalog.remove(label="tea")
+    assert (summary.moved, summary.kept) == ((), (outside,))
+    assert outside.exists()
+
+
+def test_two_removed_pictures_of_one_name_are_both_kept(tea_shop: Shop, catalog: Catalog) -> None:
+    catalog.remove(reference_id=number_of(catalog, "tea/1.png"))
+    tea_shop.paint("tea/1.png", 9)
+    tea_shop.build(catalog)
+    [moved] = catalog.remove(reference_id=number_of(catalog, "tea/1.png")).moved
+    assert moved.name == "1-2.png"
+    assert (tea_shop.photos / ".removed" / "tea" / "1.png").exists()
+
+
+def test_a_picture_that_is_gone_already_can_be_removed(tea_shop: Shop, catalog: Catalog) -> None:
+    shutil.rmtree(tea_shop.photos / "tea")
+    summary = catalog.remove(label="tea")
+    assert (summary.removed, summary.moved, summary.kept) == (2, (), ())
+
+
+def test_a_removed_picture_can_come_back_under_a_new_id(
+    tea_shop: Shop, catalog: Catalog, names: Names
+) -> None:
+    old = number_of(catalog, "coffee/1.png")
+    [aside] = catalog.remove(label="coffee").moved
+    [new] = catalog.add([aside], "coffee").reference_ids
+    assert new > old
+    assert names(catalog, 3) == "coffee"
+
+
+def test_files_come_back_when_the_commit_fails(
+    tea_shop: Shop, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise GalleryError("the disk is full")
+
+    monkeypatch.setattr("shitu.gallery.transaction.Transaction.finish", full)
+    with pytest.raises(GalleryError, match="the disk is full"):
+        catalog.remove(label="tea")
+    assert (tea_shop.photos / "tea" / "1.png").exists()
+    assert len(catalog.all_references()) == 3
+
+
+@pytest.mark.parametrize(
+    ("which", "error", "sentence"),
+    [
+        ({"label": "cocoa"}, ItemNotFound, "'cocoa'.*list-items"),
+        ({"item_id": 99}, ItemNotFound, "id 99"),
+        ({"reference_id": 99}, ItemNotFound, "no reference 99"),
+        ({}, GalleryError, "exactly one"),
+        ({"label": "tea", "reference_id": 1}, GalleryError, "exactly one"),
+    ],
+)
+def test_what_is_not_there_cannot_be_removed(
+    catalog: Catalog, which: dict[str, Any], error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        catalog.remove(**which)
+    assert len(catalog.history()) == 1
+
+
+def test_all_may_be_removed_and_the_gallery_filled_again(
+    tea_shop: Shop, catalog: Catalog, names: Names
+) -> None:
+    for label in ("tea", "coffee"):
+        catalog.remove(label=label)
+    assert (catalog.items(), catalog.count, names(catalog, 1)) == ([], 0, "nothing")
+    tea_shop.paint("cocoa/1.png", 4)
+    tea_shop.build(catalog)
+    assert names(tea_shop.open(), 4) == "cocoa"
+
+
+def test_history_tells_what_was_removed(catalog: Catalog) -> None:
+    catalog.remove(label="coffee")
+    change = catalog.history(limit=1)[0]
+    assert change.operation == "remove"
+    assert [row["path"] for row in change.before["references"]] == ["coffee/1.png"]
+
+
+def test_relabel_keeps_id_pictures_and_vectors(
+    tea_shop: Shop, catalog: Catalog, names: Names, vectors_agree: Agree
+) -> None:
+    before = {item.label: item.item_id for item in catalog.items()}
+    item = catalog.relabel("tea", " 茶 🍵 ")
+    assert (item.label, item.item_id, item.references) == ("茶 🍵", before["tea"], 2)
+    assert (names(catalog, 1), names(tea_shop.open(), 1)) == ("茶 🍵", "茶 🍵")
+    assert vectors_agree(catalog)
+    assert tea_shop.describer.described == 3
+
+
+@pytest.mark.parametrize(
+    ("label", "new", "error", "sentence"),
+    [
+        ("cocoa", "x", ItemNotFound, "'cocoa'"),
+        ("tea", " ", GalleryError, "the new label is empty"),
+        ("tea", "coffee", GalleryError, "another item 'coffee' already"),
+    ],
+)
+def test_labels_that_cannot_be_given(
+    catalog: Catalog, label: str, new: str, error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        catalog.relabel(label, new)
+    assert len(catalog.history()) == 1
+
+
+def test_the_same_label_again_changes_nothing(catalog: Catalog) -> None:
+    assert catalog.relabel("tea", "tea").label == "tea"
+    assert len(catalog.history()) == 1
