@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from shitu.gallery.history import get_meta
-from shitu.gallery.tables import meta, path_to_text, text_to_path
+from shitu.gallery.tables import item_references, meta, path_to_text, text_to_path
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Roots:
 
     Attributes:
         recorded: where it was when it was written down.
-        root: where it is; elsewhere if it was moved together with the index.
+        root: where it is; elsewhere if it was moved or copied together with the index.
         folder: of the index.
     """
 
@@ -35,9 +35,11 @@ class Roots:
             return cls(None, None, folder)
         recorded = Path(text_to_path(text))
         beside = text_to_path(get_meta(connection, "root_from_index") or ".")
-        moved = Path(os.path.normpath(folder.absolute() / beside))
-        away = not recorded.exists() and moved.exists()
-        return cls(recorded, moved if away else recorded, folder)
+        near = Path(os.path.normpath(folder.absolute() / beside))
+        # Of a shop that was copied, pictures and all, the copy must leave the first one's alone.
+        elsewhere = near != recorded and near.exists()
+        away = elsewhere and (not recorded.exists() or _lie_in(near, connection))
+        return cls(recorded, near if away else recorded, folder)
 
     def at(self, root: Path) -> Roots:
         """Return the same with another root."""
@@ -45,7 +47,11 @@ class Roots:
 
     def moved_to(self, root: Path, stored: Iterable[str]) -> bool:
         """Whether `root` is the recorded root under a new name, judged by what lies in it."""
-        if self.recorded is None or self.recorded == root or self.recorded.exists():
+        if self.recorded is None or self.recorded == root:
+            return False
+        if self.root == root:
+            return True
+        if self.recorded.exists():
             return False
         return any(not os.path.isabs(path) and (root / path).exists() for path in stored)  # noqa: PTH117
 
@@ -59,6 +65,13 @@ class Roots:
             return path
         start = os.path.join(self.root, "")  # noqa: PTH118
         return path[len(start) :] if path.startswith(start) else path
+
+
+def _lie_in(root: Path, connection: Connection) -> bool:
+    """Whether the gallery's pictures, judged by the first ones, lie below a folder."""
+    path = item_references.c.path
+    first = connection.execute(select(path).order_by(item_references.c.reference_id).limit(20))
+    return any(not os.path.isabs(p) and (root / p).exists() for p in first.scalars())  # noqa: PTH117
 
 
 def write_root(connection: Connection, root: Path, folder: Path) -> None:

@@ -51,6 +51,18 @@ def test_the_next_build_does_not_bring_it_back(tea_shop: Shop, catalog: Catalog)
     assert (again.added, again.unchanged, again.vanished) == (0, 1, ())
 
 
+def test_a_removal_in_a_copied_shop_leaves_the_first_one_alone(
+    tea_shop: Shop, catalog: Catalog, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    for part in (tea_shop.photos, tea_shop.index):
+        shutil.copytree(part, copy / part.name)
+    with Catalog.open(copy / "index") as other:
+        moved = other.remove(label="tea").moved
+    assert all(path.is_relative_to(copy) for path in moved)
+    assert (tea_shop.photos / "tea" / "1.png").exists()
+
+
 def test_a_label_file_says_why_a_removed_picture_is_missing(shop: Shop) -> None:
     shop.paint("a.png", 1)
     shop.paint("b.png", 2)

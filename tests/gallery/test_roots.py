@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +79,33 @@ def test_pictures_and_index_may_move_together(shop: Path, fill: Callable[[Path],
     assert gallery.all_references()[0].path == moved / "photos" / "tea" / "1.jpg"
     [known] = gallery.known_files(moved / "photos")
     assert known.source == str(moved / "photos")
+    gallery.close()
+
+
+def test_a_copied_shop_has_the_copied_pictures(shop: Path, fill: Callable[[Path], Gallery]) -> None:
+    fill(shop).close()
+    copy = Path(shutil.copytree(shop, shop.with_name("copy")))
+    gallery = Gallery.open(copy / "index" / "gallery.db", copy / "index")
+    assert gallery.all_references()[0].path == copy / "photos" / "tea" / "1.jpg"
+    [known] = gallery.known_files(copy / "photos")
+    assert (known.path, known.source) == (
+        str(copy / "photos" / "tea" / "1.jpg"),
+        str(copy / "photos"),
+    )
+    with gallery.write("build") as transaction:
+        transaction.set_root(copy / "photos")
+    assert gallery.known_files(copy / "photos") == [known]
+    gallery.close()
+
+
+def test_an_index_copied_alone_has_the_first_pictures(
+    shop: Path, fill: Callable[[Path], Gallery], tmp_path: Path
+) -> None:
+    fill(shop).close()
+    copy = Path(shutil.copytree(shop / "index", tmp_path / "other" / "index"))
+    (tmp_path / "other" / "photos" / "coffee").mkdir(parents=True)  # not those of this gallery
+    gallery = Gallery.open(copy / "gallery.db", copy)
+    assert gallery.all_references()[0].path == shop / "photos" / "tea" / "1.jpg"
     gallery.close()
 
 

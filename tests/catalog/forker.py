@@ -1,0 +1,244 @@
+"""Processes that write to a gallery and can be killed, without waiting for their imports.
+
+`Forker` starts this file as a program which loads everything once and then forks one process for
+each job. A job is a dict; see `_run`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NOBODY = 65534
+
+Job = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: 0 done, 1 a sentence, 130 interrupted, -9 killed, 2 anything else."""
+
+    code: int
+    text: str
+    seconds: float
+
+
+class Forker:
+    """Runs jobs in processes of their own."""
+
+    def __init__(self) -> None:
+        tests = str(Path(__file__).parents[1])
+        self._program = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": tests, "OMP_NUM_THREADS": "1"},
+        )
+
+    def run(self, **job: Any) -> Outcome:
+        return self.run_all(job)[0]
+
+    def run_all(self, *jobs: Job) -> list[Outcome]:
+        """Run jobs at the same time."""
+        assert self._program.stdin
+        assert self._program.stdout
+        self._program.stdin.write(json.dumps(jobs) + "\n")
+        self._program.stdin.flush()
+        return [Outcome(**outcome) for outcome in json.loads(self._program.stdout.readline())]
+
+    def close(self) -> None:
+        assert self._program.stdin
+        assert self._program.stdout
+        self._program.stdin.close()
+        self._program.stdout.close()
+        self._program.wait()
+
+
+def _run(job: Job) -> str:
+    """Do what a job says.
+
+    Keys: `do` (one of `_DEEDS`), `index`, `photos`; all others are for tests only: `pause` seconds
+    a picture, `die` at one of `_POINTS`, `largest` size of a file, `nobody` to be without rights.
+    """
+    from fakes import FakeDescriber
+
+    from shitu.catalog import Catalog
+
+    if "die" in job:
+        _POINTS[job["die"]]()
+    if "largest" in job:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest"], job["largest"]))
+    if job.get("nobody") and not os.getuid():
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    describer = FakeDescriber(pause=job.get("pause", 0.0))
+    options = {"create": True, **job.get("options", {})}
+    with Catalog.open(job["index"], describer, **options) as catalog:
+        return str(_DEEDS[job["do"]](catalog, Path(job["photos"]), job))
+
+
+def _build(catalog: Any, photos: Path, job: Job) -> object:
+    from shitu.catalog import entries_from_folder
+
+    entries = entries_from_folder(photos)
+    return catalog.build(
+        entries, root=photos, prune=job.get("prune", False), batch_size=job.get("batch", 3)
+    ).added
+
+
+def _add_each(catalog: Any, _: Path, job: Job) -> object:
+    """Add pictures one by one, as many commands would."""
+    return sum(catalog.add([path], job["label"]).added for path in job["pictures"])
+
+
+_DEEDS: dict[str, Callable[[Any, Path, Job], object]] = {
+    "build": _build,
+    "add": lambda catalog, _, job: catalog.add(job["pictures"], job["label"]).added,
+    "add each": _add_each,
+    "remove": lambda catalog, _, job: catalog.remove(label=job["label"]).removed,
+    "relabel": lambda catalog, _, job: catalog.relabel(job["label"], job["to"]).label,
+    "look": lambda catalog, _, job: [(i.label, i.references) for i in catalog.items()],
+}
+
+
+def _die(*_: Any, **__: Any) -> Any:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _at(where: str, *, after: bool = False) -> Callable[[], None]:
+    """Die when a function `module:name` or `module:class.name` is called, or when it is done."""
+
+    def prepare() -> None:
+        import importlib
+
+        module, _, path = where.partition(":")
+        holder: Any = importlib.import_module(module)
+        *outer, name = path.split(".")
+        for part in outer:
+            holder = getattr(holder, part)
+        original = getattr(holder, name)
+
+        def done(*arguments: Any, **options: Any) -> Any:
+            original(*arguments, **options)
+            _die()
+
+        setattr(holder, name, done if after else _die)
+
+    return prepare
+
+
+def _between_the_files() -> None:
+    """Die when the vectors are in place and the manifest is not."""
+    from shitu.index import manifest
+
+    whole = manifest._replacing
+
+    @contextlib.contextmanager
+    def replacing(target: Path) -> Any:
+        if target.name == manifest.MANIFEST:
+            _die()
+        with whole(target) as file:
+            yield file
+
+    manifest._replacing = replacing
+
+
+_POINTS: dict[str, Callable[[], None]] = {
+    "with half the tables made": _at("shitu.gallery.migrations:schema_version", after=True),
+    "before the commit": _at("shitu.gallery.transaction:Transaction.finish", after=True),
+    "between commit and index": _at("shitu.catalog.catalog:Catalog.refresh"),
+    "with half the vectors written": _at("shitu.index.manifest:_Checksum.write", after=True),
+    "between vectors and manifest": _between_the_files,
+    "before saving the index": _at("shitu.catalog.cache:IndexCache.save"),
+    "with a picture half copied": _at("shitu.catalog.files:_link"),
+    "with a picture copied": _at("shitu.catalog.addition:copy_in", after=True),
+    "with pictures put aside": _at("shitu.gallery.transaction:Transaction.remove"),
+}
+
+
+def _child(job: Job, pipe: int) -> None:
+    """Run a job, write what came of it, and end."""
+    from shitu.errors import ShituError
+
+    code, text = 0, ""
+    try:
+        # A program started in the background may have been told to ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        text = _run(job)
+    except ShituError as error:
+        code, text = 1, f"{type(error).__name__}: {error}"
+    except KeyboardInterrupt:
+        code = 130
+    except BaseException as error:
+        code, text = 2, repr(error)
+    os.write(pipe, text.encode("utf-8", "backslashreplace"))
+    os._exit(code)
+
+
+def _wait(pid: int, pipe: int, job: Job, start: float) -> Outcome:
+    """Wait for a job to end, and send its signal when it is due."""
+    due = start + job.get("after", float("inf"))
+    while True:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        now = time.monotonic()
+        if ended:
+            text = os.read(pipe, 1 << 20).decode()
+            return Outcome(os.waitstatus_to_exitcode(status), text, now - start)
+        if now >= due:
+            os.kill(pid, job.get("signal", signal.SIGKILL))
+            due = float("inf")
+        time.sleep(min(0.002, max(0.0, due - now)))
+
+
+def _all(jobs: list[Job]) -> list[Outcome]:
+    running = []
+    for job in jobs:
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            _child(job, writer)
+        os.close(writer)
+        running.append((pid, reader, job, time.monotonic()))
+    outcomes = [_wait(*one) for one in running]
+    for _, reader, _, _ in running:
+        os.close(reader)
+    return outcomes
+
+
+def _warm_up() -> None:
+    """Load and compile whatever a job needs."""
+    from fakes import paint_file
+
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        paint_file(place / "photos" / "tea" / "1.png", 1)
+        extra = paint_file(place / "2.png", 2)
+        where = {"index": f"{folder}/index", "photos": f"{folder}/photos"}
+        _run({"do": "build", **where})
+        _run({"do": "add", "pictures": [str(extra)], "label": "tea", **where})
+        _run({"do": "relabel", "label": "tea", "to": "coffee", **where})
+        _run({"do": "remove", "label": "coffee", **where})
+
+
+def main() -> None:
+    """Answer lines of jobs by lines of outcomes."""
+    _warm_up()
+    for line in sys.stdin:
+        print(json.dumps([vars(outcome) for outcome in _all(json.loads(line))]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
