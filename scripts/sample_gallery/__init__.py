@@ -1,0 +1,1 @@
+"""Renders the sample gallery: invented products, photographed by a small software camera."""
