@@ -1,0 +1,76 @@
+"""Arguments in, tables (or JSON) out; errors are sentences."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.sections import Section
+
+PARTS = ("a", "b", "c", "open")
+
+
+def main() -> int:
+    arguments = _parser().parse_args()
+    try:
+        from shitu.errors import ShituError
+    except ImportError:
+        print(
+            "shitu is not installed for this Python: run ./scripts/demo once, then "
+            ".venv/bin/python scripts/bench",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        sections = arguments.measure(arguments)
+    except ShituError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if arguments.json:
+        print(json.dumps({section.name: section.values for section in sections}))
+    else:
+        print("\n\n".join(section.markdown() for section in sections))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench", description="Measure the installed shitu.")
+    commands = parser.add_subparsers(required=True, metavar="quality | speed")
+
+    quality = commands.add_parser("quality", help="retrieval and open set on public photos")
+    quality.add_argument("data", type=Path, help="folder with grocery/")
+    quality.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some parts only")
+    quality.add_argument(
+        "--localizer", type=Path, help="ONNX file of Mobile Object Localizer v1, to compare crops"
+    )
+    quality.add_argument(
+        "--per-label", type=int, help="only so many pictures of each label: quick, not comparable"
+    )
+    quality.set_defaults(measure=_quality)
+
+    speed = commands.add_parser("speed", help="times and sizes")
+    speed.add_argument("data", type=Path, nargs="?", help="folder with grocery/, if there is one")
+    speed.add_argument("--rounds", type=int, default=5, help="of all that is timed, interleaved")
+    speed.set_defaults(measure=_speed)
+
+    for command in (quality, speed):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _quality(arguments: argparse.Namespace) -> list[Section]:
+    from benchmarks.quality import measure_quality
+
+    return measure_quality(
+        arguments.data / "grocery", arguments.only, arguments.localizer, arguments.per_label
+    )
+
+
+def _speed(arguments: argparse.Namespace) -> list[Section]:
+    from benchmarks.speed import measure_speed
+
+    return measure_speed(arguments.data and arguments.data / "grocery", arguments.rounds)
