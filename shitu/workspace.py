@@ -120,7 +120,7 @@ class Workspace:
         """
         source = Path(picture) if isinstance(picture, str) else picture
         image = load_image(source) if isinstance(source, (Path, bytes)) else source
-        return self.recognizer.recognize(image, whole_image=whole_image)
+        return self._recognize(image, whole_image=whole_image)
 
     def recognize_many(
         self, pictures: Sequence[str | Path | bytes], *, whole_image: bool = False
@@ -131,7 +131,12 @@ class Workspace:
             if isinstance(image, ImageError):
                 yield image
             else:
-                yield self.recognizer.recognize(image, whole_image=whole_image)
+                yield self._recognize(image, whole_image=whole_image)
+
+    def _recognize(self, image: Image, *, whole_image: bool) -> Recognition:
+        # What other processes committed meanwhile is found, too.
+        self.catalog.refresh()
+        return self.recognizer.recognize(image, whole_image=whole_image)
 
     def evaluate(
         self, queries: str | Path | Sequence[Query], progress: Progress | None = None

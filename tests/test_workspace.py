@@ -1,0 +1,68 @@
+"""One gallery in several workspaces, with the embedded networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shitu import Workspace
+from shitu.errors import IndexNotFound, ItemNotFound, SpaceMismatch
+
+SAMPLE = Path(__file__).parents[1] / "gallery"
+LABELS = sorted(path.name for path in (SAMPLE / "products").iterdir())[:3]
+
+
+def first(folder: str, label: str) -> Path:
+    return sorted((SAMPLE / folder / label).iterdir())[0]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Workspace:
+    """Two items of one picture each."""
+    shop = Workspace(tmp_path / "index")
+    for label in LABELS[:2]:
+        shop.add([first("products", label)], label)
+    return shop
+
+
+def test_a_running_workspace_sees_what_another_adds_and_removes(
+    shop: Workspace, tmp_path: Path
+) -> None:
+    picture = first("products", LABELS[2])
+    running = Workspace(tmp_path / "index")
+    assert running.recognize(picture, whole_image=True).objects[0].label != LABELS[2]
+    shop.add([picture], LABELS[2])
+    assert running.recognize(picture, whole_image=True).objects[0].label == LABELS[2]
+    shop.remove(LABELS[2])
+    assert running.recognize(picture, whole_image=True).objects[0].label != LABELS[2]
+
+
+def test_pictures_that_cannot_be_read_take_their_place_in_the_results(
+    shop: Workspace, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    good = first("products", LABELS[0])
+    results = list(shop.recognize_many([good, broken, good]))
+    assert [isinstance(result, Exception) for result in results] == [False, True, False]
+    assert results[0].objects == results[2].objects
+
+
+def test_reading_needs_an_index(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFound, match="build-index"):
+        Workspace(tmp_path / "nowhere").recognize(first("products", LABELS[0]))
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_removing_what_is_not_there_says_so(shop: Workspace) -> None:
+    with pytest.raises(ItemNotFound, match="nobody"):
+        shop.remove("nobody")
+
+
+def test_another_crop_is_another_space(shop: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(SpaceMismatch):
+        Workspace(tmp_path / "index", detector_model="none").add(
+            [first("products", LABELS[2])], "x"
+        )
+    assert len(shop.catalog.items()) == 2
