@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,8 @@ _FORMATS = (
 )
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
 _ORIENTATION_TAG = 0x0112
+_TILE_TAGS = (322, 323)  # TileWidth, TileLength
+_ROWS = 1 << 20  # values that are scaled at a time
 _UPRIGHT = {
     2: Pillow.Transpose.FLIP_LEFT_RIGHT,
     3: Pillow.Transpose.ROTATE_180,
@@ -40,6 +43,9 @@ _UPRIGHT = {
     7: Pillow.Transpose.TRANSVERSE,
     8: Pillow.Transpose.ROTATE_90,
 }
+
+# What Pillow logs about damage is said by the ImageError; unheard, it would be printed as well.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def load_image(
@@ -167,21 +173,24 @@ def _diagnosis(data: bytes, error: Exception) -> str:
 
 def _check_size(picture: Pillow.Image, called: str, *, reduce: bool) -> None:
     limit = max_pixels()
-    if reduce and picture.format in {"JPEG", "MPO"}:
-        width, height = picture.size
-        for scale in (2, 4, 8):
-            if _pixels(picture) > limit:
-                # Rounded down: the draft is never smaller than what it is asked for.
-                picture.draft(None, (width // scale, height // scale))
-    if _pixels(picture) > limit:
-        raise ImageError(_too_large(called, f"{picture.width} x {picture.height} pixels,"))
+    width, height = picture.size
+    if reduce and width * height > limit and picture.format in {"JPEG", "MPO"}:
+        fits = (s for s in (2, 4) if -(-width // s) * -(-height // s) <= limit)
+        scale = next(fits, 8)
+        # Only the first draft counts. Rounded down: it is never smaller than what is asked for.
+        picture.draft(None, (width // scale, height // scale))
+    for width, height in (picture.size, _tile(picture)):
+        if width * height > limit:
+            raise ImageError(_too_large(called, f"{width} x {height} pixels,"))
 
 
-def _pixels(picture: Pillow.Image) -> int:
-    """Pixels that decoding needs at once; a small TIFF may be cut from one enormous tile."""
+def _tile(picture: Pillow.Image) -> tuple[int, int]:
+    """Width and height of what is decoded at once; a small TIFF may be cut from a huge tile."""
     tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
-    tile = int(tags.get(322, 1)) * int(tags.get(323, 1))  # TileWidth, TileLength
-    return max(picture.width * picture.height, tile)
+    width, height = (tags.get(tag) for tag in _TILE_TAGS)
+    if isinstance(width, int) and isinstance(height, int):
+        return width, height
+    return 0, 0  # none, or damaged: then Pillow does not read them as tiles either
 
 
 def _too_large(called: str, size: str) -> str:
@@ -202,7 +211,11 @@ def _upright(picture: Pillow.Image) -> Pillow.Image:
 
 def _to_rgb(picture: Pillow.Image) -> Image:
     if picture.mode.startswith(("I", "F")):
-        return np.repeat(_to_8_bit(np.asarray(picture))[..., None], 3, axis=2)
+        values = np.asarray(picture)
+        grey = _to_8_bit(values)
+        if "transparency" in picture.info:  # of a PNG: the one value that is
+            grey[values == picture.info["transparency"]] = 255
+        return np.repeat(grey[..., None], 3, axis=2)
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
         paper = Pillow.new("RGBA", layer.size, "white")
@@ -216,9 +229,24 @@ def _to_8_bit(grey: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
     16-bit values by their full range. Wider types have none, so theirs is 0..65535 or 0..1 where
     they fit in it, else from their least to their greatest value.
     """
-    values = np.nan_to_num(grey.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
+    low, high = _extremes(grey)
     full = 1.0 if grey.dtype.kind == "f" else 65535.0
     if low >= 0 and high <= full:
         low, high = 0.0, full
-    return np.rint((values - low) * (255.0 / max(high - low, 1e-300))).astype(np.uint8)
+    scaled = np.empty(grey.shape, np.uint8)
+    step = max(1, _ROWS // grey.shape[1])  # a float64 copy of it all would be eight times as large
+    for top in range(0, len(grey), step):
+        part = _finite(grey[top : top + step].astype(np.float64))
+        scaled[top : top + step] = np.rint((part - low) * (255.0 / max(high - low, 1e-300)))
+    return scaled
+
+
+def _extremes(grey: npt.NDArray[np.generic]) -> tuple[float, float]:
+    if grey.dtype.kind == "f":
+        grey = _finite(grey)
+    return float(grey.min()), float(grey.max())
+
+
+def _finite(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    finite: npt.NDArray[Any] = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    return finite

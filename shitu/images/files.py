@@ -14,20 +14,26 @@ EXTENSIONS = frozenset(
     | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k"}
 )
 
+_MOST_BYTES = 2 * 10**9  # well above MAX_PIXELS of any format; a video by mistake has more
+
 
 def read_bytes(path: Path | str) -> bytes:
     """Read a whole file.
 
     Raises:
-        ImageError: there is none, it may not be read, or it is not a regular file.
+        ImageError: there is none, it may not be read, is not a regular file, or has over 2 GB.
     """
     called = display_path(path)
     try:
-        mode = Path(path).stat().st_mode
+        status = Path(path).stat()
+        mode = status.st_mode
         if stat.S_ISDIR(mode):
             raise ImageError(f"{called} is a folder, not a picture: name a file in it.")
         if not stat.S_ISREG(mode):  # reading a pipe could wait for ever
             raise ImageError(f"{called} is not a regular file: copy the picture to a file first.")
+        if status.st_size > _MOST_BYTES:
+            size = f"{status.st_size / 1e9:,.1f} GB"
+            raise ImageError(f"{called} has {size}, more than any picture: check the name.")
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise ImageError(cannot("read", called, error)) from error
@@ -38,7 +44,7 @@ def find_images(folder: Path | str) -> list[Path]:
 
     Known by their extension, in any case. Hidden files and folders are left out. Linked folders
     are followed, but every folder is listed once, under its own name where it has one in here. A
-    link to nowhere is listed, so that whoever opens it says so.
+    link to nowhere or in a circle is listed, so that whoever opens it says so.
 
     Raises:
         ImageError: the folder, or one below it, is missing or may not be read.
@@ -58,7 +64,7 @@ def find_images(folder: Path | str) -> list[Path]:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
-                    if entry.is_dir():
+                    if _is_folder(entry):
                         (links if entry.is_symlink() else folders).append(Path(entry.path))
                     elif _is_picture(entry):
                         found.append(Path(entry.path))
@@ -70,7 +76,14 @@ def find_images(folder: Path | str) -> list[Path]:
     return sorted(found, key=natural_key)
 
 
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle, or through a folder that may not be read
+        return False
+
+
 def _is_picture(entry: os.DirEntry[str]) -> bool:
     if Path(entry.name).suffix.lower() not in EXTENSIONS:
         return False
-    return entry.is_file() or entry.is_symlink()
+    return entry.is_symlink() or entry.is_file()

@@ -38,6 +38,8 @@ def cannot(done: str, called: str, error: OSError | ValueError) -> str:
 def _printable(character: str) -> str:
     if character.isprintable() or unicodedata.category(character) == "Zs":
         return character
+    if character in _JOINERS:  # of emoji, and of words in Persian and Hindi
+        return character
     if "\udc80" <= character <= "\udcff":  # a byte that is no text (surrogateescape)
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")
@@ -48,6 +50,7 @@ def _natural(part: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(1, 0, p) if i % 2 == 0 else (0, int(p), "") for i, p in enumerate(pieces) if p], part
 
 
+_JOINERS = "\u200c\u200d"
 _ADVICE = {
     errno.ENOENT: "it does not exist; check the name",
     errno.EACCES: "permission denied; allow it, or copy the file elsewhere",
