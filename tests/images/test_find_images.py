@@ -68,7 +68,8 @@ def test_order_does_not_depend_on_the_order_of_creation(tmp_path: Path) -> None:
     ],
 )
 def test_natural_key(names: list[str], why: str) -> None:
-    assert sorted(names[::-1], key=natural_key) == names, why
+    backwards = names[::-1]
+    assert sorted(backwards, key=natural_key) == names, why
 
 
 @pytest.mark.parametrize("extension", sorted(EXTENSIONS))
