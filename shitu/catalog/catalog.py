@@ -18,7 +18,7 @@ from shitu.catalog.cache import IndexCache
 from shitu.catalog.checking import find_problems
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry
-from shitu.catalog.files import absolute
+from shitu.catalog.files import absolute, may_write
 from shitu.catalog.removal import relabel_item, remove_references
 from shitu.catalog.summaries import AddSummary, BuildSummary, CheckReport, RemoveSummary
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
@@ -73,7 +73,7 @@ class Catalog:
                 everything else works.
             url: any SQLAlchemy URL, instead of `index_dir/gallery.db`.
             create: do not mind if there is nothing yet; the first commit makes it.
-            read_only: write nothing, anywhere; works in a folder that cannot be written.
+            read_only: write nothing, anywhere; so it is, too, where permission is missing.
             timeout: seconds to wait for another process that is writing.
 
         Raises:
@@ -88,6 +88,7 @@ class Catalog:
             raise IndexNotFound(
                 f"there is no index in {display_path(folder)}: make one with `shitu build-index`"
             )
+        read_only = read_only or (isinstance(where, Path) and not may_write(where))
         gallery = Gallery.open(where, folder, read_only=read_only, timeout=timeout)
         catalog = cls(folder, gallery, describer, read_only=read_only)
         try:
@@ -287,8 +288,8 @@ class Catalog:
     def _changing(self, *, lazily: bool = True, describing: bool = True) -> Iterator[Describer]:
         if self._read_only:
             raise GalleryError(
-                f"the gallery in {display_path(self.folder)} was opened for reading only: open it "
-                "for writing to change it"
+                f"the gallery in {display_path(self.folder)} is open for reading only: open it for "
+                "writing to change it, and check the permissions of its files and their folder"
             )
         if describing and self._describer is None:
             raise GalleryError("no model was named: open the catalog with one to add pictures")

@@ -27,6 +27,11 @@ def absolute(path: Path | str) -> Path:
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 
+def may_write(path: Path) -> bool:
+    """Whether a file, and others beside it, may be written; true of what does not exist yet."""
+    return not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+
+
 def file_state(path: Path | str) -> FileState | None:
     """Return what is remembered of a file, None if there is none."""
     try:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool, StaticPool
+from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from shitu.errors import GalleryError, GalleryLocked
 from shitu.images import display_path
@@ -79,13 +79,13 @@ def shown(where: Path | str) -> str:
 
 def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
     """Connect to a file: WAL, foreign keys on, waiting up to `timeout` seconds for a writer."""
-    mode = "mode=rwc"
-    if read_only:
-        mode = "mode=ro&immutable=1" if _frozen(file) else "mode=ro"
-    # A URI of raw bytes, so that a folder may be called anything at all.
-    uri = f"file:{quote(os.fsencode(file.absolute()))}?{mode}"
 
     def dial() -> sqlite3.Connection:
+        mode = "mode=rwc"
+        if read_only:
+            mode = "mode=ro&immutable=1" if _frozen(file) else "mode=ro"
+        # A URI of raw bytes, so that a folder may be called anything at all.
+        uri = f"file:{quote(os.fsencode(file.absolute()))}?{mode}"
         connection = sqlite3.connect(
             uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
         )
@@ -97,7 +97,11 @@ def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
             connection.execute("PRAGMA synchronous = FULL")
         return connection
 
-    engine = create_engine("sqlite://", creator=dial, poolclass=QueuePool, max_overflow=-1)
+    if read_only and not os.access(file.parent, os.W_OK):
+        # Somebody with more rights may write after all: ask anew each time, keep nothing open.
+        engine = create_engine("sqlite://", creator=dial, poolclass=NullPool)
+    else:
+        engine = create_engine("sqlite://", creator=dial, poolclass=QueuePool, max_overflow=-1)
     event.listen(engine, "begin", _begin)
     return engine
 

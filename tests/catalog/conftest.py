@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 
 import pytest
 from fakes import FakeDescriber, colours, paint, paint_file
+from forker import Forker
 
 from shitu.catalog import BuildSummary, Catalog, entries_from_file, entries_from_folder
+
+SHELF = Path("/dev/shm")  # noqa: S108 - a process dies there like anywhere else, only faster
 
 
 class Shop:
@@ -79,3 +83,19 @@ def vectors_agree() -> Callable[[Catalog], bool]:
         return report.references == catalog.count
 
     return agree
+
+
+@pytest.fixture(scope="session")
+def forker() -> Iterator[Forker]:
+    """Runs writers that can be killed."""
+    program = Forker()
+    yield program
+    program.close()
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder in memory, where that is possible, which any user may enter."""
+    with tempfile.TemporaryDirectory(dir=SHELF if SHELF.is_dir() else None) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

@@ -70,12 +70,15 @@ def _run(job: Job) -> str:
     """Do what a job says.
 
     Keys: `do` (one of `_DEEDS`), `index`, `photos`; all others are for tests only: `pause` seconds
-    a picture, `die` at one of `_POINTS`, `largest` size of a file, `nobody` to be without rights.
+    a picture, `start` when this file exists, `die` at one of `_POINTS`, `interrupt` (Ctrl-C) when
+    asked to describe for the so-and-so-many-th time, `largest` size of a file, `nobody` to be
+    without rights.
     """
     from fakes import FakeDescriber
 
     from shitu.catalog import Catalog
 
+    _until(lambda: "start" not in job or Path(job["start"]).exists())
     if "die" in job:
         _POINTS[job["die"]]()
     if "largest" in job:
@@ -85,6 +88,8 @@ def _run(job: Job) -> str:
         os.setgid(NOBODY)
         os.setuid(NOBODY)
     describer = FakeDescriber(pause=job.get("pause", 0.0))
+    if "interrupt" in job:
+        _interrupt(describer, job["interrupt"])
     options = {"create": True, **job.get("options", {})}
     with Catalog.open(job["index"], describer, **options) as catalog:
         return str(_DEEDS[job["do"]](catalog, Path(job["photos"]), job))
@@ -104,12 +109,44 @@ def _add_each(catalog: Any, _: Path, job: Job) -> object:
     return sum(catalog.add([path], job["label"]).added for path in job["pictures"])
 
 
+def _wait_for(catalog: Any, _: Path, job: Job) -> object:
+    """Look until an item has a label; returns the labels of all items met."""
+    met: list[str] = []
+
+    def look() -> bool:
+        catalog.refresh()
+        met.extend(item.label for item in catalog.items() if item.label not in met)
+        Path(job["ready"]).touch()
+        return job["label"] in met
+
+    _until(look)
+    return met
+
+
+def _until(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not done() and time.monotonic() < end:
+        time.sleep(0.002)
+
+
+def _interrupt(describer: Any, turn: int) -> None:
+    describe, turns = describer.describe, iter(range(turn - 1, -1, -1))
+
+    def interrupted(*arguments: Any) -> Any:
+        if next(turns) == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+        return describe(*arguments)
+
+    describer.describe = interrupted
+
+
 _DEEDS: dict[str, Callable[[Any, Path, Job], object]] = {
     "build": _build,
     "add": lambda catalog, _, job: catalog.add(job["pictures"], job["label"]).added,
     "add each": _add_each,
     "remove": lambda catalog, _, job: catalog.remove(label=job["label"]).removed,
     "relabel": lambda catalog, _, job: catalog.relabel(job["label"], job["to"]).label,
+    "wait for": _wait_for,
     "look": lambda catalog, _, job: [(i.label, i.references) for i in catalog.items()],
 }
 

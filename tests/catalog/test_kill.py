@@ -6,35 +6,20 @@ import random
 import shutil
 import signal
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes import FakeDescriber, paint_file
-from forker import Forker, Outcome
+from forker import Forker
 
 from shitu.catalog import Catalog, entries_from_folder
 
-SHELF = Path("/dev/shm")  # noqa: S108 - dying there is the same, and four times as fast
 SLOW = 0.004  # seconds that a picture takes to be described
 
 Labels = dict[str, int]
 Where = dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def forker() -> Iterator[Forker]:
-    program = Forker()
-    yield program
-    program.close()
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=SHELF if SHELF.is_dir() else None) as folder:
-        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
@@ -183,42 +168,30 @@ def test_killed_at_the_worst_moment(
     state(where)
 
 
+@pytest.mark.parametrize(("turn", "kept"), [(1, 0), (2, 2), (6, 10)])
 def test_ctrl_c_keeps_what_was_committed_and_the_next_build_goes_on(
-    forker: Forker, template: Path, place: Path
+    forker: Forker, template: Path, place: Path, turn: int, kept: int
 ) -> None:
-    job = {"do": "build", "pause": 0.02, "batch": 2}
-    undisturbed = forker.run(**job, **fresh(template, place, built=False))
-    kept = []
-    for part in (0.4, 0.6, 0.8):
-        where = fresh(template, place, built=False)
-        outcome = forker.run(
-            **job, **where, after=undisturbed.seconds * part, signal=int(signal.SIGINT)
-        )
-        assert outcome.code in {0, 130}, outcome.text
-        found = sum(state(where).values())
-        assert found % 2 == 0
-        if outcome.code:
-            kept.append(found)
-        again = forker.run(**job, **where)
-        assert (again.code, int(again.text)) == (0, 12 - found)
-        assert state(where) == TEAS
-    assert any(kept), kept
-
-
-def test_after_ctrl_c_the_index_on_disk_is_up_to_date(
-    forker: Forker, template: Path, place: Path
-) -> None:
-    job = {"do": "build", "pause": 0.02, "batch": 2}
     where = fresh(template, place, built=False)
-    outcome = Outcome(0, "", 0.0)
-    for after in (0.15, 0.1, 0.05):  # on a quick machine the first one comes too late
-        where = fresh(template, place, built=False)
-        outcome = forker.run(**job, **where, after=after, signal=int(signal.SIGINT))
-        if outcome.code:
-            break
-    assert outcome.code == 130
+    assert forker.run(do="build", batch=2, interrupt=turn, **where).code == 130
     with Catalog.open(where["index"], FakeDescriber(), create=True) as catalog:
-        assert catalog.index_state in {"loaded", "empty"}
+        # The index on disk is up to date: an interrupted process still tidies up.
+        assert catalog.index_state == ("loaded" if kept else "empty")
+    assert sum(state(where).values()) == kept
+    again = forker.run(do="build", **where)
+    assert (again.code, int(again.text)) == (0, 12 - kept)
+    assert state(where) == TEAS
+
+
+def test_ctrl_c_at_any_time(forker: Forker, template: Path, place: Path) -> None:
+    job = {"do": "build", "pause": SLOW, "batch": 2}
+    undisturbed = forker.run(**job, **fresh(template, place, built=False))
+    for part in (0.2, 0.5, 0.8):
+        where = fresh(template, place, built=False)
+        interrupt = {"after": undisturbed.seconds * part, "signal": int(signal.SIGINT)}
+        outcome = forker.run(**job, **where, **interrupt)
+        assert outcome.code in {0, 130}, outcome.text
+        assert sum(state(where).values()) % 2 == 0
 
 
 def test_two_writers_at_once_lose_nothing(forker: Forker, place: Path) -> None:
