@@ -147,15 +147,10 @@ def _place(
     if not mark.text.strip():
         return None
     height, width = picture
-    margin = max(2, size // 4)
-    line = None
-    while size >= _SMALLEST_TEXT:
-        line = fit_line(mark.text, size, width - 2 * margin)
-        if line is not None and _padded(line, margin)[0] <= height:
-            break
-        line, size, margin = None, size - 1, max(1, margin - 1)
-    if line is None:
+    fitted = _fit(mark.text, size, width, height)
+    if fitted is None:
         return None
+    line, margin = fitted
     spots = _spots(box, _padded(line, margin), picture)
     if taken:
         # (spots, tags): the first spot that is free, else the one that covers least.
@@ -165,6 +160,17 @@ def _place(
         best = 0
     left, top = (int(corner) for corner in spots[best][:2])
     return _Tag(left, top, line, mark.paint, margin)
+
+
+def _fit(text: str, size: int, width: int, height: int) -> tuple[Mask, int] | None:
+    """Return the line and its margin: shrunk by up to a quarter for it all to fit, else cut."""
+    least = max(_SMALLEST_TEXT, size - size // 4)
+    for smaller in (*range(size, least, -1), *range(least, _SMALLEST_TEXT - 1, -1)):
+        margin = max(1, min(smaller // 4, (smaller - 6) // 3))
+        line = fit_line(text, smaller, width - 2 * margin, cut=smaller <= least)
+        if line is not None and _padded(line, margin)[0] <= height:
+            return line, margin
+    return None
 
 
 def _spots(

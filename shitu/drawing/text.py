@@ -11,12 +11,14 @@ import numpy.typing as npt
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
+from shitu.drawing.bidi import in_sight_order, levels
 from shitu.drawing.fonts import can_shape, font_of, load_font
 
 Mask: TypeAlias = npt.NDArray[np.uint8]
 """(height, width) uint8: 0 where there is no ink, 255 where it is full."""
 
 DIGITS_FONT = "DejaVuSans.woff"
+EMOJI_FONT = "NotoEmoji_500Medium.woff"
 ELLIPSIS = "…"
 _JOINERS = "\u200c\u200d"
 _LINE = (0.80, 0.24)  # above and below the baseline, in em: room for any Latin letter
@@ -28,33 +30,40 @@ class Run:
 
     text: str
     font: str | None
-    rtl: bool
+    level: int = 0
+
+    @property
+    def rtl(self) -> bool:
+        """Whether it runs right to left."""
+        return self.level % 2 == 1
 
 
 def split_runs(text: str) -> list[Run]:
-    """Return the runs of a line from left to right as they are to be seen.
-
-    A simplified form of the Unicode bidirectional algorithm (UAX 9): no explicit embeddings, and
-    numbers run left to right like words.
-    """
+    """Return the runs of a line from left to right as they are to be seen."""
     characters = [c for c in map(_visible, text) if c]
-    directions = _directions(characters)
     runs: list[Run] = []
-    for character, rtl in zip(characters, directions, strict=True):
+    for character, level in zip(characters, levels(characters), strict=True):
         last = runs[-1] if runs else None
-        if character in _JOINERS:  # a font need not have them for them to work in it
-            font = last.font if last else None
-            if font is None:
-                continue
+        font = _font(character, last.font if last else None)
+        if font is None and character in _JOINERS:
+            continue
+        if last is not None and font is not None and (last.font, last.level) == (font, level):
+            runs[-1] = Run(last.text + character, font, level)
         else:
-            # Accents, blanks and signs stay with what they follow where they can.
-            letter = unicodedata.category(character).startswith("L")
-            font = font_of(character, last.font if last and not letter else None)
-        if last is not None and font is not None and (last.font, last.rtl) == (font, rtl):
-            runs[-1] = Run(last.text + character, font, rtl)
-        else:
-            runs.append(Run(character, font, rtl))
-    return _in_sight_order(runs, base_rtl=_base_rtl(characters))
+            runs.append(Run(character, font, level))
+    return in_sight_order(runs, [run.level for run in runs])
+
+
+def _font(character: str, last: str | None) -> str | None:
+    if character in _JOINERS:  # a font need not have them for them to work in it
+        return last
+    category = unicodedata.category(character)
+    if category == "Cc":  # some fonts have them, as nothing
+        return None
+    # Accents, blanks and signs stay with what they follow where they can; but the blanks and the
+    # digits among the emoji are as wide as those.
+    keep = not category.startswith("L") and last != EMOJI_FONT
+    return font_of(character, last if keep else None)
 
 
 def draw_line(text: str, size: int) -> Mask:
@@ -72,15 +81,20 @@ def draw_line(text: str, size: int) -> Mask:
     return line
 
 
-def fit_line(text: str, size: int, width: int) -> Mask | None:
+def fit_line(text: str, size: int, width: int, *, cut: bool = True) -> Mask | None:
     """Draw text no wider than `width`, cut short with an ellipsis if need be.
 
-    None where not even the first character fits.
+    None where not even the first character fits, or where it would have to be but may not be cut.
     """
-    line = draw_line(text, size)
-    if line.shape[1] <= width:
-        return line
-    low, high = 0, len(text) - 1
+    # No more than can be seen: a letter is at least size / 4 wide, and may have accents.
+    most = 16 + 12 * width // size
+    if len(text) <= most:
+        line = draw_line(text, size)
+        if line.shape[1] <= width:
+            return line
+    if not cut:
+        return None
+    low, high = 0, min(len(text) - 1, most)
     best = None
     while low < high:  # the longest beginning that fits
         middle = (low + high + 1) // 2
@@ -170,57 +184,3 @@ def _visible(character: str) -> str:
     category = unicodedata.category(character)
     steers = category == "Cf" or "\ufe00" <= character <= "\ufe0f"
     return "" if steers else character
-
-
-def _base_rtl(characters: list[str]) -> bool:
-    """The direction of the first letter that has one."""
-    for character in characters:
-        kind = unicodedata.bidirectional(character)
-        if kind in {"L", "R", "AL"}:
-            return kind != "L"
-    return False
-
-
-def _directions(characters: list[str]) -> list[bool]:
-    """Whether each character runs right to left; neutral ones go with equal neighbours, else
-    with the line.
-    """
-    base = _base_rtl(characters)
-    strong = [_strong(character) for character in characters]
-    before, last = list[bool](), base
-    for direction in strong:
-        last = last if direction is None else direction
-        before.append(last)
-    directions, following = list[bool](), base
-    for character, direction, previous in zip(
-        reversed(characters), reversed(strong), reversed(before), strict=True
-    ):
-        if direction is not None:
-            following = direction
-            directions.append(direction)
-        elif unicodedata.bidirectional(character) in {"NSM", "BN"}:
-            directions.append(previous)  # accents and joiners belong to what they follow
-        else:
-            directions.append(previous if previous == following else base)
-    return directions[::-1]
-
-
-def _strong(character: str) -> bool | None:
-    kind = unicodedata.bidirectional(character)
-    if kind in {"R", "AL"}:
-        return True
-    return False if kind in {"L", "EN", "AN"} else None
-
-
-def _in_sight_order(runs: list[Run], *, base_rtl: bool) -> list[Run]:
-    """Reverse each stretch of runs that goes against the line, and the line itself if need be."""
-    groups: list[list[Run]] = []
-    for run in runs:
-        if groups and groups[-1][0].rtl == run.rtl:
-            groups[-1].append(run)
-        else:
-            groups.append([run])
-    ordered = [group[::-1] if group[0].rtl else group for group in groups]
-    if base_rtl:
-        ordered.reverse()
-    return [run for group in ordered for run in group]
