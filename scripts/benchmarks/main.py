@@ -39,7 +39,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the installed shitu.")
-    commands = parser.add_subparsers(required=True, metavar="quality | speed")
+    commands = parser.add_subparsers(required=True, metavar="quality | sample | speed")
 
     quality = commands.add_parser("quality", help="retrieval and open set on public photos")
     quality.add_argument("data", type=Path, help="folder with grocery/")
@@ -52,12 +52,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     quality.set_defaults(measure=_quality)
 
+    sample = commands.add_parser("sample", help="queries and scenes of the sample gallery")
+    sample.set_defaults(measure=_sample)
+
     speed = commands.add_parser("speed", help="times and sizes")
     speed.add_argument("data", type=Path, nargs="?", help="folder with grocery/, if there is one")
     speed.add_argument("--rounds", type=int, default=5, help="of all that is timed, interleaved")
     speed.set_defaults(measure=_speed)
 
-    for command in (quality, speed):
+    for command in (quality, sample, speed):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -68,6 +71,12 @@ def _quality(arguments: argparse.Namespace) -> list[Section]:
     return measure_quality(
         arguments.data / "grocery", arguments.only, arguments.localizer, arguments.per_label
     )
+
+
+def _sample(_: argparse.Namespace) -> list[Section]:
+    from benchmarks.sample import sample_sections
+
+    return sample_sections()
 
 
 def _speed(arguments: argparse.Namespace) -> list[Section]:
