@@ -82,4 +82,5 @@ def _sample(_: argparse.Namespace) -> list[Section]:
 def _speed(arguments: argparse.Namespace) -> list[Section]:
     from benchmarks.speed import measure_speed
 
-    return measure_speed(arguments.data and arguments.data / "grocery", arguments.rounds)
+    data: Path | None = arguments.data
+    return measure_speed(None if data is None else data.resolve() / "grocery", arguments.rounds)

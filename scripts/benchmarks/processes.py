@@ -42,6 +42,7 @@ def run(command: Sequence[str], environment: dict[str, str]) -> Spent:
     start = time.perf_counter()
     with subprocess.Popen(
         command,
+        cwd=SCRIPTS,  # where no `shitu` lies that is not the installed one
         env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -66,7 +67,8 @@ def work(job: str, environment: dict[str, str], **values: Any) -> dict[str, Any]
     command = [sys.executable, "-m", "benchmarks.worker", job]
     done = subprocess.run(
         command,
-        env={**os.environ, "PYTHONPATH": str(SCRIPTS), **environment},
+        cwd=SCRIPTS,
+        env={**os.environ, **environment},
         input=json.dumps(values),
         capture_output=True,
         text=True,

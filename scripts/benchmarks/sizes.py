@@ -63,7 +63,7 @@ def _wheel(folder: Path) -> Path | None:
 def _environment() -> Iterator[dict[str, Any]]:
     packages = Path(sysconfig.get_path("platlib"))
     parts = [(_size(part), part.name) for part in packages.iterdir()]
-    yield {"what": f"environment ({sys.prefix})", "megabytes": _size(Path(sys.prefix)) / 1e6}
+    yield {"what": "environment", "megabytes": _size(Path(sys.prefix)) / 1e6}
     for size, name in sorted(parts, reverse=True)[:_LARGEST]:
         yield {"what": f"- of it, {name}", "megabytes": size / 1e6}
 
