@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -73,11 +74,14 @@ def draw_line(text: str, size: int) -> Mask:
     pieces = [_draw_run(run, size) for run in split_runs(text)] or [_Piece.blank()]
     above = max([round(_LINE[0] * size), *(piece.above for piece in pieces)])
     below = max([round(_LINE[1] * size), *(piece.ink.shape[0] - piece.above for piece in pieces)])
-    line = np.zeros((above + below, max(1, sum(piece.advance for piece in pieces))), np.uint8)
-    pen = 0
-    for piece in pieces:
-        _blend(line, piece, pen + piece.left, above - piece.above)
-        pen += piece.advance
+    pens = list(itertools.accumulate((piece.advance for piece in pieces), initial=0))
+    starts = [pen + piece.left for pen, piece in zip(pens, pieces, strict=False)]
+    ends = [x + piece.ink.shape[1] for x, piece in zip(starts, pieces, strict=True)]
+    # Ink may reach beyond the advance: the hook of an f does.
+    left, right = min(0, *starts), max(1, pens[-1], *ends)
+    line = np.zeros((above + below, right - left), np.uint8)
+    for x, piece in zip(starts, pieces, strict=True):
+        _blend(line, piece.ink, x - left, above - piece.above)
     return line
 
 
@@ -167,12 +171,10 @@ def _code_point_box(character: str, size: int) -> _Piece:
     return _Piece(np.asarray(canvas), gap, round(size * 0.80), width + 2 * gap)
 
 
-def _blend(line: Mask, piece: _Piece, x: int, y: int) -> None:
-    height, width = piece.ink.shape
-    x = max(0, min(x, line.shape[1] - width))
-    cut = piece.ink[:, : line.shape[1]]
-    part = line[y : y + height, x : x + cut.shape[1]]
-    np.maximum(part, cut, out=part)
+def _blend(line: Mask, ink: Mask, x: int, y: int) -> None:
+    height, width = ink.shape
+    part = line[y : y + height, x : x + width]
+    np.maximum(part, ink, out=part)
 
 
 def _visible(character: str) -> str:
