@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from shitu.catalog.describing import Describer, describe
-from shitu.catalog.files import copy_in, file_state, folder_name
+from shitu.catalog.files import copy_in, file_state, folder_name, sha256
 from shitu.catalog.labels import clean_label
 from shitu.catalog.reading import Picture, read_picture
 from shitu.catalog.summaries import AddSummary, Skipped
 from shitu.describer import Description
-from shitu.errors import DuplicateReference, GalleryError
+from shitu.errors import DuplicateReference, GalleryError, ImageError
 from shitu.gallery import NewReference
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.transaction import Transaction
 from shitu.geometry import Box
-from shitu.images import Image, display_path, thumbnail
+from shitu.images import Image, display_path, read_bytes, thumbnail
 
 _BATCH = 32
 
@@ -98,9 +98,9 @@ def _prepare(
             continue
         described = describe(describer, [image for _, image in new], [box] * len(new))
         ready += [
-            # The picture itself is let go of; its bytes are needed for the copy.
+            # Picture and bytes are let go of: many photos at once would fill the memory.
             _Ready(
-                Picture(picture.path, picture.data, picture.sha256, picture.state, None),
+                Picture(picture.path, b"", picture.sha256, picture.state, None),
                 one,
                 thumbnail(image, box=one.box),
             )
@@ -163,7 +163,7 @@ def _row(
 ) -> NewReference:
     path, state = one.picture.path, one.picture.state
     if not path.is_relative_to(root):
-        path, written = copy_in(one.picture.data, path.name, folder)
+        path, written = copy_in(_same_bytes(one.picture), path.name, folder)
         if written:
             copied.append(path)
         state = file_state(path) or state
@@ -178,6 +178,15 @@ def _row(
         thumbnail=one.thumbnail,
         embedding=one.description.embedding,
     )
+
+
+def _same_bytes(picture: Picture) -> bytes:
+    data = read_bytes(picture.path)
+    if sha256(data) != picture.sha256:
+        raise ImageError(
+            f"{display_path(picture.path)} was changed while it was being added: add it again"
+        )
+    return data
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -39,6 +40,17 @@ def file_state(path: Path | str) -> FileState | None:
     except (OSError, ValueError):
         return None
     return FileState(status.st_size, status.st_mtime_ns)
+
+
+def is_gone(path: Path | str) -> bool:
+    """Whether there is no such file; one that may merely not be looked at is not gone."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def sha256(data: bytes) -> str:

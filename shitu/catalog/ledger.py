@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shitu.catalog.entries import Entry
-from shitu.catalog.files import file_state, holds, was_removed
+from shitu.catalog.files import file_state, holds, is_gone, was_removed
 from shitu.catalog.reading import Picture
 from shitu.catalog.summaries import Skipped
 from shitu.gallery import FileState, KnownFile
@@ -100,7 +100,7 @@ class Ledger:
     def _why_missing(self, path: Path) -> str:
         if was_removed(path, self.root):
             return "was removed from the gallery; `shitu add-item` brings it back"
-        return "does not exist"
+        return "does not exist" if is_gone(path) else "cannot be looked at: permission denied"
 
     # --- once a picture was read -------------------------------------------------------
 
@@ -188,12 +188,13 @@ class Ledger:
         ]
 
     def _missing(self, file: KnownFile) -> bool:
-        if file.path in self._listed and file_state(file.path) is not None:
+        gone = is_gone(file.path)
+        if file.path in self._listed and not gone:
             return False
         if file.source == str(self.root):
             return True
         below = file.path.startswith(str(self.root) + "/")
-        return below and file_state(file.path) is None
+        return below and gone
 
     def renamed_items(self) -> dict[int, str]:
         """Return the items all of whose references get one and the same label, a new one."""

@@ -129,6 +129,23 @@ def test_a_picture_added_by_another_process_meanwhile(
     assert len(catalog.all_references()) == 4
 
 
+def test_a_picture_that_changes_meanwhile_is_not_taken(
+    tea_shop: Shop, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = built(tea_shop)
+    prepare = addition_module._prepare
+
+    def prepare_slowly(*arguments: Any) -> Any:
+        found = prepare(*arguments)
+        paint_file(outside, 6)
+        return found
+
+    monkeypatch.setattr(addition_module, "_prepare", prepare_slowly)
+    with pytest.raises(ImageError, match="was changed while it was being added"):
+        catalog.add([outside], "cocoa")
+    assert [item.label for item in catalog.items()] == ["coffee", "tea"]
+
+
 @pytest.mark.parametrize(
     ("label", "content", "box", "error", "sentence"),
     [

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import FakeDescriber
@@ -336,6 +336,28 @@ def test_a_picture_that_breaks_later_stays_until_it_can_be_read(
     summary = tea_shop.build(catalog, prune=True)
     assert [s.path.name for s in summary.skipped] == ["1.png"]
     assert (summary.removed, names(catalog, 1)) == ((), "tea")
+
+
+def test_a_picture_that_may_not_be_looked_at_is_not_pruned(
+    shop: Shop, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seed in {"a": 1, "b": 2}.items():
+        shop.paint(f"{name}.png", seed)
+    catalog = shop.open()
+    listed = write_list(shop, a="tea", b="tea")
+    shop.build(catalog, listed)
+    stat = os.stat
+
+    def forbidden(path: Any, **options: Any) -> os.stat_result:
+        if str(path).endswith("b.png"):
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr("shitu.catalog.files.os.stat", forbidden)
+    summary = shop.build(catalog, listed, prune=True)
+    monkeypatch.undo()
+    assert [s.reason for s in summary.skipped] == ["cannot be looked at: permission denied"]
+    assert (summary.removed, names(catalog, 2)) == ((), "tea")
 
 
 def test_a_picture_that_is_listed_but_missing(shop: Shop) -> None:
