@@ -188,9 +188,12 @@ def turned(cut: np.ndarray, random: Random) -> np.ndarray:
 class Scenes:
     """Draws training samples. `test=True` draws from the held-out pictures only."""
 
-    def __init__(self, data: Path, labels: Path, test: bool = False) -> None:
+    def __init__(
+        self, data: Path, labels: Path, test: bool = False, photo_share: float = 0.12
+    ) -> None:
         rows = [Label(**json.loads(line)) for line in labels.read_text().splitlines()]
         self._data = data
+        self._photo_share = photo_share
         self.by_source: dict[str, list[Label]] = {}
         for row in rows:
             if row.test == test:
@@ -372,19 +375,19 @@ class Scenes:
     def draw(self, size: int, random: Random) -> Sample:
         """One training sample at `size`, augmented."""
         makers: list[tuple[float, Callable[[], Sample]]] = [
-            (0.34, lambda: self.single("shelf", random)),
-            (0.16, lambda: self.mosaic(size, random)),
-            (0.14, lambda: self.shelf(size, random)),
-            (0.16, lambda: self.composite(size, random)),
-            (
-                0.12,
-                lambda: self.single(self._photos[int(random.integers(len(self._photos)))], random),
-            ),
-            (0.04, lambda: self.single("cosmetic", random)),
-            (0.04, lambda: self.single("tool", random)),
+            (0.38, lambda: self.single("shelf", random)),
+            (0.18, lambda: self.mosaic(size, random)),
+            (0.16, lambda: self.shelf(size, random)),
+            (0.18, lambda: self.composite(size, random)),
+            (0.05, lambda: self.single("cosmetic", random)),
+            (0.05, lambda: self.single("tool", random)),
         ]
-        chances = np.array([chance for chance, _ in makers])
-        sample = makers[int(random.choice(len(makers), p=chances / chances.sum()))][1]()
+        if random.random() < self._photo_share:
+            source = self._photos[int(random.integers(len(self._photos)))]
+            sample = self.single(source, random)
+        else:
+            chances = [chance for chance, _ in makers]
+            sample = makers[int(random.choice(len(makers), p=chances))][1]()
         if random.random() < 0.5:
             sample = flipped(sample)
         sample = resized(sample, size, size)

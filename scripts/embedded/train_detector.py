@@ -54,14 +54,20 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--check", type=int, default=100, help="validation pictures a set")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--photos", type=float, default=0.12, help="share of one-object photos")
+    parser.add_argument("--start", type=Path, help="state.pt whose weights to start from")
     parser.add_argument("--resume", action="store_true", help="go on from OUT_FOLDER/state.pt")
     return parser.parse_args()
 
 
-def start_network(onnx: Path, sample_batches: list[Tensor]) -> PicoDet:
+def start_network(args: argparse.Namespace, sample_batches: list[Tensor]) -> PicoDet:
+    """The official network made to one class, or with the weights of an earlier run."""
     official = PicoDet(80)
-    pour(official, onnx_convolutions(onnx))
-    return fold_batch_norms(single_class(official, sample_batches))
+    pour(official, onnx_convolutions(args.onnx))
+    net = fold_batch_norms(single_class(official, sample_batches))
+    if args.start is not None:
+        net.load_state_dict(torch.load(args.start, weights_only=True)["average"])
+    return net
 
 
 def optimizer(net: PicoDet, rate: float) -> torch.optim.Optimizer:
@@ -134,11 +140,11 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    scenes = Scenes(args.data, args.labels)
+    scenes = Scenes(args.data, args.labels, photo_share=args.photos)
     validation = held_out(Scenes(args.data, args.labels, test=True), args.check)
     probe = Batches(scenes, 6, 8, [INPUT_SIZE] * 6, args.seed)
     calibration = [probe[i][0] for i in range(6)]
-    net = start_network(args.onnx, calibration).to(memory_format=torch.channels_last)
+    net = start_network(args, calibration).to(memory_format=torch.channels_last)
     average = copy.deepcopy(net)
     learn = optimizer(net, args.rate)
     state = args.out / "state.pt"
