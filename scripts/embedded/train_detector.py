@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 import torch
 from detector_data import Batches, Scenes
 from detector_eval import detector, held_out, measure, report
@@ -95,7 +95,7 @@ def optimizer(net: PicoDet, rate: float) -> torch.optim.Optimizer:
 def rate_factor(progress: float, step: int) -> float:
     """Linear warm-up over 100 steps, then cosine to 2 %."""
     return min(1.0, (step + 1) / 100) * (
-        0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * min(progress, 1.0)))
+        0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
     )
 
 
