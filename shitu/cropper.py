@@ -55,6 +55,8 @@ class CropPolicy:
         main_body_threshold: a picture of one object (a reference) is cropped to its best box if
             that scores at least this, ...
         main_body_area: ... and covers at least this share of the picture; else it stays whole.
+        area_power: the best box has the highest score * share ** area_power. A picture of one
+            object is about the large thing in it, not about the clearest of its parts.
         threshold: boxes of a query below this score are not looked up.
         max_objects: at most so many boxes of a query are looked up.
     """
@@ -63,6 +65,7 @@ class CropPolicy:
     threshold: float
     max_objects: int = 20
     main_body_area: float = 0.05
+    area_power: float = 0.5
 
 
 class Cropper:
@@ -105,8 +108,10 @@ class Cropper:
         share = sides.prod(axis=1) / (image.shape[0] * image.shape[1])
         policy = self._policy
         good = (detections.scores >= policy.main_body_threshold) & (share >= policy.main_body_area)
-        best = np.flatnonzero(good)[:1]
-        return to_box(detections.xyxy[best[0]]) if len(best) else None
+        if not good.any():
+            return None
+        merit = np.where(good, detections.scores * share**policy.area_power, -1.0)
+        return to_box(detections.xyxy[merit.argmax()])
 
     def _too_many(self, detections: Detections, order: np.ndarray) -> list[Dropped]:
         reason = f"only the best {self._policy.max_objects} boxes are looked up (max_objects)"

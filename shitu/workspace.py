@@ -239,6 +239,7 @@ class Workspace:
                 "detector": detector.weights_sha256,
                 "threshold": policy.main_body_threshold,
                 "area": policy.main_body_area,
+                "area_power": policy.area_power,
             }
         return Space.of(
             weights_sha256=feature.weights_sha256,

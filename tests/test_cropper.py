@@ -25,7 +25,8 @@ def cropper(detector: FakeDetector | None, **policy: float) -> Cropper:
     ("boxes", "scores", "wanted", "why"),
     [
         ([A, B], [0.9, 0.8], A, "the best box"),
-        ([B, A], [0.9, 0.8], B, "the best, not the largest"),
+        ([B, A], [0.9, 0.8], A, "the larger of two that are about as good"),
+        ([B, A], [0.9, 0.6], B, "the clearly better one, though smaller"),
         ([A], [0.5], A, "the threshold itself is enough"),
         ([A], [0.49], None, "too weak: the whole picture"),
         ([B], [0.9], B, "5 % of the picture is enough"),
@@ -46,6 +47,11 @@ def test_main_bodies_of_several_pictures_depend_on_their_own_size() -> None:
 
 def test_the_least_share_of_a_main_body_can_be_set() -> None:
     assert cropper(FakeDetector([C], [0.9]), main_body_area=0.01).main_bodies([PICTURE]) == [C]
+
+
+def test_size_need_not_count() -> None:
+    found = FakeDetector([B, A], [0.9, 0.8])
+    assert cropper(found, area_power=0).main_bodies([PICTURE]) == [B]
 
 
 def test_a_query_threshold_does_not_move_main_bodies() -> None:

@@ -58,7 +58,7 @@ def localizer_describer(path: Path, like: Workspace) -> Describer:
     """The embedder of a workspace on the crops of the localizer."""
     spec = find_model(like.config.feature_model, "feature")
     session = OnnxRuntimeSession(spec.files["onnx"].verified(), like.config.threads or None)
-    policy = CropPolicy(_THRESHOLD, _THRESHOLD, main_body_area=_AREA)
+    policy = CropPolicy(_THRESHOLD, _THRESHOLD, main_body_area=_AREA, area_power=0)
     return Describer(
         Cropper(Localizer(path), policy),  # type: ignore[arg-type]  # it detects; no more is asked
         Embedder(session, spec.preprocessing, spec.dim, like.config.batch_size),
