@@ -10,13 +10,14 @@ from typing import Any, Protocol
 from shitu.cropper import WHOLE, Candidate, Cropper, Dropped
 from shitu.embedder import Embedder
 from shitu.gallery import Reference
-from shitu.geometry import Box, crop, overlap
+from shitu.geometry import Box, area, crop, overlap
 from shitu.images import Image
 from shitu.index import Neighbours
 from shitu.runtime.session import Float32Array
 
 _REFERENCES_PER_ITEM = 10  # neighbours asked for each item wanted
 _SAME_OBJECT = 0.7  # intersection over the smaller box
+_PART = 0.9  # share of an unknown box that lies in a larger one with a name
 
 
 class Lookup(Protocol):
@@ -129,7 +130,7 @@ class Recognizer:
         # The nearest references vote for their items; the best one gives the score.
         objects = self._name(candidates.kept, embeddings)
         clock.lap("search")
-        # Two boxes around the same thing with the same answer are one object.
+        # Two boxes around the same thing with the same answer are one object; so is its lid.
         objects, merged = _merge(objects)
         return Recognition(
             tuple(objects), (*merged, *candidates.dropped), self._threshold, clock.laps
@@ -174,25 +175,30 @@ def _by_item(
 def _merge(
     objects: Sequence[RecognizedObject],
 ) -> tuple[list[RecognizedObject], list[Dropped]]:
-    """Keep the best-scored of boxes that share their label and most of their area."""
+    """Keep the best-scored of boxes around one thing: of one label, or a nameless part."""
     kept: list[RecognizedObject] = []
     dropped: list[Dropped] = []
-    for item in sorted(objects, key=lambda o: -(o.score or 0.0)):
-        twin = next((k for k in kept if _same(k, item)), None)
-        if twin is None or item.box is None:
+    for item in sorted(objects, key=lambda o: (o.label is None, -(o.score or 0.0))):
+        reason = next((why for k in kept if (why := _same(k, item))), None)
+        if reason is None or item.box is None:
             kept.append(item)
         else:
-            reason = f"lies on another box with the same answer, {item.label!r}"
             dropped.append(Dropped(item.box, item.detection_score or 0.0, "merge", reason))
     return sorted(kept, key=lambda o: -(o.detection_score or 0.0)), dropped
 
 
-def _same(first: RecognizedObject, second: RecognizedObject) -> bool:
-    if first.label is None or first.label != second.label:
-        return False
-    if first.box is None or second.box is None:
-        return False
-    return bool(overlap([first.box], [second.box])[0, 0] > _SAME_OBJECT)
+def _same(first: RecognizedObject, second: RecognizedObject) -> str | None:
+    """Why the second is no object beside the first, if so."""
+    if first.label is None or first.box is None or second.box is None:
+        return None
+    shared = float(overlap([first.box], [second.box])[0, 0])
+    if second.label is None:
+        mine, other = area([first.box, second.box])
+        part = other < mine and shared > _PART
+        return f"unknown, and part of {first.label!r}" if part else None
+    if first.label == second.label and shared > _SAME_OBJECT:
+        return f"lies on another box with the same answer, {first.label!r}"
+    return None
 
 
 class _Clock:

@@ -205,6 +205,23 @@ def test_unknown_boxes_are_not_merged() -> None:
     assert len(found.recognize(picture()).objects) == 2
 
 
+@pytest.mark.parametrize(
+    ("part", "kept", "why"),
+    [
+        ((10.0, 10.0, 30.0, 20.0), 1, "a lid is no stranger"),
+        ((40.0, 10.0, 60.0, 20.0), 2, "half of it lies outside"),
+        (LARGER, 2, "what contains a product is not a part of it"),
+    ],
+)
+def test_an_unknown_part_of_something_known(part: Box, kept: int, why: str) -> None:
+    image = picture(RED, BLUE)
+    image[10:20, 10:30] = 128  # like neither
+    image[10:20, 40:60] = 128
+    found = recognizer([LEFT, part], [0.9, 0.8], threshold=0.95).recognize(image)
+    assert len(found.objects) == kept, why
+    assert [d.reason for d in found.dropped] == ["unknown, and part of 'red'"] * (2 - kept)
+
+
 def test_the_better_answer_survives_the_merge() -> None:
     # The tight box scores higher than the loose one that was detected first.
     image = picture(RED, 0.5 * GREEN)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shitu.workspace import Workspace
 
 _STDIN = Path("-")
+_OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 
 
 @click.command(epilog="Example: shitu recognize shelf.jpg --save annotated")
@@ -119,10 +120,15 @@ class _Tables:
                 (name, str(number), match.label, f"{match.score:.2f}", show_path(_near(match.path)))
                 for match in item.matches
             ]
-        self._dropped += [
-            (name, _numbers(box.box), f"{box.score:.2f}", box.stage, box.reason)
-            for box in result.dropped
-        ]
+        overlaps = 0
+        for box in result.dropped:
+            overlaps += box.stage == "overlap"
+            if box.stage != "overlap" or overlaps <= _OVERLAPS:
+                row = (_numbers(box.box), f"{box.score:.2f}", box.stage, box.reason)
+                self._dropped.append((name, *row))
+        if overlaps > _OVERLAPS:
+            more = f"{overlaps - _OVERLAPS} more that overlap a stronger box (all in --json)"
+            self._dropped.append((name, "...", "", "overlap", more))
 
     def print(self) -> None:
         if self._objects:
