@@ -314,7 +314,8 @@ class Scenes:
             h, w = frame.image.shape[:2]
             spans = [(0, 0, w, frame.boxes[:, 1].min()), (0, frame.boxes[:, 3].max(), w, h)]
             x1, y1, x2, y2 = (int(v) for v in max(spans, key=lambda s: s[3] - s[1]))
-            return squash(frame.image[y1:y2, x1:x2], size, size)
+            if min(x2 - x1, y2 - y1) >= 8:
+                return squash(frame.image[y1:y2, x1:x2], size, size)
         if draw < 0.55:
             photo = squash(self.any_photo(random).image, size, size)
             return cv2.GaussianBlur(photo, (0, 0), random.uniform(8, 25))
