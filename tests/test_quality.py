@@ -23,11 +23,11 @@ from benchmarks.sample import GALLERY, SceneScores, match, scene_scores  # noqa:
 # Shares of queries, a little below what docs/benchmarks.md says of the embedded models.
 PHOTOS_MAIN_BODY = 0.55  # recall@1 of 4 photos a label among 4 others a label, 81 labels
 PHOTOS_WHOLE = 0.50
-SAMPLE_QUERIES = 0.80  # recall@1 of one more rendering of each product
-SCENES_FOUND = 0.70  # products and strangers with a box on them
-SCENES_NAMED = 0.50  # products with a box and their name on them
-ANSWERS_RIGHT = 0.60  # names given that are on the product of that name
-STRANGERS_UNNAMED = 0.50  # strangers without a name on them
+SAMPLE_QUERIES = 0.95  # recall@1 of one more rendering of each product
+SCENES_FOUND = 0.90  # products and strangers with a box on them
+SCENES_NAMED = 0.87  # products with a box and their name on them
+ANSWERS_RIGHT = 0.78  # names given that are on the product of that name
+STRANGERS_UNNAMED = 0.05  # strangers without a name on them
 
 PER_LABEL = 4
 

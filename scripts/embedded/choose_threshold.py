@@ -1,4 +1,4 @@
-"""Choose the score below which a label is `unknown`, on classes no network has learnt from.
+"""Choose the score below which a label is `unknown`, on classes the network has not seen.
 
     python choose_threshold.py DATASETS [--write]
 
