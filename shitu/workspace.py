@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,7 +27,7 @@ from shitu.cropper import Cropper, CropPolicy
 from shitu.describer import Describer
 from shitu.detector import Detector
 from shitu.embedder import Embedder
-from shitu.errors import ImageError
+from shitu.errors import ImageError, ModelError
 from shitu.evaluation.retrieval import Query, RetrievalReport, evaluate_retrieval
 from shitu.gallery import Space
 from shitu.geometry import Box
@@ -323,6 +324,11 @@ def list_entries(source: Path) -> list[Entry]:
 
 def _paddle_session(spec: ModelSpec, threads: int | None) -> Session:
     """Paddle Inference on files exported once from the model's parameters into the user's cache."""
+    if find_spec("paddle") is None:
+        raise ModelError(
+            "The engine paddle needs the package paddlepaddle: `pip install paddlepaddle`, or use "
+            "the default engine."
+        )
     from shitu.runtime.paddle_inference import PaddleInferenceSession
 
     cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "shitu"

@@ -62,6 +62,12 @@ def say(text: str) -> None:
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=True)
 
 
+def say_skipped(name: str, path: str | Path, reason: object) -> None:
+    """Say which picture was left out and why; most reasons name the picture themselves."""
+    shown, text = show_path(path), str(reason)
+    say(f"{name} {text}" if text.startswith(shown) else f"{name} {shown}: {text}")
+
+
 def show_path(path: str | Path) -> str:
     """A path on one line, whatever its bytes are."""
     return "".join(

@@ -14,8 +14,7 @@ from shitu.cli._common import (
     open_workspace,
     print_json,
     progress_bar,
-    say,
-    show_path,
+    say_skipped,
     table,
 )
 
@@ -49,7 +48,7 @@ def eval_recall(context: click.Context, /, queries: Path, as_json: bool, **setti
 
 def _print_report(report: RetrievalReport) -> None:
     for path, reason in report.skipped:
-        say(f"skipped {show_path(path)}: {reason}")
+        say_skipped("skipped", path, reason)
     rows = [
         (row.label, str(row.queries), f"{row.recall_at_1:.3f}", f"{row.recall_at_5:.3f}")
         for row in report.labels

@@ -17,6 +17,7 @@ from shitu.cli._common import (
     print_json,
     progress_bar,
     say,
+    say_skipped,
     show_path,
     table,
 )
@@ -56,7 +57,7 @@ def build_index(
 def _print_summary(summary: BuildSummary, index: str) -> None:
     for name, listed in (("skipped", summary.skipped), ("duplicate", summary.duplicates)):
         for skipped in listed:
-            say(f"{name} {show_path(skipped.path)}: {skipped.reason}")
+            say_skipped(name, skipped.path, skipped.reason)
     for name, paths in (("moved", summary.moved), ("relabelled", summary.relabelled)):
         for path in paths:
             say(f"{name} {show_path(path)}")
@@ -152,7 +153,8 @@ def remove_item(
     if as_json:
         print_json(asdict(summary))
     else:
-        echo(f"{summary.label}: {summary.removed} references removed.")
+        noun = "reference" if summary.removed == 1 else "references"
+        echo(f"{summary.label}: {summary.removed} {noun} removed.")
         for path in summary.moved:
             say(f"picture put aside: {show_path(path)}")
 

@@ -17,6 +17,7 @@ from shitu.cli._common import (
     print_json,
     progress_bar,
     say,
+    say_skipped,
     show_path,
     table,
 )
@@ -64,7 +65,7 @@ def recognize(
         for path, source, result in _run(workspace, pictures, whole_image=whole_image):
             if isinstance(result, Exception):
                 failed += 1
-                say(f"skipped {show_path(path)}: {result}")
+                say_skipped("skipped", path, result)
                 continue
             if save is not None:
                 _save(save / names[path], source, result)

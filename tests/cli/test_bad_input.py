@@ -229,3 +229,16 @@ def test_bytes_on_stdin_are_a_picture_or_a_sentence(run: Run, built: Path) -> No
     assert run("recognize", "-", "--index", built / "index", stdin=buffer.getvalue()).exit_code == 0
     result = run("recognize", "-", "--index", built / "index", stdin=b"hello")
     assert_sentence(result, "picture")
+
+
+def test_the_paddle_engine_without_paddle(
+    run: Run, built: Path, query: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shitu.workspace.find_spec", lambda name: None)
+    result = run("recognize", query, "--index", built / "index", "--engine", "paddle")
+    assert_sentence(result, "pip install paddlepaddle")
+
+
+def test_a_skipped_picture_is_named_once(run: Run, built: Path) -> None:
+    result = run("recognize", "gone.jpg", "--index", built / "index")
+    assert result.stderr.splitlines()[0].count("gone.jpg") == 1
