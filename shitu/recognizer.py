@@ -179,7 +179,7 @@ def _merge(
     kept: list[RecognizedObject] = []
     dropped: list[Dropped] = []
     for item in sorted(objects, key=lambda o: (o.label is None, -(o.score or 0.0))):
-        reason = next((why for k in kept if (why := _same(k, item))), None)
+        reason = next((why for k in kept if (why := _why_merged(k, item))), None)
         if reason is None or item.box is None:
             kept.append(item)
         else:
@@ -187,7 +187,7 @@ def _merge(
     return sorted(kept, key=lambda o: -(o.detection_score or 0.0)), dropped
 
 
-def _same(first: RecognizedObject, second: RecognizedObject) -> str | None:
+def _why_merged(first: RecognizedObject, second: RecognizedObject) -> str | None:
     """Why the second is no object beside the first, if so."""
     if first.label is None or first.box is None or second.box is None:
         return None

@@ -21,7 +21,15 @@ import torch
 import torch.nn.functional as F
 from feature_data import SIDE, resize
 from feature_net import Block, FeatureNet, GainConv, export
-from feature_teachers import MobileNetV1, inner_crop, load_mobilenet_v1, normalise
+from feature_teachers import (
+    FAR_SETS,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    MobileNetV1,
+    inner_crop,
+    load_mobilenet_v1,
+    normalise,
+)
 from torch import Tensor
 
 FROZEN = 5  # blocks poured from MobileNetV1 one to one
@@ -41,17 +49,8 @@ class Rows:
         self.v1 = np.load(folder / "teacher_v1.npy", mmap_mode="r")
         self.v2 = np.load(folder / "teacher_v2.npy", mmap_mode="r")
         self.train = np.flatnonzero(~self.held_out)
-        near = {
-            "cats_dogs",
-            "pacs_photo",
-            "pacs_cartoon",
-            "pacs_art",
-            "flowers",
-            "foda_box",
-            "coins",
-        }
         weight = np.array(
-            [FAR_WEIGHT if d in near else PRODUCT_WEIGHT.get(d, 1.0) for d in self.dataset]
+            [FAR_WEIGHT if d in FAR_SETS else PRODUCT_WEIGHT.get(d, 1.0) for d in self.dataset]
         )
         self.chance = weight[self.train] / weight[self.train].sum()
 
@@ -201,7 +200,7 @@ def _fit(x: Tensor, y: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
 def pour(net: FeatureNet, teacher: MobileNetV1, pixels: Tensor) -> None:
     """Initialise from MobileNetV1; the split pointwise pairs by reduced-rank regression on these
     pictures."""
-    mean, std = torch.tensor((0.485, 0.456, 0.406)), torch.tensor((0.229, 0.224, 0.225))
+    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
     kernel = teacher.stem.weight
     shift = (kernel * (mean * 255 / 128 - 1).view(1, 3, 1, 1)).sum((1, 2, 3))
     net.stem.pour(kernel * (std * 255 / 128).view(1, 3, 1, 1), teacher.stem.bias + shift)  # type: ignore[operator]
