@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from feature_data import HELD_OUT_CALTECH_STEP, HELD_OUT_GROCERIES
+from feature_data import HELD_OUT_GROCERIES, HELD_OUT_STEP
 
 from shitu import Workspace
 from shitu.errors import ImageError
@@ -46,7 +46,7 @@ class Curve:
 
 def held_out_pictures(root: Path) -> dict[str, list[Path]]:
     caltech = sorted((root / "Homework2-Caltech101" / "101_ObjectCategories").iterdir())[
-        ::HELD_OUT_CALTECH_STEP
+        ::HELD_OUT_STEP
     ]
     groceries = [
         root / "groceries-object-detection-dataset" / "dataset" / "images" / n

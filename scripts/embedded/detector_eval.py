@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from detector_data import Image, Sample, Scenes, normalise, squash
-from detector_labels import Localizer, overlaps
+from detector_labels import overlaps
 from detector_net import INPUT_SIZE, PicoDet, anchor_points, decode_boxes, load_params
+from localizer import Localizer
 
 IOUS = np.arange(0.5, 0.96, 0.05)
 Found = tuple[np.ndarray, np.ndarray]  # boxes xyxy in pixels, scores; best first

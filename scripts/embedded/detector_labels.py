@@ -19,7 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnxruntime
+from localizer import Localizer
 
 SURE, UNSURE = 0.4, 0.12
 TEST_PERCENT = {"shelf": 20, "cosmetic": 10, "tool": 10}
@@ -62,21 +62,6 @@ def overlaps(a: Boxes, b: Boxes) -> np.ndarray:
     shared = np.clip(high - low, 0, None).prod(2)
     area = [(x[:, 2:] - x[:, :2]).prod(1) for x in (a, b)]
     return shared / np.maximum(area[0][:, None] + area[1][None] - shared, 1e-9)
-
-
-class Localizer:
-    """Mobile Object Localizer v1: image -> boxes as fractions, scores, best first."""
-
-    def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.log_severity_level = 1, 3
-        self._session = onnxruntime.InferenceSession(str(path), options)
-
-    def __call__(self, image: np.ndarray) -> tuple[Boxes, np.ndarray]:
-        small = cv2.resize(image, (192, 192), interpolation=cv2.INTER_AREA)
-        name = self._session.get_inputs()[0].name
-        boxes, _, scores, _ = self._session.run(None, {name: small[None]})
-        return np.clip(boxes[0][:, [1, 0, 3, 2]], 0, 1), scores[0]
 
 
 def read_rgb(path: Path) -> np.ndarray | None:

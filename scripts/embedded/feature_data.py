@@ -1,14 +1,15 @@
-"""Turn the public picture sets into one memory map of 192 px crops for training.
+"""Turn the public picture sets into one memory map of 240 px crops for training.
 
     python feature_data.py DATASETS LOCALIZER.onnx OUT
 
-DATASETS holds one folder per repository (see README.md). OUT receives `pixels.raw` (n, 192, 192, 3)
+DATASETS holds one folder per repository (see README.md). OUT receives `pixels.raw` (n, 240, 240, 3)
 RGB uint8 and `rows.npz`: the set, class and split of each row and where in the row the object lies.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import random
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -18,12 +19,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from localizer import Localizer
 
-SIDE = 192
-MARGIN = 0.15  # context kept around a box, so that training may jitter the box
+SIDE = 240
+MARGIN = 0.12  # context kept around a box, so that training may jitter the box
 SEED = 20
 HELD_OUT_GROCERIES = ("honey", "fish", "corn", "nuts", "cake")
-HELD_OUT_CALTECH_STEP = 5  # every fifth class, by name
+HELD_OUT_STEP = 5  # every fifth class of Caltech 101, of the clothes and of the emoji, by name
+HELD_OUT_FASHION_STEP = 12  # every twelfth picture, to test single items
+EMOJI_VENDORS = ("apple", "google", "twitter", "facebook")
+NOT_CLOTHES = ("", "Not sure", "Other", "Skip")
 
 Box = tuple[float, float, float, float]
 
@@ -76,10 +81,37 @@ def _voc(xml: Path) -> Iterator[tuple[str, Box]]:
 
 def _caltech(root: Path) -> Iterator[Source]:
     classes = sorted(p.name for p in (root / "101_ObjectCategories").iterdir() if p.is_dir())
-    held = set(classes[::HELD_OUT_CALTECH_STEP])
+    held = set(classes[::HELD_OUT_STEP])
     for path in _pictures(root / "101_ObjectCategories"):
         name = path.parent.name
         yield Source(path, "caltech101", name, name in held, None, name not in held)
+
+
+def _fashion(root: Path) -> Iterator[Source]:
+    for i, path in enumerate(_pictures(root)):
+        yield Source(path, "fashion", path.stem, i % HELD_OUT_FASHION_STEP == 0)
+
+
+def _clothing(root: Path) -> Iterator[Source]:
+    with (root / "images.csv").open() as handle:
+        labels = {row["image"]: row["label"] for row in csv.DictReader(handle)}
+    classes = sorted(set(labels.values()) - set(NOT_CLOTHES))
+    held = set(classes[::HELD_OUT_STEP])
+    for path in _pictures(root / "images"):
+        name = labels.get(path.stem, "")
+        kept = "" if name in NOT_CLOTHES else name
+        yield Source(path, "clothing", kept, name in held, None, True)
+
+
+def _emoji(root: Path) -> Iterator[Source]:
+    """Every second emoji that all vendors draw, without the variants of skin."""
+    folders = {v: root / f"emoji-datasource-{v}" / "img" / v / "64" for v in EMOJI_VENDORS}
+    drawn = [{p.name for p in folder.glob("*.png")} for folder in folders.values()]
+    names = sorted(n for n in set.intersection(*drawn) if "-1f3f" not in n)[::2]
+    held = set(names[::HELD_OUT_STEP])
+    for name in names:
+        for folder in folders.values():
+            yield Source(folder / name, "emoji", name, name in held)
 
 
 def _groceries(root: Path) -> Iterator[Source]:
@@ -114,9 +146,11 @@ def list_sources(root: Path) -> list[Source]:
     """All rows wanted, in an order that depends on the seed only."""
     pacs = root / "Homework3-PACS" / "PACS"
     parts: list[Callable[[], Iterator[Source]]] = [
-        lambda: _flat(root / "Fashion-Recommendation-System" / "images", "fashion"),
+        lambda: _fashion(root / "Fashion-Recommendation-System" / "images"),
         lambda: _caltech(root / "Homework2-Caltech101"),
-        lambda: _flat(root / "clothing-dataset" / "images", "clothing", localize=True),
+        lambda: _clothing(root / "clothing-dataset"),
+        lambda: _emoji(root),
+        lambda: _flat(root / "tuxpaint-stamps-default", "stamps"),
         lambda: _groceries(root / "groceries-object-detection-dataset"),
         lambda: _folders(root / "Image-classification-using-CNN" / "dataset", "cats_dogs", 1500),
         lambda: _folders(pacs / "photo", "pacs_photo", 900),
@@ -141,6 +175,20 @@ def resize(image: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(image, (side, side), interpolation=how)
 
 
+def on_white(image: np.ndarray) -> np.ndarray:
+    """Grey, BGR or BGRA as decoded to RGB uint8; what is transparent becomes white."""
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    if image.shape[2] == 3:
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    alpha = image[..., 3:].astype(np.float32) / 255
+    flat = (image[..., 2::-1] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    pad = [max(flat.shape[:2]) // 16] * 4
+    return cv2.copyMakeBorder(flat, *pad, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+
+
 def _crop(image: np.ndarray, box: Box) -> tuple[np.ndarray, Box]:
     """Box plus margin as a row, and the box relative to that row."""
     height, width = image.shape[:2]
@@ -158,25 +206,6 @@ def _crop(image: np.ndarray, box: Box) -> tuple[np.ndarray, Box]:
     return image[top:bottom, left:right], inner
 
 
-class Localizer:
-    """Mobile Object Localizer: the best class-agnostic box of a picture."""
-
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(str(path), options)
-
-    def best(self, image: np.ndarray) -> tuple[Box, float]:
-        """Relative xyxy and score."""
-        given = {self.session.get_inputs()[0].name: resize(image, 192)[None]}
-        boxes, _, scores, _ = self.session.run(None, given)
-        scores = scores[0]
-        y0, x0, y1, x1 = (float(v) for v in np.clip(boxes[0, scores.argmax()], 0, 1))
-        return (x0, y0, x1, y1), float(scores.max())
-
-
 _localizer: Localizer | None = None
 
 
@@ -191,10 +220,12 @@ Row = tuple[np.ndarray, Box, Source]
 
 def _make(source: Source) -> list[Row]:
     data = np.fromfile(source.path, np.uint8) if source.path.exists() else np.zeros(0, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    with_alpha = source.path.suffix.lower() == ".png"
+    how = cv2.IMREAD_UNCHANGED if with_alpha else cv2.IMREAD_COLOR  # the latter turns as EXIF says
+    image = cv2.imdecode(data, how) if data.size else None
     if image is None:
         return []
-    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    image = on_white(image)
     if source.box is not None:
         cut, inner = _crop(image, source.box)
         return [(resize(cut, SIDE), inner, source)]

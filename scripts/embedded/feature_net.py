@@ -242,3 +242,45 @@ def export(net: FeatureNet, pictures: Tensor) -> dict[str, np.ndarray]:
     named["neck.feat_bn._mean"] = torch.zeros(512)
     named["neck.feat_bn._variance"] = torch.ones(512)
     return {k: v.detach().cpu().numpy().astype(np.float16) for k, v in named.items()}
+
+
+# --- import ---------------------------------------------------------------------------------------
+
+
+def _fold(arrays: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
+    """Kernel and bias of conv + bn in one."""
+    scale = arrays[f"{name}.bn.weight"] / (arrays[f"{name}.bn._variance"] + BN_EPSILON).sqrt()
+    kernel = arrays[f"{name}.conv.weight"] * scale.view(-1, 1, 1, 1)
+    return kernel, arrays[f"{name}.bn.bias"] - arrays[f"{name}.bn._mean"] * scale
+
+
+@torch.no_grad()
+def load(net: FeatureNet, arrays: dict[str, np.ndarray]) -> None:
+    """Take over what `export` wrote; of re-parameterisable blocks the fused kernel."""
+    given = {
+        k.removeprefix("backbone."): torch.from_numpy(np.asarray(v, np.float32))
+        for k, v in arrays.items()
+    }
+    net.stem.pour(*_fold(given, "stem.0"))
+    for block in net.blocks:
+        assert isinstance(block, Block)
+        name = block.plan.name
+        if block.plan.rep:
+            block.depthwise.pour(given[f"{name}.dw_conv.weight"], given[f"{name}.dw_conv.bias"])
+        else:
+            block.depthwise.pour(*_fold(given, f"{name}.dw_conv"))
+        if block.gate is not None:
+            for part in ("conv1", "conv2"):
+                conv = getattr(block.gate, part)
+                conv.weight.copy_(given[f"{name}.se.{part}.weight"].view_as(conv.weight))
+                conv.bias.copy_(given[f"{name}.se.{part}.bias"])
+        if block.reduce is not None:
+            block.reduce.pour(*_fold(given, f"{name}.pw_conv_1"))
+            block.pointwise.pour(*_fold(given, f"{name}.pw_conv_2"))
+        else:
+            block.pointwise.pour(*_fold(given, f"{name}.pw_conv"))
+    neck = given["neck.feat_bn.weight"] * (1 - DROPOUT)
+    neck = neck / (given["neck.feat_bn._variance"] + BN_EPSILON).sqrt()
+    weight = given["last_conv.weight"]
+    net.last.weight.copy_(weight.view_as(net.last.weight) * neck.view(-1, 1, 1, 1))
+    net.last.bias.copy_(given["last_conv.bias"] * neck)  # type: ignore[union-attr]

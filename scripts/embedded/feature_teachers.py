@@ -24,7 +24,16 @@ from torch import Tensor, nn
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 DIMENSIONS = {"v1": 1024, "v2": 1280, "lite2": 1280}
-FAR_SETS = ("cats_dogs", "pacs_photo", "pacs_cartoon", "pacs_art", "flowers", "foda_box", "coins")
+FAR_SETS = (
+    "cats_dogs",
+    "pacs_photo",
+    "pacs_cartoon",
+    "pacs_art",
+    "flowers",
+    "foda_box",
+    "coins",
+    "emoji",
+)
 V1_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 
 

@@ -1,6 +1,6 @@
 """Measure the feature network and its teachers on Grocery Store, which trains neither.
 
-    python measure_feature.py GROCERY LOCALIZER.onnx CACHE [--net net.pt] [--v1 FILE] [--v2 FILE]
+    python measure_feature.py GROCERY LOCALIZER.onnx CACHE [--net params.npz] [--v1 FILE]
 
 Protocols: (a) train -> test, (b) iconic -> test, (c) iconic -> test with packages only; fine label,
 cosine, 1-NN. CACHE keeps the prepared pictures between runs.
@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from feature_data import Localizer, resize
+from feature_data import resize
+from localizer import Localizer
 from torch import Tensor
 
 SIDE = 260
@@ -104,16 +105,17 @@ def main() -> None:
     data = prepare(args.grocery, args.localizer, args.cache)
     keys = [f"{part}_{view}" for part in ("train", "test", "iconic") for view in ("whole", "crop")]
     if args.net is not None:
-        from feature_net import FeatureNet
-        from train_feature import embed
+        from feature_net import FeatureNet, load
+        from refine_feature import embed_views
 
         net = FeatureNet()
-        net.load_state_dict(torch.load(args.net, weights_only=True))
+        load(net, dict(np.load(args.net)))
         net.eval().to(memory_format=torch.channels_last)
         unit = {}
         for key in keys:
-            unit[key] = embed(net, np.stack([resize(i, 224) for i in data[key]]))
-        report(args.net.stem, data, unit)
+            views = np.stack([resize(i, 224) for i in data[key]])
+            unit[key] = F.normalize(embed_views(net, views), dim=1)
+        report(str(args.net.parent.name), data, unit)
     if args.v1 or args.v2 or args.lite2:
         from feature_teachers import Teachers
 

@@ -27,6 +27,7 @@ from detector_net import (
     PicoDet,
     anchor_points,
     fold_batch_norms,
+    load_params,
     onnx_convolutions,
     pour,
     save_params,
@@ -55,13 +56,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--photos", type=float, default=0.12, help="share of one-object photos")
-    parser.add_argument("--start", type=Path, help="state.pt whose weights to start from")
+    parser.add_argument("--start", type=Path, help="state.pt or params.npz to start from")
     parser.add_argument("--resume", action="store_true", help="go on from OUT_FOLDER/state.pt")
     return parser.parse_args()
 
 
 def start_network(args: argparse.Namespace, sample_batches: list[Tensor]) -> PicoDet:
     """The official network made to one class, or with the weights of an earlier run."""
+    if args.start is not None and args.start.suffix == ".npz":
+        shipped = PicoDet()
+        load_params(shipped, args.start)
+        return fold_batch_norms(shipped)
     official = PicoDet(80)
     pour(official, onnx_convolutions(args.onnx))
     net = fold_batch_norms(single_class(official, sample_batches))
