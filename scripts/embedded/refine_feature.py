@@ -1,11 +1,13 @@
 """Refine PP-LCNetV2_base_ShiTu with three teachers and hard views on a CPU, by the clock.
 
-    python refine_feature.py ROWS START.npz OUT --minutes 75
+    python refine_feature.py ROWS START.npz MOBILENET_V1.tflite MOBILENET_V2.pt OUT --minutes 50
 
-START holds parameters under upstream's names, as train_feature.py writes them. The teachers saw
-each product clean and cropped; the network sees it as in somebody's photo, set on other grounds,
-turned, tilted, lit, hidden, blurred, and has to answer the same. OUT receives `params.npz` and
-`net.pt` every few minutes.
+START holds parameters under upstream's names, as train_feature.py writes them. Two things are
+learnt at once. Invariance: the teachers saw each product clean and cropped; the network sees it as
+in somebody's photo, set on other grounds, turned, tilted, lit, hidden, blurred, and its embedding
+has to be theirs. Knowledge: of every view, also of nonsense patched together from two, features and
+late blocks have to tell what MobileNetV1 and MobileNetV2 make of that very view, through heads that
+are thrown away. OUT receives `params.npz` and `net.pt` every few minutes.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ import torch
 import torch.nn.functional as F
 from feature_net import FeatureNet, export, load
 from feature_rows import Rows
-from feature_targets import ensemble_targets, shared
-from feature_teachers import normalise
+from feature_targets import SPREAD, ensemble_targets, shared
+from feature_teachers import load_mobilenet_v1, load_mobilenet_v2, normalise
 from feature_tests import held_out
 from feature_views import colour, photo
 from torch import Tensor
@@ -32,6 +34,8 @@ from torch import Tensor
 FROZEN = 5  # blocks that stay as they are
 FIT_ROWS = 6000
 BANK = 4096
+MIMICKED = 11  # blocks up to here follow MobileNetV1's; the last two are free to be invariant
+PATCHED = 0.25  # of the views, how many are patched together and have no target of their own
 
 
 LABELLED = ("caltech101", "clothing", "groceries_box", "recycle", "foda_box", "flowers", "emoji")
@@ -45,7 +49,51 @@ class Weights:
     relation: float = 8.0
     neighbours: float = 0.3
     labels: float = 0.0
+    mimicry: float = 2.0
+    blocks: float = 0.5
     heat: float = 0.1
+
+
+class Mimic(torch.nn.Module):
+    """Heads that tell the online teachers' embeddings from the pooled features, and what they have
+    to tell."""
+
+    def __init__(self, folder: Path, v1: Path, v2: Path, train: np.ndarray) -> None:
+        super().__init__()
+        last = {"memory_format": torch.channels_last}
+        self.v1, self.v2 = load_mobilenet_v1(v1).to(**last), load_mobilenet_v2(v2).to(**last)
+        self.heads = torch.nn.ModuleList()
+        self.stats = []
+        some = np.sort(np.random.default_rng(4).choice(train, FIT_ROWS))
+        for kind in ("v1", "v2"):
+            raw = np.load(folder / f"teacher_{kind}.npy", mmap_mode="r")
+            seen = torch.from_numpy(np.asarray(raw[some], np.float32))
+            self.stats.append((seen.mean(0), seen.std(0) + SPREAD))
+            self.heads.append(torch.nn.Linear(1024, seen.shape[1]))
+
+    @torch.no_grad()
+    def goals(self, pixels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Unit embeddings of both teachers, and MobileNetV1's blocks, of (n, h, w, 3) in 0..255."""
+        last = {"memory_format": torch.channels_last}
+        blocks = self.v1.blocks(normalise(pixels, "v1").contiguous(**last))
+        found = [blocks[-1].float().mean((2, 3))]
+        found.append(self.v2(normalise(pixels, "imagenet").contiguous(**last)).float())
+        units = [
+            F.normalize((x - mean) / std, dim=1)
+            for x, (mean, std) in zip(found, self.stats, strict=True)
+        ]
+        return units, blocks
+
+
+def patched(pixels: Tensor, rng: np.random.Generator) -> Tensor:
+    """Each view with a rectangle of the next one on it."""
+    made, side = pixels.clone(), pixels.shape[1]
+    for i in range(len(made)):
+        size = rng.uniform(0.3, 0.8, 2) * side
+        top, left = (int(v) for v in rng.uniform(0, side - size))
+        bottom, right = top + int(size[0]), left + int(size[1])
+        made[i, top:bottom, left:right] = pixels[i - 1, top:bottom, left:right]
+    return made
 
 
 def class_centres(rows: Rows, targets: Tensor) -> tuple[np.ndarray, Tensor]:
@@ -61,13 +109,17 @@ def class_centres(rows: Rows, targets: Tensor) -> tuple[np.ndarray, Tensor]:
 
 
 class Trainer:
-    def __init__(self, rows: Rows, net: FeatureNet, targets: Tensor, weights: Weights) -> None:
+    def __init__(
+        self, rows: Rows, net: FeatureNet, targets: Tensor, mimic: Mimic, weights: Weights
+    ) -> None:
         self.rows, self.net, self.targets, self.weights = rows, net, targets, weights
+        self.mimic = mimic
         for module in (net.stem, *net.blocks[:FROZEN]):
             module.requires_grad_(False)
         self.classes, proxies = class_centres(rows, targets)
         self.proxies = torch.nn.Parameter(proxies)
         self.params = [p for p in net.parameters() if p.requires_grad]
+        self.params += list(mimic.heads.parameters())
         if weights.labels:
             self.params.append(self.proxies)
         kernels = [p for p in self.params if p.ndim > 1]
@@ -85,22 +137,32 @@ class Trainer:
         ]
         return colour(torch.from_numpy(np.stack(shots)), rng)
 
-    def embed(self, pixels: Tensor) -> Tensor:
+    def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Pooled (n, 1024), and the outputs of the trained blocks before their shortcuts."""
         x = normalise(pixels, "imagenet").contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
                 x = F.relu(self.net.stem(x))
                 for block in self.net.blocks[:FROZEN]:
                     x, _ = block(x)
+            found = []
             for block in self.net.blocks[FROZEN:]:
-                x, _ = block(x)
-            return self.net.last(x.mean((2, 3), keepdim=True)).flatten(1).float()
+                x, inside = block(x)
+                found.append(inside)
+            return x.mean((2, 3)), found
 
     def loss(
         self, chosen: np.ndarray, bank: Tensor, side: int, seed: int
     ) -> tuple[Tensor, list[float]]:
-        found = self.embed(self.views(chosen, side, np.random.default_rng(seed)))
-        aim, unit, w = self.targets[chosen], F.normalize(found, dim=1), self.weights
+        rng = np.random.default_rng(seed)
+        pixels = self.views(chosen, side, rng)
+        own = len(chosen) - int(len(chosen) * PATCHED)
+        pixels = torch.cat((pixels[:own], patched(pixels[own:], rng)))
+        with torch.autocast("cpu", torch.bfloat16):
+            pooled, inside = self.features(pixels)
+            found = self.net.last(pooled[:own, :, None, None]).flatten(1).float()
+            mimicry, blocks = self.mimicry(pixels, pooled, inside)
+        aim, unit, w = self.targets[chosen[:own]], F.normalize(found, dim=1), self.weights
         cosine = 1 - (unit * aim).sum(1).mean()
         relation = (unit @ unit.T - aim @ aim.T).pow(2).mean()
         bank = torch.cat((aim, bank))
@@ -109,10 +171,25 @@ class Trainer:
         neighbours = F.kl_div(given, wanted, reduction="batchmean")
         length = (found.norm(dim=1) - 1).pow(2).mean()
         total = w.cosine * cosine + w.relation * relation + w.neighbours * neighbours
+        total = total + w.mimicry * mimicry + w.blocks * blocks
         if w.labels:
-            total = total + w.labels * self.labels(unit, torch.from_numpy(self.classes[chosen]))
-        parts = torch.stack((cosine, relation, neighbours)).detach().tolist()
+            classes = torch.from_numpy(self.classes[chosen[:own]])
+            total = total + w.labels * self.labels(unit, classes)
+        parts = torch.stack((cosine, relation, neighbours, mimicry, blocks)).detach().tolist()
         return total + 0.05 * length, parts
+
+    def mimicry(
+        self, pixels: Tensor, pooled: Tensor, inside: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Mean cosine distance to both teachers, and relative squared error of the blocks."""
+        units, goals = self.mimic.goals(pixels)
+        told = [F.normalize(head(pooled).float(), dim=1) for head in self.mimic.heads]
+        apart = [1 - (a * b).sum(1).mean() for a, b in zip(told, units, strict=True)]
+        errors = []
+        for seen, goal in zip(inside, goals[FROZEN:MIMICKED], strict=False):
+            goal = goal.float()
+            errors.append((seen.float() - goal).pow(2).mean() / goal.pow(2).mean())
+        return torch.stack(apart).mean(), torch.stack(errors).mean()
 
     def labels(self, unit: Tensor, classes: Tensor) -> Tensor:
         """Cross entropy of cosines to class proxies with an additive margin (CosFace) of 0.1."""
@@ -168,23 +245,36 @@ def embed_views(net: FeatureNet, views: np.ndarray) -> Tensor:
     return torch.cat(found)
 
 
-@torch.no_grad()
-def fit_last(trainer: Trainer, side: int) -> None:
-    """Put the 512-d convolution where ridge regression of the targets has it."""
-    rows, net = trainer.rows, trainer.net
-    rng = np.random.default_rng(3)
-    chosen = rng.choice(rows.train, FIT_ROWS, p=rows.chance)
-    last, net.last = net.last, torch.nn.Identity()  # type: ignore[assignment]
-    parts = np.array_split(chosen, FIT_ROWS // 64)
-    seen = [trainer.embed(trainer.views(part, side, rng)) for part in parts]
-    net.last = last
-    x, y = torch.cat(seen), trainer.targets[torch.from_numpy(chosen)]
+def _ridge(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Kernel (out, in) and bias of the linear map from x (n, in) to y (n, out)."""
     xc = x - x.mean(0)
     gram = xc.T @ xc / len(x)
     lift = 1e-2 * gram.diagonal().mean() * torch.eye(gram.shape[0])
     kernel = torch.linalg.solve(gram + lift, xc.T @ (y - y.mean(0)) / len(x)).T
-    last.weight.copy_(kernel[..., None, None])
-    last.bias.copy_(y.mean(0) - kernel @ x.mean(0))  # type: ignore[union-attr]
+    return kernel, y.mean(0) - kernel @ x.mean(0)
+
+
+@torch.no_grad()
+def fit_heads(trainer: Trainer, side: int, keep_last: bool) -> None:
+    """Put the 512-d convolution and the thrown-away heads where ridge regression has them."""
+    rows, mimic, last = trainer.rows, trainer.mimic, trainer.net.last
+    rng = np.random.default_rng(3)
+    chosen = rng.choice(rows.train, FIT_ROWS, p=rows.chance)
+    seen, goals = [], []
+    for part in np.array_split(chosen, FIT_ROWS // 64):
+        pixels = trainer.views(part, side, rng)
+        with torch.autocast("cpu", torch.bfloat16):
+            seen.append(trainer.features(pixels)[0].float())
+            goals.append(mimic.goals(pixels)[0])
+    x = torch.cat(seen)
+    if not keep_last:
+        kernel, bias = _ridge(x, trainer.targets[torch.from_numpy(chosen)])
+        last.weight.copy_(kernel[..., None, None])
+        last.bias.copy_(bias)  # type: ignore[union-attr]
+    for i, head in enumerate(mimic.heads):
+        kernel, bias = _ridge(x, torch.cat([goal[i] for goal in goals]))
+        head.weight.copy_(kernel)
+        head.bias.copy_(bias)
 
 
 def save(net: FeatureNet, rows: Rows, out: Path) -> None:
@@ -198,7 +288,7 @@ def save(net: FeatureNet, rows: Rows, out: Path) -> None:
 
 def schedule(done: float, peak: float) -> tuple[int, float]:
     """(side, learning rate) after this share of the time."""
-    side = 160 if done < 0.5 else 192 if done < 0.85 else 224
+    side = 160 if done < 0.4 else 192 if done < 0.8 else 224
     warm = min(1.0, 0.1 + done / 0.03)
     return side, peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
@@ -210,13 +300,14 @@ def told(net: FeatureNet, rows: Rows, each: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("rows", "start", "out"):
+    for name in ("rows", "start", "v1", "v2", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--minutes", type=float, default=75)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=5e-4)
     parser.add_argument("--neighbours", type=float, default=Weights.neighbours)
     parser.add_argument("--labels", type=float, default=Weights.labels)
+    parser.add_argument("--keep-last", action="store_true", help="START is refined already")
     parser.add_argument("--teachers", nargs="+", default=["v1", "v2", "lite2"])
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
@@ -229,11 +320,14 @@ def main() -> None:
     net = FeatureNet()
     load(net, dict(np.load(args.start)))
     net.to(memory_format=torch.channels_last)
-    trainer = Trainer(rows, net, targets, Weights(neighbours=args.neighbours, labels=args.labels))
-    fit_last(trainer, 160)
+    mimic = Mimic(args.rows, args.v1, args.v2, rows.train)
+    trainer = Trainer(
+        rows, net, targets, mimic, Weights(neighbours=args.neighbours, labels=args.labels)
+    )
+    fit_heads(trainer, 160, args.keep_last)
     print("start;", told(net, rows, 600), flush=True)
     began = saved = spoken = time.time()
-    running = np.zeros(3)
+    running = np.zeros(5)
     torch.set_num_threads(1)
     with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         while (done := (time.time() - began) / (args.minutes * 60)) < 1:
