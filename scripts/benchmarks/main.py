@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.parts import PARTS
+
 if TYPE_CHECKING:
     from benchmarks.sections import Section
-
-PARTS = ("a", "b", "c", "open")
 
 
 def main() -> int:
@@ -41,11 +41,30 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the installed shitu.")
     commands = parser.add_subparsers(required=True, metavar="quality | sample | speed")
 
-    quality = commands.add_parser("quality", help="retrieval and open set on public photos")
+    quality = commands.add_parser("quality", help="retrieval on public photos, in several ways")
     quality.add_argument("data", type=Path, help="folder with grocery/")
-    quality.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some parts only")
+    quality.add_argument("--only", nargs="+", choices=PARTS, help="some parts only")
+    quality.add_argument(
+        "--model",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="feature models, by name or folder; default: that of the settings",
+    )
+    quality.add_argument(
+        "--teachers",
+        type=Path,
+        help="folder of feature models without a threshold: each is measured, and all together",
+    )
     quality.add_argument(
         "--localizer", type=Path, help="ONNX file of Mobile Object Localizer v1, to compare crops"
+    )
+    quality.add_argument(
+        "--labelled",
+        type=Path,
+        metavar="DATASETS",
+        help="folder with Homework2-Caltech101/ and the others of the part labelled",
     )
     quality.add_argument(
         "--per-label", type=int, help="only so many pictures of each label: quick, not comparable"
@@ -66,10 +85,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _quality(arguments: argparse.Namespace) -> list[Section]:
-    from benchmarks.quality import measure_quality
+    from benchmarks.quality import Wanted, measure_quality
 
     return measure_quality(
-        arguments.data / "grocery", arguments.only, arguments.localizer, arguments.per_label
+        Wanted(
+            arguments.data / "grocery",
+            arguments.only,
+            arguments.model,
+            arguments.teachers,
+            arguments.localizer,
+            arguments.labelled,
+            arguments.per_label,
+        )
     )
 
 
