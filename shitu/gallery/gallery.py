@@ -234,7 +234,9 @@ class Gallery:
         Raises:
             ItemNotFound: there is no such reference.
         """
-        query = select(thumbnails.c.jpeg).where(thumbnails.c.reference_id == reference_id)
+        alive = item_references.c.reference_id == thumbnails.c.reference_id
+        query = select(thumbnails.c.jpeg).join(item_references, alive)
+        query = query.where(thumbnails.c.reference_id == reference_id)
         with self._read() as connection:
             jpeg = connection.execute(query).scalar()
         if jpeg is None:
@@ -325,9 +327,11 @@ def _references(
 def _vectors(
     connection: Connection, space: Space, wanted: set[int] | None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    alive = item_references.c.reference_id == embeddings.c.reference_id
     query = (
         select(embeddings.c.reference_id, embeddings.c.vector)
         .join(spaces)
+        .join(item_references, alive)
         .where(spaces.c.fingerprint == space.fingerprint)
         .order_by(embeddings.c.reference_id)
     )

@@ -98,15 +98,13 @@ item_references = Table(
     sqlite_autoincrement=True,
 )
 
-# Apart from the references, so that walking those does not wade through pictures.
+# Apart from the references, so that walking those does not wade through pictures. Like vectors,
+# they stay when their reference is removed, until that is compacted away: join item_references
+# to read what is alive.
 thumbnails = Table(
     "thumbnails",
     metadata,
-    Column(
-        "reference_id",
-        ForeignKey("item_references.reference_id", ondelete="CASCADE"),
-        primary_key=True,
-    ),
+    Column("reference_id", Id, primary_key=True, autoincrement=False),
     Column("jpeg", LargeBinary, nullable=False),
 )
 
@@ -125,12 +123,7 @@ embeddings = Table(
     "embeddings",
     metadata,
     Column("space_id", ForeignKey("spaces.space_id", ondelete="CASCADE"), primary_key=True),
-    Column(
-        "reference_id",
-        ForeignKey("item_references.reference_id", ondelete="CASCADE"),
-        primary_key=True,
-        index=True,
-    ),
+    Column("reference_id", Id, primary_key=True, autoincrement=False, index=True),
     Column("vector", LargeBinary, nullable=False),  # float32, little-endian
 )
 

@@ -180,11 +180,11 @@ class Transaction:
         }
 
     def remove(self, reference_ids: Collection[int]) -> None:
-        """Remove references with their vectors; the log keeps what they were."""
+        """Remove references; the log keeps what they were, and vectors and thumbnails stay."""
         self._journal.references_before(reference_ids)
+        number = item_references.c.reference_id
         for some in _chunks(reference_ids):
-            for table in (embeddings, thumbnails, item_references):
-                self._connection.execute(delete(table).where(table.c.reference_id.in_(some)))
+            self._connection.execute(delete(item_references).where(number.in_(some)))
 
     def move(self, reference_id: int, path: str, state: FileState, source: str | None) -> None:
         """Note that a picture lies elsewhere now."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, create_engine, inspect, text
 
-from shitu.errors import GalleryError, SchemaTooNew
+from shitu.errors import GalleryError, ItemNotFound, SchemaTooNew
 from shitu.gallery import migrations
 from shitu.gallery.engine import open_sqlite
 from shitu.gallery.gallery import Gallery
@@ -149,14 +149,17 @@ def test_a_reference_needs_its_item(gallery: Gallery, add: Add) -> None:
         transaction.assign(number, 12345)
 
 
-def test_vectors_and_thumbnails_go_with_their_reference(old: Path) -> None:
-    connection = sqlite3.connect(old)
-    connection.execute("PRAGMA foreign_keys = ON")
-    with connection:
-        connection.execute("DELETE FROM item_references")
-    connection.close()
-    assert query(old, "SELECT * FROM embeddings") == []
-    assert query(old, "SELECT * FROM thumbnails") == []
+def test_vectors_and_thumbnails_outlive_their_reference(
+    gallery: Gallery, add: Add, tmp_path: Path
+) -> None:
+    [number] = add(gallery, "tea", 1)
+    with gallery.write("remove") as transaction:
+        transaction.remove([number])
+    file = tmp_path / "gallery.db"
+    assert query(file, "SELECT reference_id FROM embeddings") == [(number,)]
+    assert query(file, "SELECT jpeg FROM thumbnails") == [(b"jpeg 1",)]
+    with pytest.raises(ItemNotFound, match=f"no reference {number}"):
+        gallery.thumbnail(number)
 
 
 def test_an_interrupted_creation_is_completed(tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from sqlalchemy import Connection, inspect, text
 
 from shitu.errors import SchemaTooNew
-from shitu.gallery.migrations import m0001_first_tables
+from shitu.gallery.migrations import m0001_first_tables, m0002_keep_removed
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (m0001_first_tables.upgrade,)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
+    m0001_first_tables.upgrade,
+    m0002_keep_removed.upgrade,
+)
 
 
 def schema_version(connection: Connection) -> int:
