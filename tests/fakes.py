@@ -131,7 +131,9 @@ class FakeLookup:
         self._vanished = set(vanished)
         self.searches: list[tuple[int, int]] = []
 
-    def search(self, queries: Floats, k: int) -> Neighbours:
+    def search(
+        self, queries: Floats, k: int, allowed: npt.NDArray[np.int64] | None = None
+    ) -> Neighbours:
         self.searches.append((len(queries), k))
         scores = np.full((len(queries), k), -np.inf, np.float32)
         ids = np.full((len(queries), k), -1, np.int64)
@@ -139,6 +141,7 @@ class FakeLookup:
             found = sorted(
                 (-float(vector @ query), ref.reference_id)
                 for ref, vector in zip(self._references, self._vectors, strict=True)
+                if allowed is None or ref.reference_id in allowed
             )[:k]
             for column, (score, reference_id) in enumerate(found):
                 scores[row, column], ids[row, column] = -score, reference_id

@@ -142,12 +142,20 @@ class Catalog:
 
     # --- looking up --------------------------------------------------------------------
 
-    def search(self, queries: npt.NDArray[np.float32], k: int) -> Neighbours:
-        """Return the k nearest references of each query (m, dim) of unit length."""
+    def search(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        allowed: npt.NDArray[np.int64] | None = None,
+    ) -> Neighbours:
+        """Return the k nearest references of each query (m, dim) of unit length.
+
+        With `allowed`, ids (n,) ascending, exactly the nearest among those.
+        """
         if self._cache is None:
             shape = (len(queries), k)
             return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
-        return self._cache.index.search(queries, k)
+        return self._cache.index.search(queries, k, allowed)
 
     def references(self, reference_ids: Iterable[int]) -> dict[int, Reference]:
         """Return what is known of these references; those that are gone are missing."""

@@ -56,8 +56,18 @@ class VectorIndex(Protocol):
     def remove(self, ids: npt.NDArray[np.int64]) -> int:
         """Remove these ids as far as they are there; returns how many were."""
 
-    def search(self, queries: npt.NDArray[np.float32], k: int) -> Neighbours:
-        """Return the k nearest of each query (m, dim); equal scores in order of their ids."""
+    def search(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        allowed: npt.NDArray[np.int64] | None = None,
+    ) -> Neighbours:
+        """Return the k nearest of each query (m, dim); equal scores in order of their ids.
+
+        Args:
+            allowed: only these ids (n,), ascending and each but once, are looked at, and none of
+                those nearest is missed; unknown ones do not matter. None allows all.
+        """
 
     def write(self, file: Sink) -> None:
         """Write all of it."""

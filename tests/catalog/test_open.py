@@ -172,6 +172,14 @@ def test_an_empty_gallery_finds_nothing(shop: Shop) -> None:
     assert (len(catalog), catalog.index_state, catalog.check().problems) == (0, "empty", ())
 
 
+def test_a_search_may_be_confined_to_some_references(built: Shop) -> None:
+    catalog = built.open()
+    allowed = np.array([r.reference_id for r in catalog.all_references() if r.label == "tea"])
+    found = catalog.search(colours(paint(3))[None], 3, allowed)
+    assert found.reference_ids[0, 2] == -1
+    assert sorted(found.reference_ids[0, :2]) == allowed.tolist()
+
+
 def test_a_reader_sees_what_another_process_committed(built: Shop, names: Names) -> None:
     reader, writer = built.open(read_only=True), built.open()
     assert not reader.refresh()

@@ -87,6 +87,61 @@ def test_what_was_removed_is_not_found_and_the_others_keep_their_ids() -> None:
     assert found.scores[1, 0] == 0.0
 
 
+WAYS = pytest.mark.parametrize(
+    ("gathered", "queries"),
+    [(10_000, 3), (0, 3), (0, 7)],
+    ids=["few allowed", "many allowed", "many allowed, many queries"],
+)
+
+
+@WAYS
+@pytest.mark.parametrize("share", [0.004, 0.1, 0.9, 1.0])
+def test_among_the_allowed_the_nearest_are_found(
+    gathered: int, queries: int, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shitu.index.faiss_index._GATHERED", gathered)
+    random = np.random.default_rng(5)
+    numbers = random.permutation(500).astype(np.int64) * 3  # places are in another order than ids
+    index, vectors = FlatIndex(8), unit(500)
+    index.add(numbers, vectors)
+    index.remove(numbers[:100])
+    allowed = np.sort(random.choice(numbers[100:], int(400 * share), replace=False))
+    asked = np.union1d(allowed, [-5, 1, 4000, *numbers[:20]])  # unknown, or removed
+    found = index.search(unit(queries, seed=1), 6, asked)
+    alone = FlatIndex(8)
+    alone.add(numbers[np.isin(numbers, allowed)], vectors[np.isin(numbers, allowed)])
+    wanted = alone.search(unit(queries, seed=1), 6)
+    np.testing.assert_array_equal(found.reference_ids, wanted.reference_ids)
+    np.testing.assert_array_equal(found.scores, wanted.scores)
+
+
+@WAYS
+def test_equal_scores_among_the_allowed_come_in_order_of_their_ids(
+    gathered: int, queries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shitu.index.faiss_index._GATHERED", gathered)
+    index = FlatIndex(4)
+    index.add(ids(*range(200, 0, -1)), np.repeat(AXES[:1], 200, axis=0))
+    found = index.search(AXES[:1].repeat(queries, axis=0), 30, np.arange(2, 201, 2))
+    assert found.reference_ids.tolist() == [list(range(2, 62, 2))] * queries
+
+
+def test_the_allowed_are_compared_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = FlatIndex(8)
+    index.add(np.arange(300, dtype=np.int64), unit(300))
+    at_once = index.search(unit(5, seed=1), 4, np.arange(0, 300, 2))
+    monkeypatch.setattr("shitu.index.ranking._BLOCK", 7)
+    in_parts = index.search(unit(5, seed=1), 4, np.arange(0, 300, 2))
+    np.testing.assert_array_equal(at_once.reference_ids, in_parts.reference_ids)
+
+
+@pytest.mark.parametrize("numbers", [(), (9, 10)])
+def test_nothing_is_found_where_nothing_is_allowed(numbers: tuple[int, ...]) -> None:
+    found = filled(1, 2).search(AXES[:2], 2, ids(*numbers))
+    assert found.reference_ids.tolist() == [[-1, -1]] * 2
+    assert FlatIndex(4).search(AXES[:1], 1, ids(*numbers)).reference_ids.tolist() == [[-1]]
+
+
 def test_vectors_can_be_had_back() -> None:
     index = filled(10, 20, 30, 40)
     index.remove(ids(20))
