@@ -19,6 +19,7 @@ from shitu.catalog import (
     Catalog,
     Entry,
     RemoveSummary,
+    SyncReport,
     entries_from_file,
     entries_from_folder,
 )
@@ -94,6 +95,18 @@ class Workspace:
             prune=prune,
             progress=_towards(len(entries), progress),
         )
+
+    def sync(
+        self,
+        folder: str | Path,
+        *,
+        dry_run: bool = False,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> SyncReport:
+        """Make the gallery equal to a folder (one per label); see `Catalog.sync`."""
+        catalog = self.catalog_for_writing()
+        return catalog.sync(Path(folder), dry_run=dry_run, force=force, progress=progress)
 
     def add(
         self,

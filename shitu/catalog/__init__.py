@@ -5,7 +5,14 @@ from __future__ import annotations
 from shitu.catalog.catalog import Catalog
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry, entries_from_file, entries_from_folder
-from shitu.catalog.summaries import AddSummary, BuildSummary, CheckReport, RemoveSummary, Skipped
+from shitu.catalog.summaries import (
+    AddSummary,
+    BuildSummary,
+    CheckReport,
+    RemoveSummary,
+    Skipped,
+    SyncReport,
+)
 
 __all__ = [
     "AddSummary",
@@ -16,6 +23,7 @@ __all__ = [
     "Entry",
     "RemoveSummary",
     "Skipped",
+    "SyncReport",
     "entries_from_file",
     "entries_from_folder",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 from shitu.catalog.describing import Describer, describe
 from shitu.catalog.entries import Entry
@@ -21,7 +22,33 @@ from shitu.gallery.transaction import Transaction
 from shitu.geometry import Box
 from shitu.images import Image, display_path, thumbnail
 
+News: TypeAlias = tuple[Entry, Picture, Image]
+
 _BATCH_BYTES = 256 << 20  # of decoded pictures; phone photos fill it before 32 are together
+
+
+def find_news(
+    ledger: Ledger, entries: Iterable[Entry], progress: Callable[[int], None] | None = None
+) -> Generator[News, None, None]:
+    """Enter all that is listed into the ledger; yields the pictures that have to be described.
+
+    Raises:
+        GalleryError: nothing is listed.
+    """
+    listed = list(entries)
+    if all(entry.problem for entry in listed):
+        raise GalleryError(
+            f"no picture found in {display_path(ledger.root)}: there is nothing to build from"
+        )
+    # What a file's size and time say is unchanged is not even opened.
+    to_read = ledger.scan(listed)
+    told = _Progress(progress, len(listed) - len(to_read))
+    # The rest is read ahead in threads.
+    with closing(read_ahead([entry.path for entry in to_read], ledger.wanted)) as pictures:
+        for entry, picture in zip(to_read, pictures, strict=True):
+            if ledger.take(entry, picture) and picture.image is not None:
+                yield entry, picture, picture.image
+            told.one_more()
 
 
 class Build:
@@ -44,7 +71,8 @@ class Build:
         self._root = root
         self._followed = followed
         self._batch_size = max(1, batch_size)
-        self._batch: list[tuple[Entry, Picture, Image]] = []
+        self._batch: list[News] = []
+        self.ledger = Ledger(root, ())  # what the last run found out
 
     def run(
         self,
@@ -55,23 +83,13 @@ class Build:
     ) -> BuildSummary:
         """Build, and say what was done."""
         start = time.perf_counter()
-        listed = list(entries)
-        if all(entry.problem for entry in listed):
-            raise GalleryError(
-                f"no picture found in {display_path(self._root)}: there is nothing to build from"
-            )
-        ledger = Ledger(self._root, self._gallery.known_files(self._root))
-        # What a file's size and time say is unchanged is not even opened.
-        to_read = ledger.scan(listed)
-        told = _Progress(progress, len(listed) - len(to_read))
-        # The rest is read ahead in threads; what is new is described and committed in batches.
-        with closing(read_ahead([entry.path for entry in to_read], ledger.wanted)) as pictures:
-            for entry, picture in zip(to_read, pictures, strict=True):
-                if ledger.take(entry, picture) and picture.image is not None:
-                    self._batch.append((entry, picture, picture.image))
+        self.ledger = ledger = Ledger(self._root, self._gallery.known_files(self._root))
+        # What is new is described and committed in batches.
+        with closing(find_news(ledger, entries, progress)) as news:
+            for entry, picture, image in news:
+                self._batch.append((entry, picture, image))
                 if self._full():
                     self._flush(ledger)
-                told.one_more()
         self._flush(ledger)
         # What moved, changed its label or went is known only now that all was seen.
         removed, vanished = self._settle(ledger, prune=prune)
@@ -95,7 +113,7 @@ class Build:
         self._followed()
 
     def _references(
-        self, batch: list[tuple[Entry, Picture, Image]], described: list[Description]
+        self, batch: list[News], described: list[Description]
     ) -> list[tuple[Entry, NewReference]]:
         with ThreadPoolExecutor(2) as pool:
             small = list(pool.map(_thumbnail, (b[2] for b in batch), (d.box for d in described)))
@@ -128,7 +146,7 @@ class Build:
         for entry, one in new:
             if one.sha256 in there:
                 ledger.refuse(entry, there[one.sha256][1], "a picture added meanwhile")
-        ledger.added += len(fresh)
+        ledger.added += [entry.path for entry, _ in fresh]
 
     def _settle(self, ledger: Ledger, *, prune: bool) -> tuple[list[KnownFile], list[KnownFile]]:
         """Commit what is left; returns what was removed and what vanished but stays."""
@@ -182,7 +200,7 @@ class Build:
         path_of = {file.reference_id: Path(file.path) for file in ledger.known}
         path_of.update((number, Path(to.path)) for number, to in ledger.moves.items())
         return BuildSummary(
-            added=ledger.added,
+            added=len(ledger.added),
             unchanged=ledger.unchanged,
             moved=tuple(Path(to.path) for to in ledger.moves.values()),
             relabelled=tuple(path_of[number] for number in ledger.labels),

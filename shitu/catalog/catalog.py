@@ -20,7 +20,14 @@ from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry
 from shitu.catalog.files import absolute, may_write
 from shitu.catalog.removal import relabel_item, remove_references
-from shitu.catalog.summaries import AddSummary, BuildSummary, CheckReport, RemoveSummary
+from shitu.catalog.summaries import (
+    AddSummary,
+    BuildSummary,
+    CheckReport,
+    RemoveSummary,
+    SyncReport,
+)
+from shitu.catalog.sync import Sync
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
 from shitu.gallery import Change, Item, Reference, Space
 from shitu.gallery.gallery import Gallery
@@ -216,6 +223,31 @@ class Catalog:
         with self._changing(lazily=False) as describer:
             build = Build(self.gallery, describer, absolute(root), self.refresh, batch_size)
             return build.run(entries, prune=prune, progress=progress)
+
+    def sync(
+        self,
+        folder: Path,
+        *,
+        dry_run: bool = False,
+        force: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> SyncReport:
+        """Make the gallery equal to a folder: what vanished from it is removed.
+
+        Args:
+            folder: with one folder of pictures per label; becomes the gallery's root.
+            dry_run: only say what would be done.
+            force: go on even if more than half of what came from the folder is gone.
+            progress: told the number of pictures dealt with so far, and the total.
+
+        Raises:
+            GalleryError: the folder is missing or empty, or most of it is gone.
+        """
+        sync = Sync(self.gallery, folder, force, progress)
+        if dry_run:
+            return sync.plan()
+        with self._changing(lazily=False) as describer:
+            return sync.run(describer, self.refresh)
 
     def add(
         self,

@@ -40,7 +40,7 @@ class Ledger:
     root: Path
     known: Sequence[KnownFile]
     unchanged: int = 0
-    added: int = 0
+    added: list[Path] = field(default_factory=list)  # by who describes them
     replaced: list[Path] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
     duplicates: list[Skipped] = field(default_factory=list)
@@ -185,6 +185,15 @@ class Ledger:
         gone = {file.reference_id for file in self.outdated()} | self._seen
         return [
             file for file in self.known if file.reference_id not in gone and self._missing(file)
+        ]
+
+    def of_root(self) -> list[KnownFile]:
+        """Return the references that this root accounts for."""
+        below = f"{self.root}/"
+        return [
+            file
+            for file in self.known
+            if file.source == str(self.root) or file.path.startswith(below)
         ]
 
     def _missing(self, file: KnownFile) -> bool:

@@ -45,6 +45,59 @@ class BuildSummary:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """A picture found under a new name."""
+
+    path: Path
+    was: Path
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """A picture whose folder bears another name now."""
+
+    path: Path
+    label: str
+    was: str
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """What a sync did, or would do, in pictures.
+
+    Attributes:
+        new: described and kept.
+        changed: their files hold something else now; described anew.
+        moved, relabelled: known by their content; nothing was described again.
+        removed: gone from the folder, so gone from the gallery.
+        duplicates: the same content once more in the same item.
+        skipped: left out, each with its reason.
+        unchanged: how many are as they were.
+        dry_run: only planned; nothing was written.
+        refusal: why doing what was planned would be refused; empty if it would not.
+    """
+
+    new: tuple[Path, ...]
+    changed: tuple[Path, ...]
+    moved: tuple[Moved, ...]
+    relabelled: tuple[Relabelled, ...]
+    removed: tuple[Path, ...]
+    duplicates: tuple[Skipped, ...]
+    skipped: tuple[Skipped, ...]
+    unchanged: int
+    generation: int
+    seconds: float
+    dry_run: bool = False
+    refusal: str = ""
+
+    @property
+    def changes(self) -> int:
+        """How many pictures differ from what the gallery had; 0 where it was equal already."""
+        touched = {one.path for one in self.moved} | {one.path for one in self.relabelled}
+        return len(self.new) + len(self.changed) + len(touched) + len(self.removed)
+
+
+@dataclass(frozen=True)
 class AddSummary:
     """What an addition did.
 
