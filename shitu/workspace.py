@@ -149,7 +149,8 @@ class Workspace:
 
     def _recognize(self, image: Image, *, whole_image: bool) -> Recognition:
         # What other processes committed meanwhile is found, too.
-        self.catalog.refresh()
+        if self.catalog.refresh():
+            self.catalog.require_own_space()
         return self.recognizer.recognize(image, whole_image=whole_image)
 
     def evaluate(
@@ -166,6 +167,7 @@ class Workspace:
             entries = list_entries(Path(queries))
             queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
+        self.catalog.require_own_space()
         report = evaluate_retrieval(
             queries, self.describer, self.catalog, _towards(len(queries), progress)
         )
@@ -185,6 +187,7 @@ class Workspace:
     @cached_property
     def recognizer(self) -> Recognizer:
         """Recognition with the settings of this workspace."""
+        self.catalog.require_own_space()
         threshold = self.config.threshold
         return Recognizer(
             self._cropper,
@@ -220,7 +223,11 @@ class Workspace:
     def _open_catalog(self, *, create: bool) -> Catalog:
         config = self.config
         return Catalog.open(
-            Path(config.index), LazyDescriber(self), url=config.database, create=create
+            Path(config.index),
+            LazyDescriber(self),
+            url=config.database,
+            create=create,
+            any_space=True,  # its items can be listed, whatever model made its vectors
         )
 
     @cached_property

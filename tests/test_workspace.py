@@ -66,3 +66,14 @@ def test_another_crop_is_another_space(shop: Workspace, tmp_path: Path) -> None:
             [first("products", LABELS[2])], "x"
         )
     assert len(shop.catalog.items()) == 2
+
+
+def test_a_gallery_of_another_model_is_listed_and_not_recognised_with(
+    shop: Workspace, tmp_path: Path
+) -> None:
+    with Workspace(tmp_path / "index", detector_model="none") as other:
+        assert len(other.catalog.items()) == 2
+        with pytest.raises(SpaceMismatch):
+            other.recognize(first("queries", LABELS[0]))
+        with pytest.raises(SpaceMismatch):
+            other.evaluate([])

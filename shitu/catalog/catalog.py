@@ -54,11 +54,13 @@ class Catalog:
         describer: Describer | None,
         *,
         read_only: bool = False,
+        any_space: bool = False,
     ) -> None:
         self.folder = folder
         self.gallery = gallery
         self._describer = describer
         self._read_only = read_only
+        self._any_space = any_space
         self._cache: IndexCache | None = None
 
     @classmethod
@@ -71,6 +73,7 @@ class Catalog:
         create: bool = False,
         read_only: bool = False,
         timeout: float = 30.0,
+        any_space: bool = False,
     ) -> Catalog:
         """Open the catalog of an index folder.
 
@@ -82,6 +85,8 @@ class Catalog:
             create: do not mind if there is nothing yet; the first commit makes it.
             read_only: write nothing, anywhere; so it is, too, where permission is missing.
             timeout: seconds to wait for another process that is writing.
+            any_space: open a gallery of another model than the describer's, too; only what needs
+                the describer is refused then.
 
         Raises:
             IndexNotFound: there is nothing there.
@@ -97,7 +102,7 @@ class Catalog:
             )
         read_only = read_only or (isinstance(where, Path) and not may_write(where))
         gallery = Gallery.open(where, folder, read_only=read_only, timeout=timeout)
-        catalog = cls(folder, gallery, describer, read_only=read_only)
+        catalog = cls(folder, gallery, describer, read_only=read_only, any_space=any_space)
         try:
             catalog._open_index()
             catalog._save_if_rebuilt()
@@ -107,6 +112,18 @@ class Catalog:
         return catalog
 
     def _open_index(self) -> None:
+        if not self._any_space:
+            self.require_own_space()
+        space = self.gallery.active_space()
+        if space is not None:
+            self._cache = IndexCache(self.folder, self.gallery, space, _flat)
+
+    def require_own_space(self) -> None:
+        """Refuse to go on where the vectors are of another model than the describer's.
+
+        Raises:
+            SpaceMismatch: they are.
+        """
         space = self.gallery.active_space()
         wanted = self._describer.space if self._describer is not None else space
         if space is not None and wanted is not None and space.fingerprint != wanted.fingerprint:
@@ -115,8 +132,6 @@ class Catalog:
                 "detector or crop: name the one it was built with, or build another index folder "
                 "with `shitu build-index --index`"
             )
-        if space is not None:
-            self._cache = IndexCache(self.folder, self.gallery, space, _flat)
 
     def _save_if_rebuilt(self) -> None:
         if self._cache is None or not self._cache.state.startswith("rebuilt"):
@@ -333,6 +348,8 @@ class Catalog:
             )
         if describing and self._describer is None:
             raise GalleryError("no model was named: open the catalog with one to add pictures")
+        if describing:
+            self.require_own_space()
         try:
             yield self._describer  # type: ignore[misc]
         except KeyboardInterrupt:

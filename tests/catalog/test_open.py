@@ -139,6 +139,16 @@ def test_another_model_is_refused(built: Shop) -> None:
     assert built.open().index_state == "loaded"  # nothing was spoilt
 
 
+def test_a_gallery_of_another_model_can_be_looked_at_where_that_is_wanted(built: Shop) -> None:
+    catalog = built.open(FakeDescriber("other"), any_space=True)
+    assert {item.label for item in catalog.items()} == {"tea", "coffee"}
+    assert catalog.remove(label="tea").removed == 2
+    with pytest.raises(SpaceMismatch):
+        catalog.require_own_space()
+    with pytest.raises(SpaceMismatch):
+        catalog.add([built.photos / "coffee" / "1.png"], "cocoa")
+
+
 def test_two_models_that_begin_at_once(tea_shop: Shop) -> None:
     first, second = tea_shop.open(), tea_shop.open(FakeDescriber("other"))
     tea_shop.build(first)
