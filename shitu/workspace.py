@@ -18,6 +18,7 @@ from shitu.catalog import (
     BuildSummary,
     Catalog,
     Entry,
+    MergeSummary,
     RemoveSummary,
     SyncReport,
     entries_from_file,
@@ -30,7 +31,7 @@ from shitu.detector import Detector
 from shitu.embedder import Embedder
 from shitu.errors import ImageError, ModelError
 from shitu.evaluation.retrieval import Query, RetrievalReport, evaluate_retrieval
-from shitu.gallery import Space
+from shitu.gallery import Item, Space
 from shitu.geometry import Box
 from shitu.images import Image, load_image
 from shitu.models.registry import find_model
@@ -123,6 +124,20 @@ class Workspace:
     def remove(self, label: str | None = None, *, reference_id: int | None = None) -> RemoveSummary:
         """Remove an item with all its references, or one reference."""
         return self.catalog.remove(label=label, reference_id=reference_id)
+
+    def relabel(self, label: str, new_label: str) -> Item:
+        """Give an item another label; its id, pictures and vectors stay."""
+        return self.catalog.relabel(label, new_label)
+
+    def merge(self, labels: Sequence[str], into: str) -> MergeSummary:
+        """Make the references of some items those of another; the emptied items go."""
+        return self.catalog.merge(labels, into)
+
+    def set_attributes(
+        self, label: str, attributes: Mapping[str, Any], *, unset: Sequence[str] = ()
+    ) -> Item:
+        """Set attributes of an item to anything JSON can hold, and remove those to `unset`."""
+        return self.catalog.set_attributes(label, attributes, unset=unset)
 
     def recognize(
         self, picture: str | Path | bytes | Image, *, whole_image: bool = False

@@ -16,14 +16,17 @@ from shitu.catalog.addition import add_pictures
 from shitu.catalog.build import Build
 from shitu.catalog.cache import IndexCache
 from shitu.catalog.checking import find_problems
+from shitu.catalog.chronicle import Event, events
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry
 from shitu.catalog.files import absolute, may_write
+from shitu.catalog.merging import merge_items, set_attributes
 from shitu.catalog.removal import relabel_item, remove_references
 from shitu.catalog.summaries import (
     AddSummary,
     BuildSummary,
     CheckReport,
+    MergeSummary,
     RemoveSummary,
     SyncReport,
 )
@@ -199,6 +202,17 @@ class Catalog:
         """Return the changes after a generation, oldest first; with a limit, the last ones."""
         return self.gallery.history(since, limit)
 
+    def events(self, label: str | None = None, limit: int | None = None) -> list[Event]:
+        """Return what happened in words, oldest first; with a limit, only the last ones.
+
+        Args:
+            label: only what happened to the items that have this label, or ever had it.
+
+        Raises:
+            ItemNotFound: no item ever had that label.
+        """
+        return events(self.gallery, label, limit)
+
     def refresh(self) -> bool:
         """Apply what other processes committed; returns whether there was anything.
 
@@ -327,6 +341,30 @@ class Catalog:
         """
         with self._changing(describing=False):
             return relabel_item(self.gallery, label, new_label)
+
+    def merge(self, labels: Sequence[str], into: str) -> MergeSummary:
+        """Make the references of some items those of another, and drop the emptied items.
+
+        References keep their ids and pictures stay where they are. Attributes are merged; where
+        two differ those of `into` win, then those of the label named first.
+
+        Raises:
+            ItemNotFound: there is no item of one of the labels.
+        """
+        with self._changing(describing=False):
+            return merge_items(self.gallery, labels, into)
+
+    def set_attributes(
+        self, label: str, attributes: Mapping[str, Any], *, unset: Sequence[str] = ()
+    ) -> Item:
+        """Set attributes of an item to anything JSON can hold, and remove those to `unset`.
+
+        Raises:
+            ItemNotFound: there is no item of that label.
+            GalleryError: an attribute to unset is not there, or a value is not JSON.
+        """
+        with self._changing(describing=False):
+            return set_attributes(self.gallery, label, attributes, unset)
 
     def check(self) -> CheckReport:
         """Compare the index with the gallery, reference by reference."""

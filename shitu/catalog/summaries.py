@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from shitu.gallery import Item
 
 
 @dataclass(frozen=True)
@@ -152,3 +155,32 @@ class CheckReport:
 
     references: int
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """An attribute that two merged items had with different values; `kept` won."""
+
+    key: str
+    kept: Any
+    kept_of: str
+    lost: Any
+    lost_of: str
+
+
+@dataclass(frozen=True)
+class MergeSummary:
+    """What a merge did.
+
+    Attributes:
+        item: the one that all references belong to now.
+        merged: labels of the items that are gone.
+        reference_ids: of the references that moved; they keep their ids.
+        conflicts: attributes that could not be kept.
+    """
+
+    item: Item
+    merged: tuple[str, ...]
+    reference_ids: tuple[int, ...]
+    conflicts: tuple[Conflict, ...]
+    generation: int

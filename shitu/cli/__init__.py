@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from shitu import __version__
-from shitu.cli import config, evaluate, gallery, recognize, sync
+from shitu.cli import config, evaluate, gallery, history, items, recognize, sync
 from shitu.cli._common import say
 from shitu.errors import ShituError
 
@@ -51,6 +51,10 @@ for command in (
     gallery.add_item,
     gallery.remove_item,
     gallery.list_items,
+    items.relabel,
+    items.merge_items,
+    items.set_attr,
+    history.history,
     sync.sync,
     evaluate.eval_recall,
     config.show_config,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shitu.cli._attributes import parse_attributes, show_attributes
 from shitu.cli._common import (
     echo,
     index_options,
@@ -84,7 +85,7 @@ def _print_summary(summary: BuildSummary, index: str) -> None:
 )
 @click.option("--label", required=True, help="Name of the item, new or known.")
 @click.option("--box", help="x1,y1,x2,y2 in pixels: where the item is in the (one) picture.")
-@click.option("--attr", multiple=True, metavar="KEY=VALUE", help="Attribute; may be repeated.")
+@click.option("--attr", multiple=True, metavar="KEY=VALUE", help="Attribute, as in set-attr.")
 @index_options
 @json_option
 @click.pass_context
@@ -102,7 +103,7 @@ def add_item(
     if box is not None and len(images) > 1:
         raise click.UsageError("--box belongs to one picture; add the pictures one by one.")
     xyxy = _box(box)
-    attributes = dict(_attribute(text) for text in attr)
+    attributes = parse_attributes(attr, "--attr")
     with open_workspace(context, **settings) as workspace:
         summary = workspace.add(images, label, box=xyxy, attributes=attributes)
     if as_json:
@@ -122,13 +123,6 @@ def _box(text: str | None) -> tuple[float, float, float, float] | None:
     except ValueError:
         raise click.BadParameter("give four numbers: x1,y1,x2,y2", param_hint="--box") from None
     return x1, y1, x2, y2
-
-
-def _attribute(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise click.BadParameter(f"{text!r} is not of the form KEY=VALUE", param_hint="--attr")
-    return key, value
 
 
 @click.command(epilog="Example: shitu remove-item 'Cola, 0.33 l'")
@@ -184,7 +178,7 @@ def list_items(context: click.Context, /, as_json: bool, **settings: Any) -> Non
             str(item.item_id),
             item.label,
             str(len(references[item.item_id])),
-            ", ".join(f"{key}={value}" for key, value in item.attributes.items()),
+            show_attributes(item.attributes),
         )
         for item in items
     ]

@@ -9,8 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import Connection, Engine, func, select
 
 from shitu.errors import GalleryError, ItemNotFound
 from shitu.gallery import history
@@ -24,12 +23,11 @@ from shitu.gallery.engine import (
     translated,
 )
 from shitu.gallery.migrations import check_version, migrate
+from shitu.gallery.reading import VARIABLES, read_items, read_references, read_vectors
 from shitu.gallery.records import Change, Delta, FileState, Head, Item, KnownFile, Reference, Space
 from shitu.gallery.roots import Roots
-from shitu.gallery.tables import embeddings, item_references, items, spaces, thumbnails
+from shitu.gallery.tables import item_references, items, spaces, thumbnails
 from shitu.gallery.transaction import Transaction
-
-_VARIABLES = 500  # in one IN (...); the lowest limit of any SQLite in use is 999
 
 
 class Gallery:
@@ -174,7 +172,7 @@ class Gallery:
     def items(self) -> list[Item]:
         """Return all items by label."""
         with self._read() as connection:
-            return _items(connection, _ITEMS.order_by(items.c.label))
+            return read_items(connection)
 
     def item(self, *, label: str | None = None, item_id: int | None = None) -> Item:
         """Return one item by its label or its id.
@@ -184,7 +182,7 @@ class Gallery:
         """
         key = items.c.label == label if label is not None else items.c.item_id == item_id
         with self._read() as connection:
-            found = _items(connection, _ITEMS.where(key))
+            found = read_items(connection, key)
         if not found:
             name = f"the label {label!r}" if label is not None else f"the id {item_id}"
             raise ItemNotFound(
@@ -198,18 +196,16 @@ class Gallery:
         wanted = iter({int(i) for i in reference_ids})
         with self._read() as connection:
             roots = self._roots(connection)
-            while some := list(islice(wanted, _VARIABLES)):
-                query = _REFERENCES.where(item_references.c.reference_id.in_(some))
-                found.update((r.reference_id, r) for r in _references(connection, query, roots))
+            while some := list(islice(wanted, VARIABLES)):
+                key = item_references.c.reference_id.in_(some)
+                found.update((r.reference_id, r) for r in read_references(connection, roots, key))
         return found
 
     def all_references(self, item_id: int | None = None) -> list[Reference]:
         """Return the references of one item, or of all, by id."""
-        query = _REFERENCES.order_by(item_references.c.reference_id)
-        if item_id is not None:
-            query = query.where(item_references.c.item_id == item_id)
+        keys = [] if item_id is None else [item_references.c.item_id == item_id]
         with self._read() as connection:
-            return list(_references(connection, query, self._roots(connection)))
+            return list(read_references(connection, self._roots(connection), *keys))
 
     def count(self) -> int:
         """Return the number of references."""
@@ -223,9 +219,9 @@ class Gallery:
         wanted = iter(hashes)
         with self._read() as connection:
             roots = self._roots(connection)
-            while some := list(islice(wanted, _VARIABLES)):
-                query = _REFERENCES.where(item_references.c.sha256.in_(some))
-                found.update((r.sha256, r) for r in _references(connection, query, roots))
+            while some := list(islice(wanted, VARIABLES)):
+                key = item_references.c.sha256.in_(some)
+                found.update((r.sha256, r) for r in read_references(connection, roots, key))
         return found
 
     def thumbnail(self, reference_id: int) -> bytes:
@@ -287,61 +283,5 @@ class Gallery:
             else:
                 log = history.read_changes(connection, since.generation)
                 came, gone = history.net_effect(log)
-            ids, vectors = _vectors(connection, space, came)
+            ids, vectors = read_vectors(connection, space, came)
         return Delta(head, np.array(sorted(gone), np.int64), ids, vectors)
-
-
-_ITEMS = (
-    select(items, func.count(item_references.c.reference_id).label("references"))
-    .outerjoin(item_references)
-    .group_by(items.c.item_id)
-)
-_REFERENCES = select(item_references, items.c.label).join(items)
-
-
-def _items(connection: Connection, query: Select[tuple[object, ...]]) -> list[Item]:
-    return [
-        Item(r.item_id, r.label, r.attributes, r.references, r.created_at)
-        for r in connection.execute(query)
-    ]
-
-
-def _references(
-    connection: Connection, query: Select[tuple[object, ...]], roots: Roots
-) -> Iterator[Reference]:
-    for r in connection.execute(query):
-        yield Reference(
-            reference_id=r.reference_id,
-            item_id=r.item_id,
-            label=r.label,
-            path=Path(roots.absolute(r.path)),
-            sha256=r.sha256,
-            size=r.size,
-            box=None if r.x0 is None else (r.x0, r.y0, r.x1, r.y1),
-            box_given=r.box_given,
-            added_at=r.added_at,
-            how=r.how,
-        )
-
-
-def _vectors(
-    connection: Connection, space: Space, wanted: set[int] | None
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    alive = item_references.c.reference_id == embeddings.c.reference_id
-    query = (
-        select(embeddings.c.reference_id, embeddings.c.vector)
-        .join(spaces)
-        .join(item_references, alive)
-        .where(spaces.c.fingerprint == space.fingerprint)
-        .order_by(embeddings.c.reference_id)
-    )
-    parts = [query]
-    if wanted is not None:
-        numbers = iter(sorted(wanted))
-        parts = []
-        while some := list(islice(numbers, _VARIABLES)):
-            parts.append(query.where(embeddings.c.reference_id.in_(some)))
-    rows = [(row[0], row[1]) for part in parts for row in connection.execute(part)]
-    ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
-    flat = np.frombuffer(b"".join(row[1] for row in rows), "<f4")
-    return ids, flat.reshape(len(rows), space.dim).astype(np.float32, copy=False)

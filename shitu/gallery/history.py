@@ -47,15 +47,22 @@ def read_changes(connection: Connection, since: int = 0, limit: int | None = Non
 
 
 def net_effect(log: Iterable[Change]) -> tuple[set[int], set[int]]:
-    """Return the references that came and those that went between two states."""
+    """Return the references that are there after these changes, and those that are not.
+
+    Of each that came or went the last time counts: what went may come back under its id, with
+    the same vector. One that came and went is among the gone, for an index which was interrupted
+    after it had taken some of these changes in.
+    """
     came: set[int] = set()
     gone: set[int] = set()
     for change in log:
         before, after = _references(change.before), _references(change.after)
-        # An id is never used twice: what went stays gone.
-        came |= after - before
-        gone |= before - after
-    return came - gone, gone
+        new, old = after - before, before - after
+        came |= new
+        came -= old
+        gone |= old
+        gone -= new
+    return came, gone
 
 
 def _references(side: Mapping[str, Any]) -> set[int]:

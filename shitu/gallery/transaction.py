@@ -15,7 +15,8 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from shitu.errors import GalleryError, SpaceMismatch
 from shitu.gallery.history import now
 from shitu.gallery.journal import Journal
-from shitu.gallery.records import FileState, NewReference, Space
+from shitu.gallery.reading import VARIABLES, read_items
+from shitu.gallery.records import FileState, Item, NewReference, Space
 from shitu.gallery.roots import Roots, write_root
 from shitu.gallery.tables import (
     changes,
@@ -27,8 +28,6 @@ from shitu.gallery.tables import (
     spaces,
     thumbnails,
 )
-
-_VARIABLES = 500
 
 
 class Transaction:
@@ -104,6 +103,15 @@ class Transaction:
             self._update_item(row.item_id, attributes=merged)
         return int(row.item_id)
 
+    def items_of(self, labels: Collection[str]) -> dict[str, Item]:
+        """Return the items with these labels, as far as there are any."""
+        found: dict[str, Item] = {}
+        for some in _chunks(labels):
+            found.update(
+                (i.label, i) for i in read_items(self._connection, items.c.label.in_(some))
+            )
+        return found
+
     def has_label(self, label: str) -> bool:
         """Whether an item has this label."""
         query = select(items.c.item_id).where(items.c.label == label)
@@ -112,6 +120,15 @@ class Transaction:
     def rename_item(self, item_id: int, label: str) -> None:
         """Give an item another label, which no other item may have."""
         self._update_item(item_id, label=label)
+
+    def set_attributes(self, item_id: int, attributes: Mapping[str, Any]) -> None:
+        """Replace all attributes of an item.
+
+        Raises:
+            GalleryError: one is nothing that JSON can hold.
+        """
+        _check_json(f"item {item_id}", attributes)
+        self._update_item(item_id, attributes=dict(attributes))
 
     def drop_empty_items(self) -> list[int]:
         """Remove the items that have no reference left: nothing can be recognised as them."""
@@ -200,6 +217,18 @@ class Transaction:
         """Make a reference one of another item; its vector stays."""
         self._update_reference(reference_id, item_id=item_id)
 
+    def assign_all(self, from_items: Collection[int], item_id: int) -> list[int]:
+        """Make all references of some items those of another; returns their ids."""
+        number, owner = item_references.c.reference_id, item_references.c.item_id
+        query = select(number).where(owner.in_(list(from_items))).order_by(number)
+        moving = list(self._connection.execute(query).scalars())
+        self._journal.references_before(moving)
+        for some in _chunks(moving):
+            new = update(item_references).where(number.in_(some)).values(item_id=item_id)
+            self._connection.execute(new)
+        self._journal.references_after(moving)
+        return moving
+
     def _update_reference(self, reference_id: int, **values: Any) -> None:
         self._journal.references_before([reference_id])
         where = item_references.c.reference_id == reference_id
@@ -281,5 +310,5 @@ def _check_json(label: str, attributes: Mapping[str, Any] | None) -> None:
 
 def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
     rest = iter(values)
-    while some := list(islice(rest, _VARIABLES)):
+    while some := list(islice(rest, VARIABLES)):
         yield some

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shitu.gallery import Head, Space
+from shitu.gallery import Change, Head, Space
 from shitu.gallery.gallery import Gallery
+from shitu.gallery.history import net_effect
 
 Add = Callable[..., list[int]]
 
@@ -48,6 +49,29 @@ def test_what_came_and_went_since_needs_no_vector(gallery: Gallery, add: Add, sp
     delta = gallery.delta(space, since)
     assert delta is not None
     assert delta.ids.tolist() == []
+
+
+def changed(generation: int, before: list[int], after: list[int]) -> Change:
+    rows = [{"references": [{"reference_id": n} for n in side]} for side in (before, after)]
+    return Change(generation, "test", rows[0], rows[1], "")
+
+
+@pytest.mark.parametrize(
+    ("log", "came", "gone", "why"),
+    [
+        ([([], [1]), ([1], [])], set(), {1}, "came and went"),
+        ([([1], []), ([], [1])], {1}, set(), "went and came back"),
+        ([([1], []), ([], [1]), ([1], [])], set(), {1}, "removed, undone, redone"),
+        ([([], [1]), ([1], []), ([], [1])], {1}, set(), "added, undone, redone"),
+        ([([1, 2], [1, 3])], {3}, {2}, "one stayed, one went, one came"),
+        ([([1], [1])], set(), set(), "only its row changed"),
+    ],
+)
+def test_of_an_id_that_goes_and_comes_the_last_time_counts(
+    log: list[tuple[list[int], list[int]]], came: set[int], gone: set[int], why: str
+) -> None:
+    changes = [changed(number, *sides) for number, sides in enumerate(log, 1)]
+    assert net_effect(changes) == (came, gone), why
 
 
 def test_another_label_moves_no_vector(gallery: Gallery, add: Add, space: Space) -> None:

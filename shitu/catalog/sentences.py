@@ -1,0 +1,108 @@
+"""What a change of the log did, in one sentence."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from shitu.gallery import Change
+
+_SHOWN = 3  # items named before "and so many more"
+
+_Row = Mapping[str, Any]
+
+
+def sentence(change: Change) -> str:
+    """Say in words what a change did, from the rows that it touched."""
+    parts = [*_notes(change), *_items(change), *_references(change), *_root(change)]
+    return "; ".join(parts) or "changed nothing that is shown here"
+
+
+def _notes(change: Change) -> Iterator[str]:
+    for note in change.after.get("undo", ()):
+        if "back_to" in note:
+            yield f"went back to generation {note['back_to']}"
+        else:
+            yield f"undid generation {note['undone']}"
+    for note in change.after.get("compact", ()):
+        yield (
+            f"forgot vectors and thumbnails of {_count(note['forgotten'], 'reference')} removed "
+            f"before generation {note['before']}"
+        )
+
+
+def _items(change: Change) -> Iterator[str]:
+    for was, now in _pairs(change, "items", "item_id"):
+        if was and now and was["label"] != now["label"]:
+            yield f"{was['label']!r} is called {now['label']!r} now"
+        if was and now and was["attributes"] != now["attributes"]:
+            yield f"{now['label']!r}: {', '.join(_attributes(was, now))}"
+
+
+def _attributes(was: _Row, now: _Row) -> Iterator[str]:
+    old, new = was["attributes"], now["attributes"]
+    for key, value in new.items():
+        if key not in old or old[key] != value:
+            yield f"{key}={json.dumps(value, ensure_ascii=False)}"
+    yield from (f"{key} unset" for key in old if key not in new)
+
+
+def _references(change: Change) -> Iterator[str]:
+    came, went, moved, assigned = Counter[str](), Counter[str](), 0, Counter[tuple[str, str]]()
+    for was, now in _pairs(change, "references", "reference_id"):
+        if was and now:
+            moved += was["path"] != now["path"]
+            if was["item_id"] != now["item_id"]:
+                assigned[was["label"], now["label"]] += 1
+        elif now:
+            came[now["label"]] += 1
+        elif was:
+            went[was["label"]] += 1
+    items = {kind: _labels(change, kind) for kind in ("came", "went")}
+    yield from _each(came, items["came"], "came with", "got", "pictures came to")
+    yield from _each(went, items["went"], "went with", "lost", "pictures went from")
+    for (old, new), count in assigned.items():
+        yield f"{_count(count, 'picture')} of {old!r} came to {new!r}"
+    for name in sorted(items["went"] - set(went)):
+        yield f"{name!r} went"
+    if moved:
+        yield f"{_count(moved, 'picture')} moved on the disk"
+
+
+def _labels(change: Change, kind: str) -> set[str]:
+    pairs = _pairs(change, "items", "item_id")
+    if kind == "came":
+        return {now["label"] for was, now in pairs if now and not was}
+    return {was["label"] for was, now in pairs if was and not now}
+
+
+def _each(
+    counts: Counter[str], whole: set[str], with_item: str, alone: str, many: str
+) -> Iterator[str]:
+    """One part for each item where they are few, one for all where they are many."""
+    if len(counts) > _SHOWN:
+        named = ", ".join(repr(name) for name in list(counts)[:_SHOWN])
+        rest = len(counts) - _SHOWN
+        yield f"{counts.total()} {many} {len(counts)} items: {named} and {rest} more"
+        return
+    for name, count in counts.items():
+        verb = with_item if name in whole else alone
+        yield f"{name!r} {verb} {_count(count, 'picture')}"
+
+
+def _root(change: Change) -> Iterator[str]:
+    for row in change.after.get("root", ()):
+        yield f"pictures live in {row['path']}"
+
+
+def _pairs(change: Change, kind: str, key: str) -> Iterable[tuple[_Row | None, _Row | None]]:
+    """Each row of a kind before and after, by id."""
+    before = {row[key]: row for row in change.before.get(kind, ())}
+    after = {row[key]: row for row in change.after.get(kind, ())}
+    return [(before.get(i), after.get(i)) for i in sorted({*before, *after})]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,95 @@
+"""relabel, merge-items, set-attr and history, as tables and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from shitu.cli._attributes import parse_value, show_value
+
+Run = Callable[..., Result]
+
+
+def lines(result: Result) -> list[Any]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "why"),
+    [
+        ("3", 3, "a number"),
+        ("-1.5e3", -1500.0, "a number"),
+        ("true", True, "a truth"),
+        ("null", None, "nothing"),
+        ('[1, "a", null]', [1, "a", None], "a list"),
+        ('"3"', "3", "a text that looks like a number"),
+        ("007", "007", "no JSON: a text"),
+        ("1,50", "1,50", "no JSON: a text"),
+        ("True", "True", "no JSON: a text"),
+        ("NaN", "NaN", "Python would read it; no other program would"),
+        ("[Infinity]", "[Infinity]", "the same in a list"),
+        ("1e999", "1e999", "too large for a number"),
+        ('{"a": 1}', '{"a": 1}', "mappings stay text"),
+        ("[" * 100_000, "[" * 100_000, "deeper than anybody means it"),
+        ("", "", "an empty text"),
+        ("a=b", "a=b", "an equals sign"),
+    ],
+)
+def test_values_are_json_or_text(text: str, value: Any, why: str) -> None:
+    parsed = parse_value(text)
+    assert (type(parsed), parsed) == (type(value), value), why
+    assert parse_value(show_value(parsed)) == value, "what is shown can be typed again"
+
+
+def test_an_items_life(run: Run, shop: Path, query: Path, labels: list[str]) -> None:
+    index = ("--index", shop / "index")
+    first, second = labels[:2]
+    assert run("relabel", first, "Tea", *index).stdout == f"{first} is called Tea now.\n"
+    assert run("set-attr", "Tea", "price=1.5", "shelf=3", *index).stdout == (
+        "Tea: price=1.5, shelf=3\n"
+    )
+    added = run("add-item", query, "--label", second, "--attr", 'shelf="3"', *index)
+    assert added.exit_code == 0, added.output
+    [item] = lines(run("set-attr", "Tea", "--unset", "price", *index, "--json"))
+    assert item["attributes"] == {"shelf": 3}
+    merged = run("merge-items", second, "--into", "Tea", *index, "--json")
+    assert (
+        f"conflict: shelf=\"3\" of {second!r} is dropped; shelf=3 of 'Tea' stays" in merged.stderr
+    )
+    [summary] = lines(merged)
+    assert (summary["item"]["attributes"], summary["merged"]) == ({"shelf": 3}, [second])
+    said = run("history", "Tea", *index)
+    assert said.stdout.splitlines()[0].split() == ["generation", "when", "operation", "what"]
+    assert f"{first!r} is called 'Tea' now" in said.stdout
+    told = lines(run("history", first, *index, "--json", "--limit", "5"))
+    operations = [event["operation"] for event in told]
+    assert operations == ["build", "relabel", "set-attr", "set-attr", "merge"]
+    assert [event["generation"] for event in told] == sorted(e["generation"] for e in told)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("relabel", "nobody", "x"),
+        ("merge-items", "nobody", "--into", "x"),
+        ("set-attr", "nobody", "a=1"),
+        ("history", "nobody"),
+    ],
+)
+def test_items_that_are_not_there(run: Run, built: Path, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, "--index", built / "index")
+    assert result.exit_code == 1
+    assert "nobody" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("set-attr", "x"), ("set-attr", "x", "colour"), ("merge-items", "x")]
+)
+def test_wrong_usage(run: Run, built: Path, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments, "--index", built / "index").exit_code == 2
