@@ -17,6 +17,7 @@ from shitu.catalog import (
     AddSummary,
     BuildSummary,
     Catalog,
+    CheckReport,
     Entry,
     MergeSummary,
     RemoveSummary,
@@ -216,6 +217,15 @@ class Workspace:
     def describer(self) -> Describer:
         """Main body and embedding of pictures of one object."""
         return Describer(self._cropper, self._embedder, self._space)
+
+    def check(
+        self, *, repair: bool = False, full: bool = False, progress: Progress | None = None
+    ) -> CheckReport:
+        """Check gallery, index and pictures row by row; see `Catalog.check`."""
+        config = self.config
+        where = Path(config.index)
+        with Catalog.open(where, url=config.database, read_only=not repair) as catalog:
+            return catalog.check(repair=repair, full=full, progress=progress)
 
     def close(self) -> None:
         """Close the gallery; what was committed is safe with or without this."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from shitu.catalog.catalog import Catalog
+from shitu.catalog.check_report import CheckPart, CheckReport
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry, entries_from_file, entries_from_folder
 from shitu.catalog.summaries import (
     AddSummary,
     BuildSummary,
-    CheckReport,
     Conflict,
     MergeSummary,
     RemoveSummary,
@@ -20,6 +20,7 @@ __all__ = [
     "AddSummary",
     "BuildSummary",
     "Catalog",
+    "CheckPart",
     "CheckReport",
     "Conflict",
     "Describer",

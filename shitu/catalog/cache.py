@@ -63,6 +63,17 @@ class IndexCache:
         load_vectors(self._folder, manifest, self.index)
         return Head(manifest.generation, manifest.token)
 
+    @property
+    def head(self) -> Head:
+        """The state of the gallery that the index equals."""
+        return self._head
+
+    def remake(self) -> None:
+        """Make the index anew from the gallery's vectors, and save it, whatever it was."""
+        with self._lock:
+            self._rebuild()
+            self.save()
+
     def refresh(self) -> bool | None:
         """Apply what was committed since; None: nothing, True: some, False: all made anew."""
         with self._lock:

@@ -15,17 +15,18 @@ import numpy.typing as npt
 from shitu.catalog.addition import add_pictures
 from shitu.catalog.build import Build
 from shitu.catalog.cache import IndexCache
-from shitu.catalog.checking import find_problems
+from shitu.catalog.check_report import CheckReport
+from shitu.catalog.checking import check_catalog
 from shitu.catalog.chronicle import Event, events
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry
 from shitu.catalog.files import absolute, may_write
+from shitu.catalog.mending import mend
 from shitu.catalog.merging import merge_items, set_attributes
 from shitu.catalog.removal import relabel_item, remove_references
 from shitu.catalog.summaries import (
     AddSummary,
     BuildSummary,
-    CheckReport,
     MergeSummary,
     RemoveSummary,
     SyncReport,
@@ -366,16 +367,25 @@ class Catalog:
         with self._changing(describing=False):
             return set_attributes(self.gallery, label, attributes, unset)
 
-    def check(self) -> CheckReport:
-        """Compare the index with the gallery, reference by reference."""
-        references = [r.reference_id for r in self.gallery.all_references()]
-        space = self.gallery.active_space()
-        if space is None or self._cache is None:
-            return CheckReport(len(references), ())
-        self.refresh()
-        delta = self.gallery.delta(space)
-        assert delta is not None  # noqa: S101 - only an unknown start has no delta
-        return CheckReport(len(references), find_problems(references, delta, self._cache.index))
+    def check(
+        self,
+        *,
+        repair: bool = False,
+        full: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> CheckReport:
+        """Check gallery, index and pictures row by row.
+
+        Args:
+            repair: make an index that is wrong anew from the database, which is never changed.
+            full: compare all vectors, thumbnails and pictures, not only some.
+            progress: called with the steps done so far and their total.
+        """
+        report = check_catalog(self.gallery, self._cache, self.folder, full=full, progress=progress)
+        if not repair:
+            return report
+        with self._changing(describing=False):
+            return mend(report, self.gallery, self._cache, self.folder, full=full)
 
     @contextmanager
     def _changing(self, *, lazily: bool = True, describing: bool = True) -> Iterator[Describer]:

@@ -150,14 +150,6 @@ class RemoveSummary:
 
 
 @dataclass(frozen=True)
-class CheckReport:
-    """Whether index and gallery agree; empty problems mean they do."""
-
-    references: int
-    problems: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Conflict:
     """An attribute that two merged items had with different values; `kept` won."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from shitu import __version__
-from shitu.cli import config, evaluate, gallery, history, items, recognize, sync
+from shitu.cli import check, config, evaluate, gallery, history, items, recognize, sync
 from shitu.cli._common import say
 from shitu.errors import ShituError
 
@@ -57,6 +57,7 @@ for command in (
     history.history,
     sync.sync,
     evaluate.eval_recall,
+    check.check,
     config.show_config,
 ):
     main.add_command(command)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from shitu.errors import GalleryError, ItemNotFound
 from shitu.gallery import history
+from shitu.gallery.audit import Audit
 from shitu.gallery.engine import (
     WRITING,
     open_blank,
@@ -267,6 +268,17 @@ class Gallery:
             )
             for row in rows
         ]
+
+    def has_been_at(self, head: Head) -> bool:
+        """Whether the gallery has ever been in a state."""
+        with self._read() as connection:
+            return history.token_at(connection, head.generation) == head.token
+
+    @contextmanager
+    def audit(self) -> Iterator[Audit]:
+        """Look at one state row by row, however long that takes; see `Audit`."""
+        with self._read() as connection:
+            yield Audit(connection, self._roots(connection))
 
     def delta(self, space: Space, since: Head | None = None) -> Delta | None:
         """Return what leads an index from a state (None: from nothing) to this one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -10,6 +10,8 @@ from sqlalchemy import Connection, select
 
 from shitu.gallery.records import Change, Head
 from shitu.gallery.tables import changes, meta
+
+_PAGE = 100  # changes read at a time; one of a build holds some dozen rows
 
 
 def now() -> str:
@@ -44,6 +46,18 @@ def read_changes(connection: Connection, since: int = 0, limit: int | None = Non
     rows = connection.execute(query if limit is None else query.limit(limit))
     found = [Change(r.generation, r.operation, r.before, r.after, r.at) for r in rows]
     return found[::-1]
+
+
+def each_change(connection: Connection) -> Iterator[Change]:
+    """Yield all changes, oldest first, holding only some of them at a time."""
+    since = -1
+    while True:
+        query = select(changes).where(changes.c.generation > since)
+        rows = connection.execute(query.order_by(changes.c.generation).limit(_PAGE)).all()
+        yield from (Change(r.generation, r.operation, r.before, r.after, r.at) for r in rows)
+        if len(rows) < _PAGE:
+            return
+        since = rows[-1].generation
 
 
 def net_effect(log: Iterable[Change]) -> tuple[set[int], set[int]]:

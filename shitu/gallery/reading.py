@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from shitu.gallery.records import Item, Reference, Space
 from shitu.gallery.roots import Roots
 from shitu.gallery.tables import embeddings, item_references, items, spaces
+from shitu.gallery.vectors import usable
 
 VARIABLES = 500  # in one IN (...); the lowest limit of any SQLite in use is 999
 
@@ -84,7 +85,7 @@ def read_vectors(
         parts = []
         while some := list(islice(numbers, VARIABLES)):
             parts.append(query.where(number.in_(some)))
-    rows = [(row[0], row[1]) for part in parts for row in connection.execute(part)]
+    rows = usable([(row[0], row[1]) for part in parts for row in connection.execute(part)], space)
     ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
     flat = np.frombuffer(b"".join(row[1] for row in rows), "<f4")
     return ids, flat.reshape(len(rows), space.dim).astype(np.float32, copy=False)

@@ -69,11 +69,11 @@ def read_manifest(folder: Path) -> Manifest | None:
     return Manifest(**{name: values[name] for name in names})
 
 
-def load_vectors(folder: Path, manifest: Manifest, index: VectorIndex) -> None:
-    """Fill an index from vectors.faiss.
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Compare what is on disk with its manifest, without parsing it.
 
     Raises:
-        IndexFileError: the file is missing, or is not the one that the manifest describes.
+        IndexFileError: a file is missing, or is not the one that the manifest describes.
     """
     file = folder / VECTORS
     called = display_path(file)
@@ -82,9 +82,20 @@ def load_vectors(folder: Path, manifest: Manifest, index: VectorIndex) -> None:
             checksum = _sha256(opened)
     except OSError as error:
         raise IndexFileError(f"{called} cannot be read ({error.strerror})") from error
-    # Before anything is parsed: damage could make Faiss do whatever it likes.
     if checksum != manifest.checksum:
         raise IndexFileError(f"{called} is damaged or belongs to another manifest")
+
+
+def load_vectors(folder: Path, manifest: Manifest, index: VectorIndex) -> None:
+    """Fill an index from vectors.faiss.
+
+    Raises:
+        IndexFileError: the file is missing, or is not the one that the manifest describes.
+    """
+    # Before anything is parsed: damage could make Faiss do whatever it likes.
+    check_files(folder, manifest)
+    file = folder / VECTORS
+    called = display_path(file)
     if (manifest.kind, manifest.dim) != (index.kind, index.dim):
         raise IndexFileError(f"{called} holds another kind of index")
     index.read(file)

@@ -267,7 +267,8 @@ def test_check_finds_what_is_wrong(built: Shop) -> None:
     report = catalog.check()
     assert report.references == 3
     assert report.problems == (
-        "reference 2 has no vector",
+        "reference 2 ('tea', tea/1.png) has no vector and cannot be recognised: remove it with "
+        "`shitu remove-item --reference 2` and add its picture again",
         "reference 1 is missing in the index",
         "the index has a reference 2 too many",
         "the index has a reference 77 too many",

@@ -1,0 +1,53 @@
+"""What a check found; see `Catalog.check`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CheckPart:
+    """One thing that was checked.
+
+    Attributes:
+        name: "database", "items", "vectors", "index", "thumbnails", "history", "index files" or
+            "pictures".
+        checked: number of rows, or of files.
+        problems: what is wrong, one sentence each.
+        notes: what is worth knowing and no fault.
+    """
+
+    name: str
+    checked: int
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """Whether gallery, index and pictures fit together; no problems mean they do.
+
+    Attributes:
+        references: number of references.
+        parts: what was checked, one by one.
+        mended: what was repaired, one sentence each.
+    """
+
+    references: int
+    parts: tuple[CheckPart, ...] = ()
+    mended: tuple[str, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All that is wrong."""
+        return tuple(problem for part in self.parts for problem in part.problems)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All that is no fault."""
+        return tuple(note for part in self.parts for note in part.notes)
+
+    @property
+    def cache_is_wrong(self) -> bool:
+        """Whether something is wrong that can be made anew from the database."""
+        return any(part.problems for part in self.parts if part.name.startswith("index"))

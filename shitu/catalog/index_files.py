@@ -1,0 +1,55 @@
+"""Compares the index files on disk with their manifest, and that with the gallery."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from shitu.errors import IndexFileError
+from shitu.gallery import Head, Space
+from shitu.gallery.gallery import Gallery
+from shitu.index.manifest import check_files, read_manifest
+
+_TRIES = 5
+_PAUSE = 0.1  # seconds in which whoever replaces the files gets from the first to the last
+
+_MEND = "`shitu check --repair` writes it anew"
+
+
+def file_problems(
+    folder: Path, gallery: Gallery, space: Space, head: Head
+) -> tuple[list[str], list[str]]:
+    """Return problems and notes about the files."""
+    for remaining in reversed(range(_TRIES)):
+        why = _damage(folder, gallery, space)
+        if not why:
+            break
+        if remaining:
+            time.sleep(_PAUSE)
+    else:
+        return [f"the index on disk does not fit ({why}); {_MEND}"], []
+    return [], _behind(folder, head)
+
+
+def _damage(folder: Path, gallery: Gallery, space: Space) -> str:
+    try:
+        manifest = read_manifest(folder)
+        if manifest is None:
+            return "there is no manifest"
+        check_files(folder, manifest)
+    except IndexFileError as error:
+        return str(error)
+    if manifest.space != space.fingerprint:
+        return "its vectors are of another space"
+    known = gallery.has_been_at(Head(manifest.generation, manifest.token))
+    return "" if known else "it is of another history"
+
+
+def _behind(folder: Path, head: Head) -> list[str]:
+    manifest = read_manifest(folder)
+    if manifest is None or manifest.generation >= head.generation:
+        return []
+    return [
+        f"the index on disk is at generation {manifest.generation}, the gallery at "
+        f"{head.generation}; whoever opens it catches up"
+    ]
