@@ -11,6 +11,10 @@ class ConfigError(ShituError):
     """A setting is unknown, of the wrong type, or out of range."""
 
 
+class WhereError(ShituError):
+    """A filter cannot be read; names the place in it."""
+
+
 class ImageError(ShituError):
     """A file is not a picture that can be used."""
 
