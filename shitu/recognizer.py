@@ -5,15 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from shitu.cropper import WHOLE, Candidate, Cropper, Dropped
 from shitu.embedder import Embedder
 from shitu.gallery import Reference
+from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import Box, area, crop, overlap
 from shitu.images import Image
 from shitu.index import Neighbours
 from shitu.runtime.session import Float32Array
+
+Int64Array: TypeAlias = npt.NDArray[np.int64]
 
 _REFERENCES_PER_ITEM = 10  # neighbours asked for each item wanted
 _SAME_OBJECT = 0.7  # intersection over the smaller box
@@ -23,8 +29,13 @@ _PART = 0.9  # share of an unknown box that lies in a larger one with a name
 class Lookup(Protocol):
     """Where neighbours come from."""
 
-    def search(self, queries: Float32Array, k: int) -> Neighbours:
-        """The k nearest references of each query (n, dim)."""
+    def search(
+        self, queries: Float32Array, k: int, allowed: Int64Array | None = None
+    ) -> Neighbours:
+        """The k nearest references of each query (n, dim), among those allowed."""
+
+    def select(self, where: Where) -> Selection:
+        """The references that a filter allows."""
 
     def references(self, reference_ids: Iterable[int]) -> Mapping[int, Reference]:
         """What the gallery knows of these references; those that are gone are missing."""
@@ -76,12 +87,14 @@ class Recognition:
         dropped: boxes without an answer, the stage that dropped them and why.
         threshold: score below which a label was not trusted.
         milliseconds: time by stage: detect, embed, search.
+        notes: what is to be said about the filter, if there was one.
     """
 
     objects: tuple[RecognizedObject, ...]
     dropped: tuple[Dropped, ...]
     threshold: float
     milliseconds: Mapping[str, float]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings, as `shitu recognize --json` prints them."""
@@ -93,6 +106,7 @@ class Recognition:
             "dropped": [asdict(item) for item in self.dropped],
             "threshold": self.threshold,
             "milliseconds": dict(self.milliseconds),
+            "notes": list(self.notes),
         }
 
 
@@ -116,8 +130,20 @@ class Recognizer:
         self._threshold = threshold
         self._top_k = top_k
 
-    def recognize(self, image: Image, *, whole_image: bool = False) -> Recognition:
-        """Recognise the objects in one picture, uint8 RGB (h, w, 3), or take it as one object."""
+    def recognize(
+        self, image: Image, *, whole_image: bool = False, where: str | Where | None = None
+    ) -> Recognition:
+        """Recognise the objects in one picture, uint8 RGB (h, w, 3), or take it as one object.
+
+        Args:
+            image: the picture.
+            whole_image: take it as one object.
+            where: a filter; only items that it allows are answers.
+
+        Raises:
+            WhereError: the filter cannot be read.
+        """
+        allowed, notes = self._allowed(where)
         clock = _Clock()
         # Boxes first: the detector knows no product, only that something is an object.
         candidates = WHOLE if whole_image else self._cropper.candidates(image)
@@ -128,18 +154,28 @@ class Recognizer:
         )
         clock.lap("embed")
         # The nearest references vote for their items; the best one gives the score.
-        objects = self._name(candidates.kept, embeddings)
+        objects = self._name(candidates.kept, embeddings, allowed)
         clock.lap("search")
         # Two boxes around the same thing with the same answer are one object; so is its lid.
         objects, merged = _merge(objects)
         return Recognition(
-            tuple(objects), (*merged, *candidates.dropped), self._threshold, clock.laps
+            tuple(objects), (*merged, *candidates.dropped), self._threshold, clock.laps, notes
         )
 
+    def _allowed(self, where: str | Where | None) -> tuple[Int64Array | None, tuple[str, ...]]:
+        if where is None:
+            return None, ()
+        selection = self._lookup.select(parse_where(where))
+        return selection.ids, selection.notes
+
     def _name(
-        self, candidates: Sequence[Candidate], embeddings: Float32Array
+        self,
+        candidates: Sequence[Candidate],
+        embeddings: Float32Array,
+        allowed: Int64Array | None,
     ) -> list[RecognizedObject]:
-        neighbours = self._lookup.search(embeddings, self._top_k * _REFERENCES_PER_ITEM)
+        wanted = self._top_k * _REFERENCES_PER_ITEM
+        neighbours = self._lookup.search(embeddings, wanted, allowed)
         known = self._lookup.references({int(i) for i in neighbours.reference_ids.flat if i >= 0})
         return [
             self._object(candidate, _by_item(ids, scores, known, self._top_k))

@@ -25,6 +25,7 @@ from shitu.catalog import (
     entries_from_file,
     entries_from_folder,
 )
+from shitu.catalog.filtering import Among
 from shitu.config import Config, load_config
 from shitu.cropper import Cropper, CropPolicy
 from shitu.describer import Describer
@@ -33,6 +34,7 @@ from shitu.embedder import Embedder
 from shitu.errors import ImageError, ModelError
 from shitu.evaluation.retrieval import Query, RetrievalReport, evaluate_retrieval
 from shitu.gallery import Item, Space
+from shitu.gallery.where import Where, parse_where
 from shitu.geometry import Box
 from shitu.images import Image, load_image
 from shitu.models.registry import find_model
@@ -141,43 +143,64 @@ class Workspace:
         return self.catalog.set_attributes(label, attributes, unset=unset)
 
     def recognize(
-        self, picture: str | Path | bytes | Image, *, whole_image: bool = False
+        self,
+        picture: str | Path | bytes | Image,
+        *,
+        whole_image: bool = False,
+        where: str | Where | None = None,
     ) -> Recognition:
         """Name the objects in a picture: a file, its bytes, or uint8 RGB (h, w, 3).
 
         Args:
             whole_image: look up the picture as one object.
+            where: only items that this filter allows are answers: `brand=acme and shelf in (3,4)`.
+
+        Raises:
+            WhereError: the filter cannot be read.
         """
         source = Path(picture) if isinstance(picture, str) else picture
         image = load_image(source) if isinstance(source, (Path, bytes)) else source
-        return self._recognize(image, whole_image=whole_image)
+        return self._recognize(image, whole_image=whole_image, where=where)
 
     def recognize_many(
-        self, pictures: Sequence[str | Path | bytes], *, whole_image: bool = False
+        self,
+        pictures: Sequence[str | Path | bytes],
+        *,
+        whole_image: bool = False,
+        where: str | Where | None = None,
     ) -> Iterator[Recognition | ImageError]:
         """Recognise pictures in order; one that cannot be read gives its error, not an end."""
         sources = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
+        where = None if where is None else parse_where(where)
         for image in _load_ahead(sources):
             if isinstance(image, ImageError):
                 yield image
             else:
-                yield self._recognize(image, whole_image=whole_image)
+                yield self._recognize(image, whole_image=whole_image, where=where)
 
-    def _recognize(self, image: Image, *, whole_image: bool) -> Recognition:
+    def _recognize(
+        self, image: Image, *, whole_image: bool, where: str | Where | None
+    ) -> Recognition:
         # What other processes committed meanwhile is found, too.
         if self.catalog.refresh():
             self.catalog.require_own_space()
-        return self.recognizer.recognize(image, whole_image=whole_image)
+        return self.recognizer.recognize(image, whole_image=whole_image, where=where)
 
     def evaluate(
-        self, queries: str | Path | Sequence[Query], progress: Progress | None = None
+        self,
+        queries: str | Path | Sequence[Query],
+        progress: Progress | None = None,
+        *,
+        where: str | Where | None = None,
     ) -> RetrievalReport:
         """Measure how well the gallery names pictures whose labels are known.
 
         Args:
             queries: folder with one folder per label, a label file, or the queries themselves.
             progress: called with the number of pictures done so far and the total.
+            where: measure as if the gallery held only what this filter allows.
         """
+        lookup = self.catalog if where is None else Among(self.catalog, parse_where(where))
         skipped: tuple[tuple[str, str], ...] = ()
         if isinstance(queries, (str, Path)):
             entries = list_entries(Path(queries))
@@ -185,7 +208,7 @@ class Workspace:
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
         self.catalog.require_own_space()
         report = evaluate_retrieval(
-            queries, self.describer, self.catalog, _towards(len(queries), progress)
+            queries, self.describer, lookup, _towards(len(queries), progress)
         )
         return replace(report, skipped=(*skipped, *report.skipped))
 

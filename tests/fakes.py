@@ -12,6 +12,8 @@ import numpy.typing as npt
 from shitu.describer import Description
 from shitu.detector import Detections, Suppressed
 from shitu.gallery import Reference, Space
+from shitu.gallery.membership import Tagged
+from shitu.gallery.where import Selection, Where
 from shitu.geometry import Box, as_boxes
 from shitu.images import Image, save_image
 from shitu.index import Neighbours
@@ -146,6 +148,10 @@ class FakeLookup:
             for column, (score, reference_id) in enumerate(found):
                 scores[row, column], ids[row, column] = -score, reference_id
         return Neighbours(scores, ids)
+
+    def select(self, where: Where) -> Selection:
+        ids = [r.reference_id for r in self._references if where.allows(Tagged(r.item_id, r.label))]
+        return Selection(np.array(sorted(ids), np.int64), () if ids else ("nothing is allowed",))
 
     def references(self, reference_ids: Iterable[int]) -> Mapping[int, Reference]:
         wanted = set(reference_ids) - self._vanished

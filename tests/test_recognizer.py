@@ -13,6 +13,7 @@ from fakes import FakeDetector, FakeLookup, FakeSession, Floats, plain, referenc
 from shitu.cropper import Cropper, CropPolicy
 from shitu.detector import Suppressed
 from shitu.embedder import Embedder
+from shitu.errors import WhereError
 from shitu.geometry import Box
 from shitu.recognizer import Match, RecognizedObject, Recognizer
 
@@ -245,7 +246,7 @@ def test_a_recognition_is_json() -> None:
     found = recognizer([LEFT, RIGHT], [0.9, 0.8], suppressed=[lost], threshold=0.9)
     blurred = (RED + GREEN) / 2
     printed = json.loads(json.dumps(found.recognize(picture(RED, blurred)).to_dict()))
-    assert set(printed) == {"objects", "dropped", "threshold", "milliseconds"}
+    assert set(printed) == {"objects", "dropped", "threshold", "milliseconds", "notes"}
     first, second = printed["objects"]
     assert first["box"] == list(LEFT)
     assert (first["label"], first["unknown"]) == ("red", False)
@@ -272,3 +273,25 @@ def test_the_score_of_an_object_is_that_of_its_first_match() -> None:
     matches = (Match("a", 1, 1, "p", 0.4), Match("b", 2, 2, "q", 0.3))
     assert RecognizedObject(None, None, None, matches).score == 0.4
     assert RecognizedObject(None, None, None, ()).score is None
+
+
+def test_only_what_the_filter_allows_is_an_answer() -> None:
+    reddish = (RED + 0.5 * GREEN) / 1.5
+    found = recognizer([LEFT], [0.9], threshold=0.4).recognize(
+        picture(reddish), where="label != red"
+    )
+    (only,) = found.objects
+    assert only.label == "green"
+    assert [match.label for match in only.matches] == ["green", "blue"]
+    assert found.notes == ()
+
+
+def test_a_filter_that_allows_nothing_makes_all_unknown_and_says_so() -> None:
+    found = recognizer([LEFT, RIGHT], [0.9, 0.8]).recognize(picture(), where="label=pink")
+    assert [(o.label, o.matches) for o in found.objects] == [(None, ()), (None, ())]
+    assert found.to_dict()["notes"] == ["nothing is allowed"]
+
+
+def test_a_filter_that_cannot_be_read_is_refused_before_anything_is_detected() -> None:
+    with pytest.raises(WhereError, match="at character 7"):
+        recognizer([LEFT], [0.9]).recognize(picture(), where="label=")

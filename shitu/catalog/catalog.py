@@ -21,6 +21,7 @@ from shitu.catalog.chronicle import Event, events
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry
 from shitu.catalog.files import absolute, may_write
+from shitu.catalog.filtering import Filters
 from shitu.catalog.mending import mend
 from shitu.catalog.merging import merge_items, set_attributes
 from shitu.catalog.removal import relabel_item, remove_references
@@ -35,6 +36,7 @@ from shitu.catalog.sync import Sync
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
 from shitu.gallery import Change, Item, Reference, Space
 from shitu.gallery.gallery import Gallery
+from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import Box
 from shitu.images import display_path
 from shitu.index import Neighbours, VectorIndex
@@ -66,6 +68,7 @@ class Catalog:
         self._read_only = read_only
         self._any_space = any_space
         self._cache: IndexCache | None = None
+        self._filters = Filters(gallery)
 
     @classmethod
     def open(
@@ -182,6 +185,18 @@ class Catalog:
             shape = (len(queries), k)
             return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
         return self._cache.index.search(queries, k, allowed)
+
+    def select(self, where: str | Where) -> Selection:
+        """Return the references that a filter allows, and what is to be said about the filter.
+
+        Raises:
+            WhereError: the filter cannot be read.
+        """
+        return self._filters.select(parse_where(where))
+
+    def allowed(self, where: str | Where) -> npt.NDArray[np.int64]:
+        """Return the ids (n,), ascending, of the references that a filter allows."""
+        return self.select(where).ids
 
     def references(self, reference_ids: Iterable[int]) -> dict[int, Reference]:
         """Return what is known of these references; those that are gone are missing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -34,6 +34,31 @@ def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def where_option(command: _Command) -> _Command:
+    """`--where`, a filter; what cannot be read is wrong usage."""
+    return click.option(
+        "--where",
+        callback=_checked_filter,
+        metavar="FILTER",
+        help="Only items that a filter on label and attributes allows: "
+        '"brand=acme and shelf in (3, 4)".',
+    )(command)
+
+
+def _checked_filter(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> str | None:
+    if text is not None:
+        from shitu.errors import WhereError
+        from shitu.gallery.where import parse_where
+
+        try:
+            parse_where(text)
+        except WhereError as error:
+            raise click.BadParameter(str(error), context, parameter) from None
+    return text
+
+
 @contextmanager
 def open_workspace(context: click.Context, **settings: Any) -> Iterator[Workspace]:
     """The workspace that flags, environment and `--config` file describe."""
@@ -60,6 +85,12 @@ def say(text: str) -> None:
     """Talk on stderr."""
     encoding = sys.stderr.encoding or "utf-8"
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=True)
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Talk about what was asked for: nothing is wrong, but it may not be what was meant."""
+    for note in notes:
+        say(f"note: {note}")
 
 
 def say_skipped(name: str, path: str | Path, reason: object) -> None:

@@ -16,6 +16,7 @@ from shitu.cli._common import (
     progress_bar,
     say_skipped,
     table,
+    where_option,
 )
 
 if TYPE_CHECKING:
@@ -29,17 +30,25 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder with one folder of pictures per label, or a label file, as for build-index.",
 )
+@where_option
 @index_options
 @json_option
 @click.pass_context
-def eval_recall(context: click.Context, /, queries: Path, as_json: bool, **settings: Any) -> None:
+def eval_recall(
+    context: click.Context,
+    /,
+    queries: Path,
+    where: str | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
     """Measure how often the gallery names pictures whose labels are known.
 
     A query that is itself in the gallery is not compared with itself. Queries whose label has no
     other reference cannot be answered; they are counted and left out of the means.
     """
     with open_workspace(context, **settings) as workspace, progress_bar("queries") as progress:
-        report = workspace.evaluate(queries, progress=progress)
+        report = workspace.evaluate(queries, progress, where=where)
     if as_json:
         print_json(report.to_dict())
     else:

@@ -18,13 +18,16 @@ from shitu.cli._common import (
     print_json,
     progress_bar,
     say,
+    say_notes,
     say_skipped,
     show_path,
     table,
+    where_option,
 )
 
 if TYPE_CHECKING:
     from shitu.catalog import BuildSummary
+    from shitu.gallery import Item
 
 
 @click.command(epilog="Example: shitu build-index --gallery photos --index index")
@@ -153,11 +156,14 @@ def remove_item(
             say(f"picture put aside: {show_path(path)}")
 
 
-@click.command(epilog="Example: shitu list-items --json")
+@click.command(epilog="Example: shitu list-items --where 'brand=acme and shelf in (3, 4)'")
+@where_option
 @index_options
 @json_option
 @click.pass_context
-def list_items(context: click.Context, /, as_json: bool, **settings: Any) -> None:
+def list_items(
+    context: click.Context, /, where: str | None, as_json: bool, **settings: Any
+) -> None:
     """List the items of the gallery and how many references each has."""
     with open_workspace(context, **settings) as workspace:
         catalog = workspace.catalog
@@ -165,6 +171,8 @@ def list_items(context: click.Context, /, as_json: bool, **settings: Any) -> Non
         references: dict[int, list[Any]] = {item.item_id: [] for item in items}
         for reference in catalog.all_references():
             references[reference.item_id].append(reference)
+    if where is not None:
+        items = _filtered(items, where)
     if as_json:
         for item in items:
             shown = [
@@ -183,3 +191,14 @@ def list_items(context: click.Context, /, as_json: bool, **settings: Any) -> Non
         for item in items
     ]
     echo(table(("id", "label", "references", "attributes"), rows))
+
+
+def _filtered(items: Sequence[Item], where: str) -> list[Item]:
+    from shitu.gallery.where import parse_where, unknown_attributes
+
+    read = parse_where(where)
+    say_notes(unknown_attributes(read, items))
+    chosen = [item for item in items if read.allows(item)]
+    if not chosen:
+        say_notes([f"the filter {where!r} allows no item"])
+    return chosen

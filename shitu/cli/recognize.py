@@ -17,9 +17,11 @@ from shitu.cli._common import (
     print_json,
     progress_bar,
     say,
+    say_notes,
     say_skipped,
     show_path,
     table,
+    where_option,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 @click.option("--detection-threshold", type=float, help="Boxes below this score are ignored.")
 @click.option("--max-objects", type=int, help="Look up at most so many boxes.  [default: 20]")
 @click.option("--whole-image", is_flag=True, help="Look up each picture as a whole.")
+@where_option
 @index_options
 @json_option
 @click.pass_context
@@ -51,22 +54,25 @@ def recognize(
     save: Path | None,
     explain: bool,
     whole_image: bool,
+    where: str | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
     """Name the objects in pictures, folders of pictures, or the picture on stdin (-)."""
     failed = 0
+    notes: dict[str, None] = {}  # in order, each but once
     if save is not None:
         _make_folder(save)
     with open_workspace(context, **settings) as workspace:
         pictures = _pictures(images)
         tables = _Tables(explain=explain)
         names = _unique_names(pictures)
-        for path, source, result in _run(workspace, pictures, whole_image=whole_image):
+        for path, source, result in _run(workspace, pictures, whole_image=whole_image, where=where):
             if isinstance(result, Exception):
                 failed += 1
                 say_skipped("skipped", path, result)
                 continue
+            notes |= dict.fromkeys(result.notes)
             if save is not None:
                 _save(save / names[path], source, result)
             if as_json:
@@ -74,6 +80,7 @@ def recognize(
             else:
                 tables.add(path, result)
     tables.print()
+    say_notes(notes)
     if failed:
         say(f"{failed} of {len(pictures)} pictures skipped.")
         context.exit(1)
@@ -93,10 +100,10 @@ def _pictures(paths: Iterable[Path]) -> list[Path]:
 
 
 def _run(
-    workspace: Workspace, pictures: list[Path], *, whole_image: bool
+    workspace: Workspace, pictures: list[Path], *, whole_image: bool, where: str | None
 ) -> Iterator[tuple[Path, Path | bytes, Recognition | Exception]]:
     sources = [sys.stdin.buffer.read() if path == _STDIN else path for path in pictures]
-    results = workspace.recognize_many(sources, whole_image=whole_image)
+    results = workspace.recognize_many(sources, whole_image=whole_image, where=where)
     with progress_bar("pictures") as progress:
         for done, found in enumerate(zip(pictures, sources, results, strict=True)):
             progress(done, len(pictures))

@@ -23,6 +23,7 @@ from shitu.gallery.engine import (
     sqlite_file,
     translated,
 )
+from shitu.gallery.membership import Membership, read_membership
 from shitu.gallery.migrations import check_version, migrate
 from shitu.gallery.reading import VARIABLES, read_items, read_references, read_vectors
 from shitu.gallery.records import Change, Delta, FileState, Head, Item, KnownFile, Reference, Space
@@ -213,6 +214,11 @@ class Gallery:
         with self._read() as connection:
             query = select(func.count()).select_from(item_references)
             return int(connection.execute(query).scalar_one())
+
+    def membership(self, known: Membership | None = None) -> Membership:
+        """Return which item each reference belongs to; `known` itself if it is still true."""
+        with self._read() as connection:
+            return read_membership(connection, known)
 
     def by_sha256(self, hashes: Collection[str]) -> dict[str, Reference]:
         """Return the references with these contents, by sha256 of their files."""

@@ -1,26 +1,10 @@
-r"""Filters: which items may be answers.
+"""Filters: which items may be answers.
 
     brand=acme and shelf in (3, 4)
     not (brand = acme or label like 'Cola%') and price < 2.5 and has "best before"
 
-A key is the name of an attribute, or `label` or `item` (the item's id); quoted it is always an
-attribute. Keywords may be in any case; keys and values are compared exactly.
-
-| filter | true of an item |
-|---|---|
-| `shelf = 3` | whose shelf is the number 3, or text that spells it: `"3"`, `"3.0"`, `"03"` |
-| `shelf = '3'`, `brand = acme` | whose value is that text; numbers and truth as JSON spells them: 3 is `3`, true is `true` |
-| `shelf != 3`, `shelf not in (3, 4)`, `label not like 'A%'` | that has the key, and no such value |
-| `shelf in (3, four, '5')` | of which one of them is true with `=` |
-| `price < 2.5` (`<=`, `>`, `>=`) | whose value is a number, or spells one, on that side |
-| `since >= '2026-01-01'`, `since >= 2026-01-01` | whose value, as text, comes then or later in order of characters |
-| `label like 'Cola%'`, `label ~ 'Cola%'` | whose value fits: `%` is any text, `_` one character, `\%` a per cent sign |
-| `has shelf`, `shelf is not null` | that has the key; a null counts as missing |
-| `shelf is null` | that has not |
-| `not ...` | of which the rest is false; so `not shelf = 3` holds without a shelf, `shelf != 3` does not |
-
-A list is compared element by element and matches when one does; a mapping matches only `has`.
-"""  # noqa: E501 - rows of a table
+What each form means, and of which items it is true, is one table: "Filters" in docs/gallery.md.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +12,10 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from shitu.gallery.records import Item
-from shitu.gallery.where_conditions import Condition
+import numpy as np
+import numpy.typing as npt
+
+from shitu.gallery.where_conditions import Condition, Subject
 from shitu.gallery.where_parser import Parser
 
 
@@ -40,7 +26,7 @@ class Where:
     text: str
     condition: Condition
 
-    def allows(self, item: Item) -> bool:
+    def allows(self, item: Subject) -> bool:
         """Whether the item may be an answer."""
         return self.condition.met_by(item)
 
@@ -48,6 +34,19 @@ class Where:
         """The names of the attributes that it asks for, in the order of the text."""
         names = (key.name for key in self.condition.asked() if not key.own)
         return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a filter allows.
+
+    Attributes:
+        ids: (n,) int64 reference ids, ascending, each but once.
+        notes: sentences about the filter that whoever typed it should read.
+    """
+
+    ids: npt.NDArray[np.int64]
+    notes: tuple[str, ...] = ()
 
 
 def parse_where(text: str | Where) -> Where:
@@ -59,7 +58,7 @@ def parse_where(text: str | Where) -> Where:
     return text if isinstance(text, Where) else Where(text, Parser(text).parse())
 
 
-def unknown_attributes(where: Where, items: Iterable[Item]) -> tuple[str, ...]:
+def unknown_attributes(where: Where, items: Iterable[Subject]) -> tuple[str, ...]:
     """A sentence for each attribute of the filter that none of the items has."""
     wanted = where.attributes()
     known = {name for item in items for name in item.attributes} if wanted else set()

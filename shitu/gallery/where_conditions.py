@@ -7,11 +7,9 @@ import json
 import operator
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
-
-from shitu.gallery.records import Item
 
 Number: TypeAlias = int | float
 
@@ -26,10 +24,26 @@ ORDERS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+class Subject(Protocol):
+    """What a filter looks at: an item, or as much of one."""
+
+    @property
+    def item_id(self) -> int:
+        """Its id."""
+
+    @property
+    def label(self) -> str:
+        """Its label."""
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """Whatever JSON can hold, by name."""
+
+
 class Condition(Protocol):
     """Anything an item may meet or not."""
 
-    def met_by(self, item: Item) -> bool:
+    def met_by(self, item: Subject) -> bool:
         """Whether the item meets it."""
 
     def asked(self) -> Iterator[Key]:
@@ -43,7 +57,7 @@ class Key:
     name: str
     own: bool = False
 
-    def of(self, item: Item) -> Any:
+    def of(self, item: Subject) -> Any:
         """The item's value; None where it has none."""
         if self.own:
             return item.label if self.name == "label" else item.item_id
@@ -74,7 +88,7 @@ class OneOf:
         object.__setattr__(self, "_numbers", numbers)
         object.__setattr__(self, "_texts", texts)
 
-    def met_by(self, item: Item) -> bool:
+    def met_by(self, item: Subject) -> bool:
         """Whether the item's value, or an element of it, is one of the values."""
         found = self.key.of(item)
         return found is not None and self.negated != any(map(self._has, _elements(found)))
@@ -97,7 +111,7 @@ class Ordered:
     order: str
     value: Value
 
-    def met_by(self, item: Item) -> bool:
+    def met_by(self, item: Subject) -> bool:
         """Whether the item's value, or an element of it, is on that side of the value."""
         return any(map(self._holds, _elements(self.key.of(item))))
 
@@ -124,7 +138,7 @@ class Like:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_compiled", _like(self.pattern))
 
-    def met_by(self, item: Item) -> bool:
+    def met_by(self, item: Subject) -> bool:
         """Whether the item's value, or an element of it, looks like the pattern."""
         found = self.key.of(item)
         return found is not None and self.negated != any(
@@ -142,7 +156,7 @@ class Has:
 
     key: Key
 
-    def met_by(self, item: Item) -> bool:
+    def met_by(self, item: Subject) -> bool:
         """Whether the item has the key."""
         return self.key.of(item) is not None
 
@@ -157,7 +171,7 @@ class Not:
 
     part: Condition
 
-    def met_by(self, item: Item) -> bool:
+    def met_by(self, item: Subject) -> bool:
         """Whether the item does not meet the part."""
         return not self.part.met_by(item)
 
@@ -172,7 +186,7 @@ class Both:
 
     parts: tuple[Condition, ...]
 
-    def met_by(self, item: Item) -> bool:
+    def met_by(self, item: Subject) -> bool:
         """Whether the item meets all parts."""
         return all(part.met_by(item) for part in self.parts)
 
@@ -188,7 +202,7 @@ class Either:
 
     parts: tuple[Condition, ...]
 
-    def met_by(self, item: Item) -> bool:
+    def met_by(self, item: Subject) -> bool:
         """Whether the item meets one of the parts."""
         return any(part.met_by(item) for part in self.parts)
 
