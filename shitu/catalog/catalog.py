@@ -20,8 +20,9 @@ from shitu.catalog.checking import check_catalog
 from shitu.catalog.chronicle import Event, events
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry
-from shitu.catalog.files import absolute, may_write
+from shitu.catalog.files import absolute, may_write, original
 from shitu.catalog.filtering import Filters
+from shitu.catalog.importing import Choice, ImportSummary, compare_gallery, import_gallery
 from shitu.catalog.mending import mend
 from shitu.catalog.merging import merge_items, set_attributes
 from shitu.catalog.removal import relabel_item, remove_references
@@ -35,6 +36,7 @@ from shitu.catalog.summaries import (
 from shitu.catalog.sync import Sync
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
 from shitu.gallery import Change, Item, Reference, Space
+from shitu.gallery.exporting import ExportSummary, export_gallery
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import Box
@@ -401,6 +403,46 @@ class Catalog:
             return report
         with self._changing(describing=False):
             return mend(report, self.gallery, self._cache, self.folder, full=full)
+
+    def export(
+        self,
+        file: Path,
+        *,
+        pictures: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ExportSummary:
+        """Write the gallery into one portable file; with the pictures themselves, if wanted.
+
+        Raises:
+            GalleryError: the file cannot be written, or is something else already.
+        """
+        return export_gallery(self.gallery, file, original if pictures else None, progress)
+
+    def import_from(
+        self,
+        file: Path,
+        *,
+        on_conflict: Choice | None = None,
+        dry_run: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> ImportSummary:
+        """Bring in an exported gallery, in one generation.
+
+        Args:
+            file: of `export`.
+            on_conflict: whether the gallery's word counts ("keep") or the file's ("take").
+            dry_run: only compare.
+            progress: told the number of references done so far, and the total.
+
+        Raises:
+            GalleryError: the file is damaged or none of ours, or contradicts the gallery.
+            SpaceMismatch: its vectors are of another model than the gallery's.
+        """
+        if dry_run:
+            return compare_gallery(self.gallery, file, on_conflict)
+        home = self.folder / "pictures"
+        with self._changing(describing=False):
+            return import_gallery(self.gallery, file, home, on_conflict, progress)
 
     @contextmanager
     def _changing(self, *, lazily: bool = True, describing: bool = True) -> Iterator[Describer]:

@@ -60,10 +60,16 @@ def sha256(data: bytes) -> str:
 
 def holds(path: Path | str, digest: str) -> bool:
     """Whether a file is there and has this content."""
-    try:
-        return sha256(read_bytes(path)) == digest
-    except ImageError:
-        return False
+    return original(path, digest) is not None
+
+
+def original(path: Path | str, digest: str) -> bytes | None:
+    """Return what a file holds, None unless it is that content."""
+    with contextlib.suppress(ImageError):
+        data = read_bytes(path)
+        if sha256(data) == digest:
+            return data
+    return None
 
 
 def folder_name(label: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from shitu import __version__
-from shitu.cli import check, config, evaluate, gallery, history, items, recognize, sync
+from shitu.cli import check, config, evaluate, exchange, gallery, history, items, recognize, sync
 from shitu.cli._common import say
 from shitu.errors import ShituError
 
@@ -56,6 +56,8 @@ for command in (
     items.set_attr,
     history.history,
     sync.sync,
+    exchange.export_gallery,
+    exchange.import_gallery,
     evaluate.eval_recall,
     check.check,
     config.show_config,

@@ -152,6 +152,12 @@ class Gallery:
             yield transaction
             transaction.finish()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[tuple[Connection, Roots]]:
+        """Read one state of everything, however long it takes; for the modules of this package."""
+        with self._read() as connection:
+            yield connection, self._roots(connection)
+
     def _roots(self, connection: Connection) -> Roots:
         return Roots.read(connection, self._folder)
 

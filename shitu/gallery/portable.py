@@ -1,0 +1,254 @@
+"""The portable file: a gallery in one SQLite file, summed up so that damage is seen.
+
+It is read with the standard library alone and trusted in nothing: what is in it is checked before
+the first row is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from shitu.errors import GalleryError
+from shitu.images import display_path
+
+APPLICATION_ID = 0x73687475  # "shtu"
+FORMAT = 1
+TABLES = {
+    "items": "item_id INTEGER PRIMARY KEY, label TEXT, attributes TEXT, created_at TEXT",
+    "refs": (
+        "reference_id INTEGER PRIMARY KEY, item_id INTEGER, sha256 TEXT, path TEXT, source TEXT, "
+        "size INTEGER, mtime_ns INTEGER, x0 REAL, y0 REAL, x1 REAL, y1 REAL, box_given INTEGER, "
+        "added_at TEXT, how TEXT"
+    ),
+    "spaces": (
+        "space_id INTEGER PRIMARY KEY, fingerprint TEXT, description TEXT, dim INTEGER, "
+        "active INTEGER"
+    ),
+    "vectors": "reference_id INTEGER PRIMARY KEY, space_id INTEGER, vector BLOB",
+    "thumbnails": "reference_id INTEGER PRIMARY KEY, jpeg BLOB",
+    "pictures": "reference_id INTEGER PRIMARY KEY, data BLOB",
+    "meta": "key TEXT PRIMARY KEY, value TEXT",
+}
+_CREATE = {name: f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()}
+
+# Each finds a row that no export writes; a file made by hand may have a right checksum.
+_WRONG = {
+    "an item is malformed": (
+        "SELECT 1 FROM items WHERE typeof(label) != 'text' OR trim(label) = '' OR "
+        "typeof(created_at) != 'text' OR NOT json_valid(attributes) OR "
+        "json_type(attributes) != 'object'"
+    ),
+    "two items have one label": "SELECT 1 FROM items GROUP BY label HAVING count(*) > 1",
+    "a reference is malformed": (
+        "SELECT 1 FROM refs WHERE typeof(sha256) != 'text' OR length(sha256) != 64 OR "
+        "sha256 GLOB '*[^0-9a-f]*' OR typeof(path) != 'text' OR instr(path, char(0)) OR "
+        "typeof(source) NOT IN ('text', 'null') OR typeof(size) != 'integer' OR "
+        "typeof(mtime_ns) != 'integer' OR box_given NOT IN (0, 1) OR "
+        "typeof(added_at) != 'text' OR length(added_at) > 32 OR typeof(how) != 'text' OR "
+        "length(how) > 16 OR typeof(x0) NOT IN ('real', 'null') OR typeof(y0) != typeof(x0) OR "
+        "typeof(x1) != typeof(x0) OR typeof(y1) != typeof(x0)"
+    ),
+    "two references have one content": "SELECT 1 FROM refs GROUP BY sha256 HAVING count(*) > 1",
+    "a reference has no item": (
+        "SELECT 1 FROM refs LEFT JOIN items USING (item_id) WHERE items.item_id IS NULL"
+    ),
+    "its space is malformed": (
+        "SELECT 1 FROM spaces WHERE (SELECT count(*) FROM spaces) != 1 OR "
+        "typeof(fingerprint) != 'text' OR length(fingerprint) > 64 OR typeof(dim) != 'integer' OR "
+        "dim < 1 OR NOT json_valid(description) OR json_type(description) != 'object'"
+    ),
+    "a reference has no vector of its space's size": (
+        "SELECT 1 FROM refs LEFT JOIN vectors USING (reference_id) LEFT JOIN spaces "
+        "USING (space_id) WHERE length(vector) != 4 * dim OR vector IS NULL OR dim IS NULL OR "
+        "typeof(vector) != 'blob'"
+    ),
+    "a thumbnail is malformed": "SELECT 1 FROM thumbnails WHERE typeof(jpeg) != 'blob'",
+    "a picture is malformed": "SELECT 1 FROM pictures WHERE typeof(data) != 'blob'",
+}
+
+
+@contextlib.contextmanager
+def creating(target: Path) -> Iterator[sqlite3.Connection]:
+    """Write a new file beside the target, then put it in its place, whole or not at all.
+
+    Raises:
+        GalleryError: it cannot be written, or the target is something else than such a file.
+    """
+    _refuse_to_overwrite(target)
+    temporary = target.with_name(f".shitu-{secrets.token_hex(8)}")
+    try:
+        with contextlib.closing(_connect(temporary, "rwc")) as connection:
+            # A journal would only serve a file that is thrown away if anything goes wrong.
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.execute("BEGIN")
+            for statement in _CREATE.values():
+                connection.execute(statement)
+            yield connection
+            _put_meta(connection, "checksum", _checksum(connection))
+            connection.execute("COMMIT")
+        _settle(temporary, target)
+    except (OSError, sqlite3.Error) as error:
+        raise GalleryError(
+            f"{display_path(target)} cannot be written ({getattr(error, 'strerror', error)}): "
+            "check the disk and the permissions of the folder; nothing is left of the attempt"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _refuse_to_overwrite(target: Path) -> None:
+    if not target.exists():
+        return
+    try:
+        with target.open("rb") as file:
+            head = file.read(72)
+    except OSError:
+        head = b""
+    if head[68:] != APPLICATION_ID.to_bytes(4, "big"):
+        raise GalleryError(
+            f"{display_path(target)} is there and is no exported gallery: name another file"
+        )
+
+
+def _settle(temporary: Path, target: Path) -> None:
+    for path, flags in ((temporary, os.O_RDWR), (target.parent, os.O_RDONLY)):
+        if path == target.parent:
+            temporary.replace(target)
+        handle = os.open(path, flags)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None)
+
+
+def put_meta(connection: sqlite3.Connection, values: dict[str, Any]) -> None:
+    """Note facts about the export, as JSON."""
+    for key, value in values.items():
+        _put_meta(connection, key, value)
+
+
+def _put_meta(connection: sqlite3.Connection, key: str, value: Any) -> None:
+    connection.execute("INSERT INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+
+
+def _checksum(connection: sqlite3.Connection) -> str:
+    """Sum up all rows of all tables but the sum itself."""
+    total = hashlib.sha256()
+    for name in sorted(TABLES):
+        total.update(name.encode())
+        where = "WHERE key != 'checksum'" if name == "meta" else ""
+        for row in connection.execute(f"SELECT * FROM {name} {where} ORDER BY 1"):  # noqa: S608
+            for value in row:
+                data = value if isinstance(value, bytes) else repr(value).encode()
+                total.update(b"%s %d " % (type(value).__name__.encode(), len(data)))
+                total.update(data)
+    return total.hexdigest()
+
+
+class PortableFile:
+    """An exported gallery, checked from end to end; see `opened`.
+
+    Attributes:
+        meta: the facts about the export.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._called = display_path(path)
+        self._check_kind()
+        self._check_tables()
+        self.meta: dict[str, Any] = {
+            key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta")
+        }
+        if self.meta.get("checksum") != _checksum(connection):
+            raise self._damaged("its checksum does not fit")
+        for what, query in _WRONG.items():
+            if connection.execute(f"{query} LIMIT 1").fetchone():
+                raise self._damaged(what)
+
+    def rows(self, query: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        """Yield what a query finds, row by row.
+
+        Raises:
+            GalleryError: the file cannot be read any more.
+        """
+        try:
+            yield from self._connection.execute(query, values)
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+
+    def count(self, table: str) -> int:
+        """Return the number of rows."""
+        return int(next(self.rows(f"SELECT count(*) FROM {table}"))[0])  # noqa: S608
+
+    def _check_kind(self) -> None:
+        (kind,) = self._connection.execute("PRAGMA application_id").fetchone()
+        if kind != APPLICATION_ID:
+            raise GalleryError(
+                f"{self._called} is no exported gallery: `shitu export-gallery` makes one"
+            )
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > FORMAT:
+            raise GalleryError(
+                f"{self._called} was exported by a later version of shitu (format {version}, this "
+                f"one knows {FORMAT}): upgrade shitu to import it"
+            )
+
+    def _check_tables(self) -> None:
+        # To the letter: a view or trigger could do anything in the name of a table.
+        query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
+        if dict(self._connection.execute(query)) != _CREATE:
+            raise self._damaged("its tables are not those of an export")
+
+    def _damaged(self, why: object) -> GalleryError:
+        return GalleryError(
+            f"{self._called} is damaged ({why}): export the gallery again, or fetch the file once "
+            "more; nothing was imported"
+        )
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[PortableFile]:
+    """Open an exported gallery and check all of it.
+
+    Raises:
+        GalleryError: it is missing, damaged, of a later version, or something else.
+    """
+    called = display_path(path)
+    try:
+        with path.open("rb") as file:
+            whole = file.read(16) == b"SQLite format 3\0"
+    except OSError as error:
+        raise GalleryError(
+            f"{called} cannot be read ({error.strerror}): name a file that `shitu export-gallery` "
+            "made"
+        ) from error
+    if not whole:
+        raise GalleryError(f"{called} is no exported gallery: `shitu export-gallery` makes one")
+    try:
+        # Immutable: not even a lock file is made beside it.
+        with contextlib.closing(_connect(path, "ro&immutable=1")) as connection:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA cell_size_check = ON")
+            yield PortableFile(connection, path)
+    except (sqlite3.Error, ValueError) as error:
+        raise GalleryError(
+            f"{called} is damaged ({error}): export the gallery again, or fetch the file once "
+            "more; nothing was imported"
+        ) from error
