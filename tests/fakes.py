@@ -14,7 +14,7 @@ from shitu.detector import Detections, Suppressed
 from shitu.gallery import Reference, Space
 from shitu.gallery.membership import Tagged
 from shitu.gallery.where import Selection, Where
-from shitu.geometry import Box, as_boxes
+from shitu.geometry import Box, as_boxes, crop
 from shitu.images import Image, save_image
 from shitu.index import Neighbours
 from shitu.preprocess import Preprocessing
@@ -80,9 +80,31 @@ class FakeDescriber:
         return [Description(b, colours(i)) for i, b in zip(images, given, strict=True)]
 
 
-def colours(image: Image) -> Floats:
-    """Mean colours of 4 x 4 parts, float32 (48,) of length one."""
-    rows = [part for row in np.array_split(image, 4) for part in np.array_split(row, 4, axis=1)]
+class FakeCropper(FakeDescriber):
+    """Describes three quarters of a picture, or what is in the box given: another space."""
+
+    def __init__(self, name: str = "corners", pause: float = 0.0) -> None:
+        super().__init__(name, pause)
+        self.space = Space(name, 27, {"name": name})
+
+    def describe(
+        self, images: Sequence[Image], boxes: Sequence[Box | None] | None = None
+    ) -> list[Description]:
+        given = boxes if boxes is not None else [None] * len(images)
+        chosen = [box or _corner(image) for image, box in zip(images, given, strict=True)]
+        super().describe(images, chosen)
+        parts = [crop(image, box) for image, box in zip(images, chosen, strict=True)]
+        return [Description(b, colours(p, 3)) for b, p in zip(chosen, parts, strict=True)]
+
+
+def _corner(image: Image) -> Box:
+    height, width = image.shape[:2]
+    return 0.0, 0.0, float(width * 3 // 4), float(height * 3 // 4)
+
+
+def colours(image: Image, n: int = 4) -> Floats:
+    """Mean colours of n x n parts, float32 (3 * n * n,) of length one."""
+    rows = [part for row in np.array_split(image, n) for part in np.array_split(row, n, axis=1)]
     vector = np.array([part.mean(axis=(0, 1)) for part in rows]).ravel() - 127.4
     return np.asarray(vector / np.linalg.norm(vector), np.float32)
 

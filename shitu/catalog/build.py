@@ -24,7 +24,7 @@ from shitu.images import Image, display_path, thumbnail
 
 News: TypeAlias = tuple[Entry, Picture, Image]
 
-_BATCH_BYTES = 256 << 20  # of decoded pictures; phone photos fill it before 32 are together
+BATCH_BYTES = 256 << 20  # of decoded pictures; phone photos fill it before 32 are together
 
 
 def find_news(
@@ -98,7 +98,7 @@ class Build:
 
     def _full(self) -> bool:
         size = sum(image.nbytes for _, _, image in self._batch)
-        return len(self._batch) >= self._batch_size or size >= _BATCH_BYTES
+        return len(self._batch) >= self._batch_size or size >= BATCH_BYTES
 
     def _flush(self, ledger: Ledger) -> None:
         batch, self._batch = self._batch, []

@@ -23,6 +23,7 @@ class IndexCache:
     """One space of one gallery as a vector index.
 
     Attributes:
+        space: of the vectors.
         index: what is searched.
         state: how it came to be when it was opened: "loaded", "caught up" or "rebuilt: why".
     """
@@ -36,7 +37,7 @@ class IndexCache:
     ) -> None:
         self._folder = folder
         self._gallery = gallery
-        self._space = space
+        self.space = space
         self._make = make
         self._lock = threading.RLock()
         self._head = Head(-1, "")
@@ -58,7 +59,7 @@ class IndexCache:
         manifest = read_manifest(self._folder)
         if manifest is None:
             raise IndexFileError("there is no manifest")
-        if manifest.space != self._space.fingerprint:
+        if manifest.space != self.space.fingerprint:
             raise IndexFileError("the vectors on disk are of another space")
         load_vectors(self._folder, manifest, self.index)
         return Head(manifest.generation, manifest.token)
@@ -77,7 +78,7 @@ class IndexCache:
     def refresh(self) -> bool | None:
         """Apply what was committed since; None: nothing, True: some, False: all made anew."""
         with self._lock:
-            delta = self._gallery.delta(self._space, self._head)
+            delta = self._gallery.delta(self.space, self._head)
             if delta is None:
                 self._rebuild()
                 return False
@@ -96,9 +97,9 @@ class IndexCache:
 
     def _rebuild(self) -> None:
         self._saved = None
-        delta = self._gallery.delta(self._space)
+        delta = self._gallery.delta(self.space)
         assert delta is not None  # noqa: S101 - only an unknown start has no delta
-        index = self._make(self._space.dim)
+        index = self._make(self.space.dim)
         index.add(delta.ids, delta.vectors)
         self.index, self._head = index, delta.head
 
@@ -116,7 +117,7 @@ class IndexCache:
             save_index(
                 self._folder,
                 self.index,
-                space=self._space.fingerprint,
+                space=self.space.fingerprint,
                 generation=self._head.generation,
                 token=self._head.token,
             )
@@ -132,7 +133,7 @@ class IndexCache:
             return (
                 self._saved is not None
                 and manifest is not None
-                and manifest.space == self._space.fingerprint
+                and manifest.space == self.space.fingerprint
                 and manifest.generation > self._head.generation
             )
         return False

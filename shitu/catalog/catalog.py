@@ -25,6 +25,7 @@ from shitu.catalog.filtering import Filters
 from shitu.catalog.importing import Choice, ImportSummary, compare_gallery, import_gallery
 from shitu.catalog.mending import mend
 from shitu.catalog.merging import merge_items, set_attributes
+from shitu.catalog.migration import IN_USE, SWITCHED, MigrateSummary, drop_unused, migrate
 from shitu.catalog.removal import relabel_item, remove_references
 from shitu.catalog.summaries import (
     AddSummary,
@@ -136,11 +137,27 @@ class Catalog:
         space = self.gallery.active_space()
         wanted = self._describer.space if self._describer is not None else space
         if space is not None and wanted is not None and space.fingerprint != wanted.fingerprint:
-            raise SpaceMismatch(
-                f"the gallery in {display_path(self.folder)} was built with another feature model, "
-                "detector or crop: name the one it was built with, or build another index folder "
-                "with `shitu build-index --index`"
-            )
+            raise self._mismatch(space, wanted)
+
+    def _mismatch(self, space: Space, wanted: Space) -> SpaceMismatch:
+        return SpaceMismatch(
+            f"the gallery in {display_path(self.folder)} was built with another feature model, "
+            f"detector or crop, {space.called}, not {wanted.called}: name the one it was built "
+            "with, go over to the other with `shitu migrate`, or build another index folder "
+            "with `shitu build-index --index`"
+        )
+
+    def use(self, describer: Describer) -> None:
+        """Describe pictures with a model from now on, which must be that of the gallery.
+
+        Raises:
+            SpaceMismatch: the gallery's vectors are of another model.
+        """
+        self._describer = describer
+        self.require_own_space()
+        if self._cache is None or self._cache.space != describer.space:
+            self._open_index()
+            self._save_if_rebuilt()
 
     def _save_if_rebuilt(self) -> None:
         if self._cache is None or not self._cache.state.startswith("rebuilt"):
@@ -182,11 +199,17 @@ class Catalog:
         """Return the k nearest references of each query (m, dim) of unit length.
 
         With `allowed`, ids (n,) ascending, exactly the nearest among those.
+
+        Raises:
+            SpaceMismatch: the vectors are of another model than the describer's.
         """
         if self._cache is None:
             shape = (len(queries), k)
             return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
-        return self._cache.index.search(queries, k, allowed)
+        cache = self._cache
+        if self._describer is not None and cache.space != self._describer.space:
+            raise self._mismatch(cache.space, self._describer.space)
+        return cache.index.search(queries, k, allowed)
 
     def select(self, where: str | Where) -> Selection:
         """Return the references that a filter allows, and what is to be said about the filter.
@@ -239,7 +262,13 @@ class Catalog:
         if self._cache is None:
             self._open_index()
             return self._cache is not None
-        return self._cache.refresh() is not None
+        try:
+            return self._cache.refresh() is not None
+        except SpaceMismatch:
+            if not self._any_space:
+                raise
+            self._open_index()
+            return True
 
     # --- changing ----------------------------------------------------------------------
 
@@ -384,6 +413,22 @@ class Catalog:
         with self._changing(describing=False):
             return set_attributes(self.gallery, label, attributes, unset)
 
+    def migrate(self, describer: Describer, **options: Any) -> MigrateSummary:
+        """Go over to the space of another describer; see `shitu.catalog.migration.migrate`.
+
+        Once the gallery has switched, this catalog uses that describer.
+        """
+        self._refuse_read_only()
+        summary = migrate(self.gallery, describer, **options)
+        if summary.outcome in {SWITCHED, IN_USE}:
+            self.use(describer)
+        return summary
+
+    def drop_unused_spaces(self) -> list[Space]:
+        """Forget the vectors of all spaces but the one in use; returns those spaces."""
+        self._refuse_read_only()
+        return drop_unused(self.gallery)
+
     def check(
         self,
         *,
@@ -446,21 +491,24 @@ class Catalog:
 
     @contextmanager
     def _changing(self, *, lazily: bool = True, describing: bool = True) -> Iterator[Describer]:
-        if self._read_only:
-            raise GalleryError(
-                f"the gallery in {display_path(self.folder)} is open for reading only: open it for "
-                "writing to change it, and check the permissions of its files and their folder"
-            )
+        self._refuse_read_only()
         if describing and self._describer is None:
             raise GalleryError("no model was named: open the catalog with one to add pictures")
-        if describing:
-            self.require_own_space()
+        if describing or not self._any_space:
+            self.require_own_space()  # or something would be changed before that is noticed
         try:
             yield self._describer  # type: ignore[misc]
         except KeyboardInterrupt:
             self._follow_and_save(lazily=lazily)
             raise
         self._follow_and_save(lazily=lazily)
+
+    def _refuse_read_only(self) -> None:
+        if self._read_only:
+            raise GalleryError(
+                f"the gallery in {display_path(self.folder)} is open for reading only: open it for "
+                "writing to change it, and check the permissions of its files and their folder"
+            )
 
     def _follow_and_save(self, *, lazily: bool) -> None:
         self.refresh()

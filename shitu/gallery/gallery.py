@@ -28,6 +28,7 @@ from shitu.gallery.migrations import check_version, migrate
 from shitu.gallery.reading import VARIABLES, read_items, read_references, read_vectors
 from shitu.gallery.records import Change, Delta, FileState, Head, Item, KnownFile, Reference, Space
 from shitu.gallery.roots import Roots
+from shitu.gallery.spaces import SpaceReader, refuse_other_space
 from shitu.gallery.tables import item_references, items, spaces, thumbnails
 from shitu.gallery.transaction import Transaction
 
@@ -177,6 +178,12 @@ class Gallery:
             row = connection.execute(select(spaces).where(spaces.c.active)).first()
         return None if row is None else Space(row.fingerprint, row.dim, row.description)
 
+    @contextmanager
+    def spaces(self) -> Iterator[SpaceReader]:
+        """Read the vectors of any space, in use or not."""
+        with self._read() as connection:
+            yield SpaceReader(connection)
+
     def items(self) -> list[Item]:
         """Return all items by label."""
         with self._read() as connection:
@@ -296,7 +303,11 @@ class Gallery:
         """Return what leads an index from a state (None: from nothing) to this one.
 
         Returns None where the gallery has never been in that state, as when the index was made
-        from another gallery or the gallery was restored from an older copy.
+        from another gallery or the gallery was restored from an older copy; and where the space
+        was another one for a while, since when vectors may have been made anew.
+
+        Raises:
+            SpaceMismatch: since that state, another space has come into use.
         """
         with self._read() as connection:
             head = history.head(connection)
@@ -305,7 +316,10 @@ class Gallery:
             elif history.token_at(connection, since.generation) != since.token:
                 return None
             else:
+                refuse_other_space(connection, space, self._where)
                 log = history.read_changes(connection, since.generation)
+                if any("space" in change.after for change in log):
+                    return None
                 came, gone = history.net_effect(log)
             ids, vectors = read_vectors(connection, space, came)
         return Delta(head, np.array(sorted(gone), np.int64), ids, vectors)

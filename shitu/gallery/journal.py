@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import Any, TypeAlias
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from shitu.gallery.tables import item_references, items, path_to_text
 
-_Rows: TypeAlias = dict[str, dict[int, dict[str, Any]]]  # kind -> id -> row
+_Rows: TypeAlias = dict[str, dict[int, Any]]  # kind -> id -> row
 
 
 class Journal:
@@ -41,6 +41,11 @@ class Journal:
         """Note another folder of the pictures."""
         self._before.setdefault("root", {}).setdefault(0, {"path": before})
         self._after["root"] = {0: {"path": after}}
+
+    def note(self, kind: str, before: Iterable[Any], after: Iterable[Any]) -> None:
+        """Note rows of a kind that is not looked up again, in their order."""
+        self._before[kind] = dict(enumerate(before))
+        self._after[kind] = dict(enumerate(after))
 
     def sides(self) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
         """Return the rows before and after, as they go into the log."""

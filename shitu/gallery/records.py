@@ -26,8 +26,19 @@ class Space:
     description: Mapping[str, Json] = field(default_factory=dict, compare=False)
 
     @classmethod
-    def of(cls, weights_sha256: str, preprocessing: Json, crop_policy: Json, dim: int) -> Space:
-        """Fingerprint everything that changes a vector: weights, preprocessing, crop, size."""
+    def of(
+        cls,
+        weights_sha256: str,
+        preprocessing: Json,
+        crop_policy: Json,
+        dim: int,
+        models: Mapping[str, str] | None = None,
+    ) -> Space:
+        """Fingerprint everything that changes a vector: weights, preprocessing, crop, size.
+
+        Args:
+            models: names of the `feature` extractor and the `detector`; told, not compared.
+        """
         description = {
             "weights_sha256": weights_sha256,
             "preprocessing": preprocessing,
@@ -35,7 +46,17 @@ class Space:
             "dim": dim,
         }
         canonical = json.dumps(description, sort_keys=True, separators=(",", ":"))
-        return cls(hashlib.sha256(canonical.encode()).hexdigest(), dim, description)
+        told = {**description, "models": dict(models)} if models else description
+        return cls(hashlib.sha256(canonical.encode()).hexdigest(), dim, told)
+
+    @property
+    def called(self) -> str:
+        """How messages call it: by its models, or as far as its description goes."""
+        models = self.description.get("models")
+        if models:
+            return f"{models['feature']} (detector {models['detector']})"
+        weights = self.description.get("weights_sha256", self.fingerprint)
+        return str(self.description.get("name", f"a model with weights {weights[:12]}"))
 
 
 @dataclass(frozen=True)

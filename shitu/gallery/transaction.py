@@ -18,6 +18,7 @@ from shitu.gallery.journal import Journal
 from shitu.gallery.reading import VARIABLES, read_items
 from shitu.gallery.records import FileState, Item, NewReference, Space
 from shitu.gallery.roots import Roots, write_root
+from shitu.gallery.spaces import SpaceWriter
 from shitu.gallery.tables import (
     changes,
     embeddings,
@@ -70,10 +71,13 @@ class Transaction:
         row = self._connection.execute(select(spaces).where(spaces.c.active)).first()
         if row is not None and row.fingerprint != space.fingerprint:
             raise SpaceMismatch(
-                "another process has filled the gallery with vectors of another model meanwhile: "
-                "open it with that model, or use another index folder"
+                "another process has filled the gallery with vectors of another model meanwhile, "
+                f"{Space(row.fingerprint, row.dim, row.description).called}: open it with that "
+                "model, or use another index folder"
             )
         if row is not None:
+            if "models" in space.description and "models" not in row.description:
+                self._describe_space(row.space_id, space)
             return int(row.space_id)
         values = {
             "fingerprint": space.fingerprint,
@@ -82,6 +86,16 @@ class Transaction:
             "active": True,
         }
         return self._insert(insert(spaces).values(values))
+
+    def _describe_space(self, space_id: int, space: Space) -> None:
+        # The first galleries did not note what their models were called.
+        where = spaces.c.space_id == space_id
+        values = {"description": dict(space.description)}
+        self._connection.execute(update(spaces).where(where).values(**values))
+
+    def spaces(self) -> SpaceWriter:
+        """Change the vectors of spaces that are not in use, and which one is."""
+        return SpaceWriter(self._connection, self._journal)
 
     # --- items -------------------------------------------------------------------------
 
