@@ -22,6 +22,7 @@ from shitu.catalog import (
     MergeSummary,
     RemoveSummary,
     SyncReport,
+    UndoSummary,
     entries_from_file,
     entries_from_folder,
 )
@@ -141,6 +142,10 @@ class Workspace:
     ) -> Item:
         """Set attributes of an item to anything JSON can hold, and remove those to `unset`."""
         return self.catalog.set_attributes(label, attributes, unset=unset)
+
+    def undo(self, generation: int | None = None, *, back_to: int | None = None) -> UndoSummary:
+        """Undo one change, by default the last; or all changes after the generation `back_to`."""
+        return self.catalog.undo(generation) if back_to is None else self.catalog.go_back(back_to)
 
     def recognize(
         self,

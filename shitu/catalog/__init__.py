@@ -14,6 +14,7 @@ from shitu.catalog.summaries import (
     RemoveSummary,
     Skipped,
     SyncReport,
+    UndoSummary,
 )
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "RemoveSummary",
     "Skipped",
     "SyncReport",
+    "UndoSummary",
     "entries_from_file",
     "entries_from_folder",
 ]

@@ -33,8 +33,10 @@ from shitu.catalog.summaries import (
     MergeSummary,
     RemoveSummary,
     SyncReport,
+    UndoSummary,
 )
 from shitu.catalog.sync import Sync
+from shitu.catalog.undoing import go_back, undo
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
 from shitu.gallery import Change, Item, Reference, Space
 from shitu.gallery.exporting import ExportSummary, export_gallery
@@ -428,6 +430,28 @@ class Catalog:
         """Forget the vectors of all spaces but the one in use; returns those spaces."""
         self._refuse_read_only()
         return drop_unused(self.gallery)
+
+    def undo(self, generation: int | None = None) -> UndoSummary:
+        """Undo one change, by default the last; that is a new change, which can be undone, too.
+
+        References come back under their ids, with their vectors; nothing is embedded again.
+        Pictures that a removal put aside are moved back, those that an addition brought are put
+        aside.
+
+        Raises:
+            GalleryError: a later change stands in the way, or a vector has been forgotten.
+        """
+        with self._changing(describing=False):
+            return undo(self.gallery, generation)
+
+    def go_back(self, generation: int) -> UndoSummary:
+        """Make the gallery what it was at a generation, in one change; see `undo`.
+
+        Raises:
+            GalleryError: there was no such generation, or a vector has been forgotten.
+        """
+        with self._changing(describing=False):
+            return go_back(self.gallery, generation)
 
     def check(
         self,

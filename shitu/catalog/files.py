@@ -99,7 +99,7 @@ def copy_in(data: bytes, name: str, folder: Path) -> tuple[Path, bool]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
-        for target in _free_names(folder, name):
+        for target in free_names(folder, name):
             if target.exists() and target.read_bytes() == data:
                 return target, False  # left over from a process that was killed in between
             if _place(data, target):
@@ -112,7 +112,8 @@ def copy_in(data: bytes, name: str, folder: Path) -> tuple[Path, bool]:
     raise AssertionError  # names never run out
 
 
-def _free_names(folder: Path, name: str) -> Iterator[Path]:
+def free_names(folder: Path, name: str) -> Iterator[Path]:
+    """Yield a name in a folder, and then the same with ever higher numbers."""
     stem, suffix = os.path.splitext(name)  # noqa: PTH122
     stem = _cut(stem).lstrip(".") or "picture"
     yield folder / f"{stem}{suffix}"
@@ -161,7 +162,7 @@ def put_aside(picture: Path, root: Path) -> Path | None:
     try:
         target = root / REMOVED / picture.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
-        for free in _free_names(target.parent, target.name):
+        for free in free_names(target.parent, target.name):
             if not free.exists():
                 picture.rename(free)
                 return free

@@ -176,3 +176,34 @@ class MergeSummary:
     reference_ids: tuple[int, ...]
     conflicts: tuple[Conflict, ...]
     generation: int
+
+
+@dataclass(frozen=True)
+class UndoSummary:
+    """What an undo did.
+
+    Attributes:
+        undone: the generation that was undone; None after going back.
+        back_to: the generation whose state the gallery is in again; None after undoing one.
+        what: what was undone, in words.
+        items: ids of the items that came back, went or were changed.
+        restored, removed: ids of the references that came back, and of those that went.
+        put_back: pictures moved to their place again.
+        put_aside: pictures put aside in the gallery's folder `.removed`.
+        missing: where pictures of restored references should be; recognition does not need them.
+        kept: pictures of removed references that a build listed; the next one adds them again.
+        changed: whether there was anything to do.
+    """
+
+    undone: int | None
+    back_to: int | None
+    what: str
+    items: tuple[int, ...]
+    restored: tuple[int, ...]
+    removed: tuple[int, ...]
+    put_back: tuple[Path, ...]
+    put_aside: tuple[Path, ...]
+    missing: tuple[Path, ...]
+    kept: tuple[Path, ...]
+    changed: bool
+    generation: int

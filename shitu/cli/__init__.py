@@ -55,6 +55,7 @@ for command in (
     items.merge_items,
     items.set_attr,
     history.history,
+    history.undo,
     sync.sync,
     exchange.export_gallery,
     exchange.import_gallery,

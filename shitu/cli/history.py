@@ -1,13 +1,25 @@
-"""Commands that look at and change the past: history."""
+"""Commands that look at the past and bring it back: history, undo."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from shitu.cli._common import echo, index_options, json_option, open_workspace, print_json, table
+from shitu.cli._common import (
+    echo,
+    index_options,
+    json_option,
+    open_workspace,
+    print_json,
+    say,
+    show_path,
+    table,
+)
+
+if TYPE_CHECKING:
+    from shitu.catalog import UndoSummary
 
 
 @click.command(epilog="Example: shitu history 'Cola, 0.33 l' --limit 10")
@@ -35,3 +47,59 @@ def history(
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+@click.command(epilog="Example: shitu undo")
+@click.argument("generation", type=click.IntRange(min=1), required=False)
+@click.option(
+    "--back-to",
+    type=click.IntRange(min=0),
+    metavar="GENERATION",
+    help="Undo all changes after this generation, in one.",
+)
+@index_options
+@json_option
+@click.pass_context
+def undo(
+    context: click.Context,
+    /,
+    generation: int | None,
+    back_to: int | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Undo the change of a GENERATION (see history), by default the last one.
+
+    That is a change itself: undoing it brings back what was undone. Items and pictures get their
+    former ids and labels. It is refused where a later change stands in the way.
+    """
+    if generation is not None and back_to is not None:
+        raise click.UsageError("Give either a GENERATION or --back-to GENERATION.")
+    with open_workspace(context, **settings) as workspace:
+        summary = workspace.undo(generation, back_to=back_to)
+    if as_json:
+        print_json(asdict(summary))
+    else:
+        echo(_undone(summary))
+        _say_pictures(summary)
+
+
+def _undone(summary: UndoSummary) -> str:
+    if not summary.changed:
+        return f"The gallery is as it was at generation {summary.back_to} already: {summary.what}."
+    if summary.undone is None:
+        done = f"The gallery is as it was at generation {summary.back_to}: {summary.what}"
+    else:
+        done = f"Undid generation {summary.undone}: {_one_line(summary.what)}"
+    return f"{done}. This is generation {summary.generation}; `shitu undo` takes it back."
+
+
+def _say_pictures(summary: UndoSummary) -> None:
+    for path in summary.put_back:
+        say(f"picture put back: {show_path(path)}")
+    for path in summary.put_aside:
+        say(f"picture put aside: {show_path(path)}")
+    for path in summary.missing:
+        say(f"picture missing: {show_path(path)}; it is recognised nevertheless")
+    for path in summary.kept:
+        say(f"picture kept: {show_path(path)}; the next build-index would add it again")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from itertools import islice
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from shitu.gallery.tables import item_references, items, path_to_text
+from shitu.gallery.rows import read_item_rows, read_reference_rows
 
 _Rows: TypeAlias = dict[str, dict[int, Any]]  # kind -> id -> row
 
@@ -20,27 +19,30 @@ class Journal:
         self._connection = connection
         self._before: _Rows = {}
         self._after: _Rows = {}
+        self.notes: dict[str, list[Any]] = {}  # what rows do not say; alone they are no change
 
     def items_before(self, item_ids: Collection[int]) -> None:
         """Call before items change or go."""
-        self._was("items", self._items(item_ids))
+        self._was("items", read_item_rows(self._connection, item_ids))
 
     def items_after(self, item_ids: Collection[int]) -> None:
         """Call after items came or changed."""
-        self._after.setdefault("items", {}).update(self._items(item_ids))
+        rows = read_item_rows(self._connection, item_ids)
+        self._after.setdefault("items", {}).update(rows)
 
     def references_before(self, reference_ids: Collection[int]) -> None:
         """Call before references change or go."""
-        self._was("references", self._references(reference_ids))
+        self._was("references", read_reference_rows(self._connection, reference_ids))
 
     def references_after(self, reference_ids: Collection[int]) -> None:
         """Call after references came or changed."""
-        self._after.setdefault("references", {}).update(self._references(reference_ids))
+        rows = read_reference_rows(self._connection, reference_ids)
+        self._after.setdefault("references", {}).update(rows)
 
-    def root(self, before: str | None, after: str) -> None:
-        """Note another folder of the pictures."""
+    def root(self, before: str | None, after: str, *, moved: bool) -> None:
+        """Note another folder of the pictures, or the same one that was moved."""
         self._before.setdefault("root", {}).setdefault(0, {"path": before})
-        self._after["root"] = {0: {"path": after}}
+        self._after["root"] = {0: {"path": after, **({"moved": True} if moved else {})}}
 
     def note(self, kind: str, before: Iterable[Any], after: Iterable[Any]) -> None:
         """Note rows of a kind that is not looked up again, in their order."""
@@ -57,27 +59,6 @@ class Journal:
             # In `after` it was touched already: what it was at first is known, or it was not.
             if after.pop(number, None) is None:
                 before.setdefault(number, row)
-
-    def _items(self, item_ids: Collection[int]) -> dict[int, dict[str, Any]]:
-        found: dict[int, dict[str, Any]] = {}
-        numbers = iter(item_ids)
-        while some := list(islice(numbers, 500)):
-            for row in self._connection.execute(select(items).where(items.c.item_id.in_(some))):
-                found[row.item_id] = dict(row._mapping)
-        return found
-
-    def _references(self, reference_ids: Collection[int]) -> dict[int, dict[str, Any]]:
-        found: dict[int, dict[str, Any]] = {}
-        columns = select(item_references, items.c.label).join(items)
-        numbers = iter(reference_ids)
-        while some := list(islice(numbers, 500)):
-            query = columns.where(item_references.c.reference_id.in_(some))
-            for row in self._connection.execute(query):
-                values = dict(row._mapping)
-                for name in ("path", "source"):  # JSON has no room for undecodable names
-                    values[name] = values[name] and path_to_text(values[name])
-                found[row.reference_id] = values
-        return found
 
 
 def _lists(side: _Rows) -> dict[str, list[Any]]:

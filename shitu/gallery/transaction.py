@@ -13,11 +13,13 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from shitu.errors import GalleryError, SpaceMismatch
-from shitu.gallery.history import now
+from shitu.gallery.history import now, read_changes
 from shitu.gallery.journal import Journal
+from shitu.gallery.past import Row
 from shitu.gallery.reading import VARIABLES, read_items
-from shitu.gallery.records import FileState, Item, NewReference, Space
+from shitu.gallery.records import Change, FileState, Item, NewReference, Space
 from shitu.gallery.roots import Roots, write_root
+from shitu.gallery.rows import put_rows, read_item_rows, read_reference_rows
 from shitu.gallery.spaces import SpaceWriter
 from shitu.gallery.tables import (
     changes,
@@ -27,6 +29,7 @@ from shitu.gallery.tables import (
     meta,
     path_to_text,
     spaces,
+    text_to_path,
     thumbnails,
 )
 
@@ -266,14 +269,18 @@ class Transaction:
     # --- the folder of the pictures ----------------------------------------------------
 
     def set_root(self, root: Path) -> None:
-        """Make a folder the root; stored paths follow, unless the old root itself moved there."""
+        """Make a folder the root; stored paths follow, unless the old root itself moved there.
+
+        To be called before anything else is changed: paths in the log are of the new root.
+        """
         old = self._roots
         if old.recorded == root:
             return
         query = select(item_references.c.reference_id, item_references.c.path)
         rows = self._connection.execute(query).all()
         self._roots = new = old.at(root)
-        if old.moved_to(root, (path for _, path in rows)):
+        moved = old.moved_to(root, (path for _, path in rows))
+        if moved:
             self._connection.execute(
                 update(item_references)
                 .where(item_references.c.source == str(old.recorded))
@@ -284,15 +291,74 @@ class Transaction:
             self._update_many([{"number": i, "path": to} for i, was, to in again if to != was])
         write_root(self._connection, root, old.folder)
         was = None if old.recorded is None else path_to_text(old.recorded)
-        self._journal.root(was, path_to_text(root))
+        self._journal.root(was, path_to_text(root), moved=moved)
+
+    # --- the past ----------------------------------------------------------------------
+
+    def changes(self, since: int) -> list[Change]:
+        """Return the changes after a generation, oldest first."""
+        return read_changes(self._connection, since)
+
+    def item_rows(self, item_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Return items as they stand in the log, by id."""
+        return read_item_rows(self._connection, item_ids)
+
+    def reference_rows(self, reference_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Return references as they stand in the log, by id."""
+        return read_reference_rows(self._connection, reference_ids)
+
+    def owned(self, item_id: int) -> set[int]:
+        """Return the references of an item."""
+        number, owner = item_references.c.reference_id, item_references.c.item_id
+        return set(self._connection.execute(select(number).where(owner == item_id)).scalars())
+
+    def with_vector(self, reference_ids: Collection[int]) -> set[int]:
+        """Return those that have a vector in the space in use, whether they are alive or not."""
+        found: set[int] = set()
+        number = embeddings.c.reference_id
+        query = select(number).join(spaces).where(spaces.c.active)
+        for some in _chunks(reference_ids):
+            found.update(self._connection.execute(query.where(number.in_(some))).scalars())
+        return found
+
+    def restore(
+        self, item_rows: Mapping[int, Row | None], reference_rows: Mapping[int, Row | None]
+    ) -> None:
+        """Make rows what they were, under the ids that they had; None removes them.
+
+        An item may only go, or be missing, where none of its references is left.
+        """
+        self._journal.items_before(item_rows)
+        self._journal.references_before(reference_rows)
+        put_rows(self._connection, item_rows, reference_rows)
+        self._journal.items_after(item_rows)
+        self._journal.references_after(reference_rows)
+
+    @property
+    def root(self) -> Path | None:
+        """The folder in which the pictures live, None before the first build."""
+        return self._roots.root
+
+    def path_of(self, row: Row) -> Path:
+        """Return where the picture of a row of the log lies, or should."""
+        return Path(self._roots.absolute(text_to_path(row["path"])))
+
+    def row_at(self, row: Row, path: Path) -> Row:
+        """Return a row of the log with the picture at another place."""
+        return {**row, "path": path_to_text(self._roots.stored(str(path)))}
 
     # --- the log -----------------------------------------------------------------------
+
+    def note(self, kind: str, values: Mapping[str, Any]) -> None:
+        """Put something into the log entry that its rows do not say."""
+        self._journal.notes[kind] = [dict(values)]
 
     def finish(self) -> None:
         """Write the log entry and count the generation, if anything changed."""
         before, after = self._journal.sides()
         if before == after:
             return
+        after = {**after, **self._journal.notes}
         self.generation += 1
         self._connection.execute(
             insert(changes).values(

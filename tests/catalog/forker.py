@@ -38,13 +38,17 @@ class Forker:
     """Runs jobs in processes of their own."""
 
     def __init__(self) -> None:
-        tests = str(Path(__file__).parents[1])
+        root = Path(__file__).parents[2]  # the package of these tests, whatever is installed
         self._program = subprocess.Popen(
             [sys.executable, __file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": tests, "OMP_NUM_THREADS": "1"},
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{root / 'tests'}{os.pathsep}{root}",
+                "OMP_NUM_THREADS": "1",
+            },
         )
 
     def run(self, **job: Any) -> Outcome:
@@ -146,6 +150,7 @@ _DEEDS: dict[str, Callable[[Any, Path, Job], object]] = {
     "add each": _add_each,
     "remove": lambda catalog, _, job: catalog.remove(label=job["label"]).removed,
     "relabel": lambda catalog, _, job: catalog.relabel(job["label"], job["to"]).label,
+    "undo": lambda catalog, _, job: catalog.undo(job.get("generation")).undone,
     "wait for": _wait_for,
     "look": lambda catalog, _, job: [(i.label, i.references) for i in catalog.items()],
 }

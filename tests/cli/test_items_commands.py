@@ -93,3 +93,22 @@ def test_items_that_are_not_there(run: Run, built: Path, arguments: tuple[str, .
 )
 def test_wrong_usage(run: Run, built: Path, arguments: tuple[str, ...]) -> None:
     assert run(*arguments, "--index", built / "index").exit_code == 2
+
+
+def test_undo_from_the_command_line(run: Run, shop: Path, labels: list[str]) -> None:
+    index = ("--index", shop / "index")
+    run("remove-item", labels[0], *index)
+    run("relabel", labels[1], "x", *index)
+    generation = lines(run("history", *index, "--json"))[-2]["generation"]
+    done = run("undo", generation, *index)
+    assert done.stdout.startswith(f"Undid generation {generation}: {labels[0]!r} went with ")
+    assert "picture put back" in done.stderr
+    assert labels[0] in run("list-items", *index).stdout
+    [summary] = lines(run("undo", "--back-to", generation - 1, *index, "--json"))
+    assert (summary["back_to"], summary["changed"]) == (generation - 1, True)
+    assert labels[1] in run("list-items", *index).stdout
+    assert "already" in run("undo", "--back-to", generation - 1, *index).stdout
+    refused = run("undo", generation + 1, *index)
+    assert refused.exit_code == 1
+    assert "cannot be undone" in refused.stderr
+    assert run("undo", "1", "--back-to", "1", *index).exit_code == 2

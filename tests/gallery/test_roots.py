@@ -119,7 +119,7 @@ def test_a_renamed_folder_of_pictures_is_known_again(
     with gallery.write("build") as transaction:
         transaction.set_root(moved)
     assert gallery.all_references()[0].path == moved / "tea" / "1.jpg"
-    assert gallery.history()[-1].after["root"] == [{"path": str(moved)}]
+    assert gallery.history()[-1].after["root"] == [{"path": str(moved), "moved": True}]
     gallery.close()
 
 

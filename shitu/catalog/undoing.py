@@ -1,0 +1,174 @@
+"""Undoes changes: rows come back under their ids, pictures from where a removal put them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shitu.catalog.files import put_aside, put_back
+from shitu.catalog.finding import bring_back
+from shitu.catalog.plans import Plan, plan_back, plan_undo
+from shitu.catalog.sentences import sentence
+from shitu.catalog.summaries import UndoSummary
+from shitu.errors import GalleryError
+from shitu.gallery import Change
+from shitu.gallery.gallery import Gallery
+from shitu.gallery.past import Row
+from shitu.gallery.transaction import Transaction
+
+
+def undo(gallery: Gallery, generation: int | None) -> UndoSummary:
+    """Undo one change, the last one if none is named; see `Catalog.undo`."""
+    with _files_put_back_on_error() as moves, gallery.write("undo") as transaction:
+        number = transaction.generation if generation is None else generation
+        if number == transaction.generation == 0:
+            raise GalleryError("the gallery is as it was made: there is nothing to undo")
+        _refuse_unknown(number, transaction, first=1)
+        change, *later = transaction.changes(number - 1)
+        plan = plan_undo(change, later, transaction)
+        transaction.note("undo", {"undone": number})
+        done = _Application(transaction, plan, moves)
+        done.apply()
+        transaction.drop_empty_items()
+    return done.summary(gallery, what=sentence(change), undone=number)
+
+
+def go_back(gallery: Gallery, generation: int) -> UndoSummary:
+    """Make the gallery what it was at a generation; see `Catalog.go_back`."""
+    with _files_put_back_on_error() as moves, gallery.write("undo") as transaction:
+        _refuse_unknown(generation, transaction, first=0)
+        later = transaction.changes(generation)
+        plan = plan_back(later, transaction)
+        transaction.note("undo", {"back_to": generation})
+        done = _Application(transaction, plan, moves)
+        done.apply()
+    what = f"{len(later)} generations undone" if later else "it is the last generation"
+    return done.summary(gallery, what=what, back_to=generation)
+
+
+def _refuse_unknown(generation: int, transaction: Transaction, *, first: int) -> None:
+    if not first <= generation <= transaction.generation:
+        raise GalleryError(
+            f"there is no generation {generation}: the gallery has {first} to "
+            f"{transaction.generation}, see `shitu history`"
+        )
+
+
+@contextmanager
+def _files_put_back_on_error() -> Iterator[dict[Path, Path]]:
+    moves: dict[Path, Path] = {}
+    try:
+        yield moves
+    except BaseException:
+        put_back(dict(reversed(moves.items())))
+        raise
+
+
+@dataclass
+class _Application:
+    """Carries out a plan; `moves` is filled with what was done to files, from -> to."""
+
+    transaction: Transaction
+    plan: Plan
+    moves: dict[Path, Path]
+    restored: list[int] = field(default_factory=list)
+    removed: list[int] = field(default_factory=list)
+    put_back: list[Path] = field(default_factory=list)
+    put_aside: list[Path] = field(default_factory=list)
+    missing: list[Path] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
+
+    def apply(self) -> None:
+        """Do it, all but the commit."""
+        t, rows = self.transaction, self.plan.references
+        there = t.reference_rows(rows)
+        self.restored = [n for n, row in rows.items() if row is not None and n not in there]
+        self.removed = [n for n, row in rows.items() if row is None and n in there]
+        self._refuse_forgotten()
+        home = t.root
+        roots = self._roots() if self.restored else []
+        places = {n: t.path_of(row) for n, row in rows.items() if row is not None}
+        going = {n: there[n] for n in self.removed}
+        self._put_aside(going, home)
+        for number in self.restored:
+            places[number] = self._bring_back(rows[number] or {}, places[number], going, roots)
+        if self.plan.root is not None:
+            root = t.path_of({"path": self.plan.root})
+            if root.is_dir() and home is not None and home.is_dir():
+                t.set_root(root)
+        placed = {n: row and t.row_at(row, places[n]) for n, row in rows.items()}
+        t.restore(self.plan.items, placed)
+
+    def _roots(self) -> list[Path]:
+        """All folders that pictures ever lived in, the present one first."""
+        found = [self.transaction.root] if self.transaction.root is not None else []
+        for change in self.transaction.changes(0):
+            found += [self.transaction.path_of(row) for row in change.after.get("root", ())]
+        return list(dict.fromkeys(found))
+
+    def _refuse_forgotten(self) -> None:
+        missing = set(self.restored) - self.transaction.with_vector(self.restored)
+        if missing:
+            raise GalleryError(
+                f"{len(missing)} of the {len(self.restored)} references to be restored cannot come "
+                f"back: {_why(self.transaction.changes(0))}; add their pictures again with "
+                "`shitu add-item`"
+            )
+
+    def _put_aside(self, going: Mapping[int, Row], home: Path | None) -> None:
+        """Put pictures aside that an addition brought, or the next build would add them again."""
+        returning = {(row or {}).get("sha256") for row in self.plan.references.values()}
+        for row in going.values():
+            path = self.transaction.path_of(row)
+            if row["sha256"] in returning:
+                continue  # it is the picture of a reference that comes back
+            aside = put_aside(path, home) if home and row["how"] == "add" else None
+            if aside is not None:
+                self.moves[path] = aside
+                self.put_aside.append(aside)
+            elif path.exists():
+                self.kept.append(path)
+
+    def _bring_back(
+        self, row: Row, path: Path, going: Mapping[int, Row], roots: list[Path]
+    ) -> Path:
+        """Move a picture to its place from wherever it is; returns where it lies then."""
+        twins = [
+            self.transaction.path_of(r) for r in going.values() if r["sha256"] == row["sha256"]
+        ]
+        found, place = bring_back(path, row["size"], row["mtime_ns"], row["sha256"], roots, twins)
+        if found is None:
+            self.missing.append(path)
+        elif found != place:
+            self.moves[found] = place
+            self.put_back.append(place)
+        return place
+
+    def summary(self, gallery: Gallery, *, what: str, **kind: Any) -> UndoSummary:
+        """Say what was done."""
+        return UndoSummary(
+            **{"undone": None, "back_to": None, **kind},
+            what=what,
+            items=tuple(self.plan.items),
+            restored=tuple(self.restored),
+            removed=tuple(self.removed),
+            put_back=tuple(self.put_back),
+            put_aside=tuple(self.put_aside),
+            missing=tuple(self.missing),
+            kept=tuple(self.kept),
+            changed=bool(self.plan.items or self.plan.references or self.plan.root),
+            generation=gallery.head().generation,
+        )
+
+
+def _why(changes: list[Change]) -> str:
+    compacted = [change.generation for change in changes if "compact" in change.after]
+    if compacted:
+        return f"their vectors were forgotten by `shitu compact` in generation {compacted[-1]}"
+    return (
+        "the gallery has no vectors of them, because they were removed with an older version of "
+        "shitu, or embedded with another model"
+    )
