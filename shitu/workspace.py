@@ -33,7 +33,12 @@ from shitu.describer import Describer
 from shitu.detector import Detector
 from shitu.embedder import Embedder
 from shitu.errors import ImageError, ModelError
-from shitu.evaluation.retrieval import Query, RetrievalReport, evaluate_retrieval
+from shitu.evaluation.retrieval import (
+    EvaluationOptions,
+    Query,
+    RetrievalReport,
+    evaluate_retrieval,
+)
 from shitu.gallery import Item, Space
 from shitu.gallery.where import Where, parse_where
 from shitu.geometry import Box
@@ -197,6 +202,7 @@ class Workspace:
         progress: Progress | None = None,
         *,
         where: str | Where | None = None,
+        options: EvaluationOptions | None = None,
     ) -> RetrievalReport:
         """Measure how well the gallery names pictures whose labels are known.
 
@@ -204,6 +210,7 @@ class Workspace:
             queries: folder with one folder per label, a label file, or the queries themselves.
             progress: called with the number of pictures done so far and the total.
             where: measure as if the gallery held only what this filter allows.
+            options: what to report; by default with the threshold of this workspace.
         """
         lookup = self.catalog if where is None else Among(self.catalog, parse_where(where))
         skipped: tuple[tuple[str, str], ...] = ()
@@ -212,8 +219,9 @@ class Workspace:
             queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
         self.catalog.require_own_space()
+        options = options or EvaluationOptions(threshold=self.threshold)
         report = evaluate_retrieval(
-            queries, self.describer, lookup, _towards(len(queries), progress)
+            queries, self.describer, lookup, _towards(len(queries), progress), options
         )
         return replace(report, skipped=(*skipped, *report.skipped))
 
@@ -232,14 +240,15 @@ class Workspace:
     def recognizer(self) -> Recognizer:
         """Recognition with the settings of this workspace."""
         self.catalog.require_own_space()
-        threshold = self.config.threshold
         return Recognizer(
-            self._cropper,
-            self._embedder,
-            self.catalog,
-            self._feature_spec.threshold if threshold is None else threshold,
-            self.config.top_k,
+            self._cropper, self._embedder, self.catalog, self.threshold, self.config.top_k
         )
+
+    @property
+    def threshold(self) -> float:
+        """Score below which an answer is `unknown`: of the settings, else of the model."""
+        wanted = self.config.threshold
+        return self._feature_spec.threshold if wanted is None else wanted
 
     @cached_property
     def describer(self) -> Describer:

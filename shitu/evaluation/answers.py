@@ -9,8 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shitu.gallery import Reference
+from shitu.index import Neighbours
 
-_NOBODY = -2  # unlike any label's number, and unlike -1, the number of labels not in the gallery
+NOBODY = -2  # unlike any label's number, and unlike -1, the number of labels not in the gallery
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Neighbours of queries, best first; what is no neighbour stands at the end.
+
+    Attributes:
+        ids: (queries, depth) of the references.
+        codes: (queries, depth) numbers of their labels; `NOBODY` past the end.
+        scores: (queries, depth) cosines; -inf past the end.
+    """
+
+    ids: NDArray[np.int64]
+    codes: NDArray[np.int64]
+    scores: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -58,17 +74,28 @@ class AnswerKey:
         self, ids: NDArray[np.int64], codes: NDArray[np.int64], own: Sequence[Sequence[int]]
     ) -> NDArray[np.bool_]:
         """Which neighbours are right; own files are taken out and the rest moves up."""
-        found = self._codes_at(ids)
-        for row, same in enumerate(own):
-            if same:
-                found[row, np.isin(ids[row], same)] = _NOBODY
-        order = np.argsort(found == _NOBODY, axis=1, kind="stable")
-        right: NDArray[np.bool_] = np.take_along_axis(found == codes[:, None], order, axis=1)
+        scores = np.zeros(ids.shape, dtype=np.float32)
+        right: NDArray[np.bool_] = self.ranked(Neighbours(scores, ids), own).codes == codes[:, None]
         return right
 
+    def ranked(self, found: Neighbours, own: Sequence[Sequence[int]]) -> Ranking:
+        """The neighbours with numbers of labels, without own files and those that are gone."""
+        codes = self._codes_at(found.reference_ids)
+        for row, same in enumerate(own):
+            if same:
+                codes[row, np.isin(found.reference_ids[row], same)] = NOBODY
+        gone = codes == NOBODY
+        order = np.argsort(gone, axis=1, kind="stable")
+        scores = np.where(gone, -np.inf, found.scores)
+        return Ranking(
+            np.take_along_axis(found.reference_ids, order, axis=1),
+            np.take_along_axis(codes, order, axis=1),
+            np.take_along_axis(scores, order, axis=1),
+        )
+
     def _codes_at(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Numbers of the labels of these references; `_NOBODY` for those not in the gallery."""
+        """Numbers of the labels of these references; `NOBODY` for those not in the gallery."""
         if not (len(self.ids) and ids.size):
-            return np.full(ids.shape, _NOBODY, dtype=np.int64)
+            return np.full(ids.shape, NOBODY, dtype=np.int64)
         places = np.searchsorted(self.ids, ids).clip(max=len(self.ids) - 1)
-        return np.where(self.ids[places] == ids, self.codes[places], _NOBODY)
+        return np.where(self.ids[places] == ids, self.codes[places], NOBODY)

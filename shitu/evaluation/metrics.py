@@ -2,6 +2,7 @@
 
 A ranking is a row of booleans, best neighbour first: is the reference of the query's label? A
 query whose label has no other reference in the gallery has no right answer and is left out.
+Rankings come in blocks of queries; nothing here needs all of them at once.
 """
 
 from __future__ import annotations
@@ -57,12 +58,20 @@ def retrieval_scores(right: Bools, relevant: NDArray[np.int64]) -> RetrievalScor
 
 
 def recall_at(right: Bools, k: int) -> Floats:
-    """1 where one of the first k neighbours is right, else 0; shape (queries,)."""
+    """R@k: 1 where one of the first k neighbours is right, else 0; shape (queries,).
+
+    R@k = [min {i : right_i} <= k]. This is the hit rate that retrieval papers call recall
+    (Jegou, Douze, Schmid 2011; Oh Song et al. 2016), not the share of right references found.
+    """
     return np.asarray(right[:, :k].any(axis=1), dtype=np.float64)
 
 
 def map_at_r(right: Bools, relevant: NDArray[np.int64]) -> Floats:
-    """(1 / R) * sum over i <= R of precision(i) where neighbour i is right; shape (queries,)."""
+    """MAP@R = (1 / R) * sum over i <= R of P(i) * [right_i]; shape (queries,).
+
+    P(i) is the share of right ones among the first i. R is the number of right references, and
+    what comes after rank R counts for nothing (Musgrave, Belongie, Lim 2020, section 2.3).
+    """
     ranks = np.arange(1, right.shape[1] + 1)
     counted = right & (ranks <= relevant[:, None])
     precision = np.cumsum(counted, axis=1) / ranks
@@ -71,6 +80,46 @@ def map_at_r(right: Bools, relevant: NDArray[np.int64]) -> Floats:
 
 
 def reciprocal_rank(right: Bools) -> Floats:
-    """1 / rank of the first right neighbour; 0 where there is none; shape (queries,)."""
-    first = right.argmax(axis=1) + 1
-    return np.where(right.any(axis=1), 1.0 / first, 0.0)
+    """1 / rank of the first right neighbour; 0 where there is none; shape (queries,).
+
+    Its mean over queries is the mean reciprocal rank, MRR (Voorhees 1999, TREC-8).
+    """
+    return reciprocal(first_right(right))
+
+
+def first_right(right: Bools) -> NDArray[np.int64]:
+    """Rank, from 1, of the first right neighbour; 0 where there is none; shape (queries,)."""
+    if not right.shape[1]:
+        return np.zeros(len(right), dtype=np.int64)
+    return np.where(right.any(axis=1), right.argmax(axis=1) + 1, 0)
+
+
+def reciprocal(first: NDArray[np.int64]) -> Floats:
+    """1 / rank; 0 for rank 0, which means that nothing right was found."""
+    return np.divide(1.0, first, out=np.zeros(len(first)), where=first > 0)
+
+
+def cumulative_match(first: NDArray[np.int64], depth: int) -> Floats:
+    """CMC curve: share of queries with a right neighbour among the first k, k = 1 to `depth`.
+
+    CMC(k) = (1 / Q) * #{q : 1 <= first_q <= k}, the mean of R@k (Gray, Brennan, Tao 2007). Ranks
+    count references, not items. Shape (depth,); never falls.
+    """
+    found = np.bincount(first, minlength=depth + 1)[1 : depth + 1]
+    return np.cumsum(found) / max(len(first), 1)
+
+
+def label_means(values: Floats, codes: NDArray[np.int64]) -> Floats:
+    """Mean of the values of each label that occurs, by ascending code."""
+    _, which, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    means: Floats = np.bincount(which, values) / counts
+    return means
+
+
+def macro_average(values: Floats, codes: NDArray[np.int64]) -> float:
+    """Mean over labels of the mean over the queries of each: a rare label counts as a common one.
+
+    (1 / L) * sum over labels l of (1 / Q_l) * sum over q in l of value_q (Yang 1999, "An
+    evaluation of statistical approaches to text categorization").
+    """
+    return float(label_means(values, codes).mean())

@@ -8,6 +8,8 @@ import numpy as np
 
 from shitu.evaluation.metrics import Bools, Floats
 
+FALSE_ALARM_RATES = (0.01, 0.1)
+
 
 @dataclass(frozen=True)
 class OpenSetScores:
@@ -60,12 +62,89 @@ def open_set_scores(scores: Floats, right: Bools, known: Bools, threshold: float
         known_right=float(np.mean((answered & right)[known])),
         known_wrong=float(np.mean((answered & ~right)[known])),
         known_unknown=float(np.mean(~answered[known])),
-        auroc=_auroc(scores[known], scores[~known]),
+        auroc=auroc(scores[known], scores[~known]),
     )
 
 
-def _auroc(higher: Floats, lower: Floats) -> float:
-    """Chance that one of `higher` is above one of `lower`; equal ones count half."""
+@dataclass(frozen=True)
+class Identification:
+    """Detection and identification rate at one false alarm rate.
+
+    Attributes:
+        far: share of strangers that may be answered, 0..1.
+        above: scores above this are answered.
+        rate: of the known queries, those answered with their label.
+    """
+
+    far: float
+    above: float
+    rate: float
+
+
+@dataclass(frozen=True)
+class OpenSetReport:
+    """How well strangers are told from known queries, 0..1.
+
+    Attributes:
+        at_threshold: shares at the threshold of the workspace; its `auroc` is that of the score.
+        auroc_margin: the same for the margin, score minus score of the best other item.
+        identification: at FAR 1 % and 10 %.
+        oscr: area under the curve of right answers over answered strangers.
+    """
+
+    at_threshold: OpenSetScores
+    auroc_margin: float
+    identification: tuple[Identification, ...]
+    oscr: float
+
+
+def open_set_report(
+    scores: Floats, margins: Floats, right: Bools, known: Bools, threshold: float
+) -> OpenSetReport:
+    """Report on the best answers to known queries and strangers; see `open_set_scores`."""
+    shares = open_set_scores(scores, right, known, threshold)
+    return OpenSetReport(
+        shares,
+        auroc(margins[known], margins[~known]),
+        tuple(identification(scores, right, known, far) for far in FALSE_ALARM_RATES),
+        oscr_area(scores, right, known),
+    )
+
+
+def identification(scores: Floats, right: Bools, known: Bools, far: float) -> Identification:
+    """DIR at a false alarm rate: share of known queries answered rightly at rank 1, and so high.
+
+    DIR(t) = #{known q : right_q and score_q > t} / #known at the lowest t for which
+    FAR(t) = #{stranger s : score_s > t} / #strangers <= far (Phillips, Grother, Micheals 2011,
+    "Evaluation methods in face recognition"; NIST FRVT 1:N calls it TPIR at FPIR). With fewer than
+    1 / far strangers none of them may be answered.
+    """
+    strangers = np.sort(scores[~known])[::-1]
+    allowed = int(np.floor(far * len(strangers) + 1e-9))
+    above = float(strangers[allowed]) if allowed < len(strangers) else -np.inf
+    return Identification(far, above, float(np.mean((right & (scores > above))[known])))
+
+
+def oscr_area(scores: Floats, right: Bools, known: Bools) -> float:
+    """Area under the open set classification rate curve.
+
+    CCR(t) = #{known q : right_q and score_q >= t} / #known over
+    FPR(t) = #{stranger s : score_s >= t} / #strangers, t from high to low, by trapezoids
+    (Dhamija, Guenther, Boult 2018, "Reducing Network Agnostophobia"). That is the chance that a
+    known query is answered rightly and scores above a stranger, ties counting half; it is at most
+    the share of right answers.
+    """
+    good = right & known
+    if not good.any():
+        return 0.0
+    return auroc(scores[good], scores[~known]) * float(np.mean(right[known]))
+
+
+def auroc(higher: Floats, lower: Floats) -> float:
+    """Chance that one of `higher` is above one of `lower`; equal ones count half.
+
+    The area under the ROC curve, by Mann and Whitney's U (Hanley, McNeil 1982).
+    """
     ordered = np.sort(lower)
     below = np.searchsorted(ordered, higher, side="left")
     not_above = np.searchsorted(ordered, higher, side="right")

@@ -7,7 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from shitu.evaluation.metrics import map_at_r, recall_at, reciprocal_rank, retrieval_scores
+from shitu.evaluation.metrics import (
+    cumulative_match,
+    first_right,
+    label_means,
+    macro_average,
+    map_at_r,
+    recall_at,
+    reciprocal_rank,
+    retrieval_scores,
+)
 
 
 def row(text: str) -> np.ndarray:
@@ -148,3 +157,24 @@ def test_what_does_not_fit_is_refused(
     with pytest.raises(ValueError, match=message) as caught:
         retrieval_scores(np.zeros(shape, bool), np.array(relevant))
     assert message in str(caught.value), why
+
+
+def test_the_cmc_curve_is_the_mean_recall_at_every_k() -> None:
+    rng = np.random.default_rng(0)
+    right = rng.random((40, 12)) < 0.15
+    first = first_right(right)
+    assert (first == 0).any(), "some are never found, or this tests too little"
+    curve = cumulative_match(first, 15)
+    for k in range(1, 16):
+        assert curve[k - 1] == pytest.approx(recall_at(right, k).mean())
+
+
+def test_no_query_and_no_neighbour_have_a_curve_of_zeros() -> None:
+    assert cumulative_match(np.zeros(0, np.int64), 3).tolist() == [0, 0, 0]
+    assert first_right(np.zeros((2, 0), bool)).tolist() == [0, 0]
+
+
+def test_a_rare_label_counts_as_a_common_one() -> None:
+    values, codes = np.array([1.0, 1.0, 1.0, 0.0]), np.array([7, 7, 7, 2])
+    assert label_means(values, codes).tolist() == [0.0, 1.0]
+    assert macro_average(values, codes) == 0.5

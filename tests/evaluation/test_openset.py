@@ -7,7 +7,12 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from shitu.evaluation.openset import open_set_scores
+from shitu.evaluation.openset import (
+    identification,
+    open_set_report,
+    open_set_scores,
+    oscr_area,
+)
 
 SCORES = np.array([0.9, 0.8, 0.6, 0.4, 0.7, 0.3])
 RIGHT = np.array([True, False, True, True, False, False])
@@ -80,3 +85,54 @@ def test_impossible_input_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=reason):
         open_set_scores(np.array(scores), np.array(right), np.array(known), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("far", "above", "rate", "why"),
+    [
+        (0.01, 0.7, 0.25, "no stranger of two may pass: above 0.7 only 0.9 is right"),
+        (0.49, 0.7, 0.25, "still less than one of two"),
+        (0.5, 0.3, 0.75, "one of two may pass: 0.9, 0.6 and 0.4 are right above 0.3"),
+        (1.0, -np.inf, 0.75, "all may pass: the share of right answers"),
+    ],
+)
+def test_identification_by_hand(far: float, above: float, rate: float, why: str) -> None:
+    found = identification(SCORES, RIGHT, KNOWN, far)
+    assert (found.far, found.above, found.rate) == (far, above, rate), why
+
+
+def test_a_stranger_at_the_bound_does_not_pass() -> None:
+    scores = np.array([0.5, 0.5])
+    known = np.array([True, False])
+    assert identification(scores, known, known, 0.0).rate == 0
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_open_set_figures_equal_their_definitions(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, 30, 150) / 30  # with ties
+    known = rng.random(150) < 0.6
+    right = known & (rng.random(150) < 0.7)
+    # The curve, threshold by threshold from high to low, then trapezoids.
+    steps = [np.inf, *sorted(set(scores.tolist()), reverse=True)]
+    ccr = [np.mean((right & (scores >= t))[known]) for t in steps]
+    fpr = [np.mean((scores >= t)[~known]) for t in steps]
+    area = sum((fpr[i + 1] - fpr[i]) * (ccr[i + 1] + ccr[i]) / 2 for i in range(len(steps) - 1))
+    assert oscr_area(scores, right, known) == pytest.approx(area)
+    for far in (0.01, 0.1, 0.3):
+        allowed = [t for t in (-1.0, *scores) if np.mean(scores[~known] > t) <= far]
+        rate = np.mean((right & (scores > min(allowed)))[known])
+        assert identification(scores, right, known, far).rate == pytest.approx(rate)
+
+
+def test_the_report_holds_all_of_it() -> None:
+    margins = np.array([0.5, 0.1, 0.3, 0.2, 0.05, 0.15])
+    found = open_set_report(SCORES, margins, RIGHT, KNOWN, 0.5)
+    assert found.at_threshold == open_set_scores(SCORES, RIGHT, KNOWN, 0.5)
+    assert found.auroc_margin == 7 / 8, "only (0.1, 0.15) is the wrong way round"
+    assert [row.far for row in found.identification] == [0.01, 0.1]
+    assert found.oscr == oscr_area(SCORES, RIGHT, KNOWN)
+
+
+def test_nothing_right_has_no_area() -> None:
+    assert oscr_area(SCORES, np.zeros(6, bool), KNOWN) == 0

@@ -1,0 +1,109 @@
+"""How `shitu eval-recall` prints what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shitu.cli._common import echo, say, say_skipped, show_path, table
+
+if TYPE_CHECKING:
+    from shitu.evaluation.bootstrap import Interval
+    from shitu.evaluation.openset import OpenSetReport
+    from shitu.evaluation.report import RetrievalReport
+
+_NAMES = {
+    "recall_at_1": "recall@1",
+    "recall_at_5": "recall@5",
+    "map_at_r": "mAP@R",
+    "mrr": "MRR",
+    "macro_recall_at_1": "recall@1, mean over labels",
+}
+_SHOWN = 10  # leaks and confusions; --json has them all
+
+
+def say_leaks(report: RetrievalReport) -> None:
+    """Warn of queries whose picture sits in the gallery."""
+    if not report.leaks:
+        return
+    same = sum(leak.kind == "same file" for leak in report.leaks)
+    near = len(report.leaks) - same
+    left = "; left out" if report.leaks_excluded else "; --exclude-leaks leaves them out"
+    say(
+        f"Leakage: {len(report.leaks)} queries sit in the gallery themselves "
+        f"({same} by the same file, {near} near-duplicates){left}."
+    )
+    for leak in report.leaks[:_SHOWN]:
+        near_to = f" (cosine {leak.cosine:.3f})" if leak.kind == "near-duplicate" else ""
+        say(f"  {show_path(leak.path)}: {leak.kind} of reference {leak.reference_id}{near_to}")
+    if len(report.leaks) > _SHOWN:
+        say(f"  and {len(report.leaks) - _SHOWN} more; --json lists them all")
+
+
+def print_report(report: RetrievalReport) -> None:
+    """Print the figures of a retrieval report, worst labels first."""
+    for path, reason in report.skipped:
+        say_skipped("skipped", path, reason)
+    rows = [
+        (row.label, str(row.queries), f"{row.recall_at_1:.3f}", f"{row.recall_at_5:.3f}")
+        for row in report.labels
+    ]
+    echo(table(("label (worst first)", "queries", "recall@1", "recall@5"), rows))
+    echo("")
+    _print_confusions(report)
+    _print_means(report)
+    if report.open_set is not None:
+        _print_open_set(report.open_set)
+    _print_left_out(report)
+
+
+def _print_confusions(report: RetrievalReport) -> None:
+    if not report.confusions:
+        return
+    rows = [(row.label, row.answer, str(row.queries)) for row in report.confusions[:_SHOWN]]
+    echo(table(("label", "taken for", "queries"), rows))
+    echo("")
+
+
+def _print_means(report: RetrievalReport) -> None:
+    rows = [
+        (name, f"{getattr(report, key):.3f}", interval_text(report.intervals.get(key)))
+        for key, name in _NAMES.items()
+    ]
+    last = "95 % interval" if report.intervals else ""
+    echo(table((f"over {report.queries} queries", "", last), rows))
+
+
+def interval_text(interval: Interval | None) -> str:
+    """An interval as `0.812 to 0.901`; empty where there is none."""
+    return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
+
+
+def _print_open_set(found: OpenSetReport) -> None:
+    at = found.at_threshold
+    rows = [
+        ("strangers answered unknown", f"{at.strangers_unknown:.3f}"),
+        ("known named rightly", f"{at.known_right:.3f}"),
+        ("known named wrongly", f"{at.known_wrong:.3f}"),
+        ("known answered unknown", f"{at.known_unknown:.3f}"),
+        ("AUROC of the score", f"{at.auroc:.3f}"),
+        ("AUROC of the margin", f"{found.auroc_margin:.3f}"),
+        *(
+            (f"DIR at FAR {row.far:.0%} (score above {row.above:.3f})", f"{row.rate:.3f}")
+            for row in found.identification
+        ),
+        ("OSCR area", f"{found.oscr:.3f}"),
+    ]
+    echo("")
+    echo(table((f"open set: {at.strangers} strangers, threshold {at.threshold:.2f}", ""), rows))
+    if at.strangers < 100:
+        say(f"DIR at FAR 1% needs 100 strangers; of {at.strangers} none may pass.")
+
+
+def _print_left_out(report: RetrievalReport) -> None:
+    echo("")
+    if report.without_answer:
+        echo(f"{report.without_answer} queries have no right item in the gallery; left out.")
+    if report.own_file_excluded:
+        echo(f"{report.own_file_excluded} queries are themselves in the gallery; own file ignored.")
+    if report.skipped:
+        echo(f"{len(report.skipped)} pictures skipped.")

@@ -1,0 +1,167 @@
+"""What became of each query: its answer, how far off it was, and what would have been right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+
+from shitu.evaluation.answers import NOBODY, AnswerKey, Ranking
+from shitu.evaluation.metrics import Bools, Floats, first_right, map_at_r
+from shitu.evaluation.queries import DescribedQueries
+from shitu.gallery import Reference
+from shitu.geometry import Box
+from shitu.index import Neighbours
+from shitu.runtime.session import Float32Array
+
+_DEPTH = 1000  # neighbours ranked; a right one beyond counts as not found
+_BLOCK = 256  # queries searched at a time, so that rankings need little memory
+_LOWEST = -1.0  # the lowest cosine: that of a runner-up where there is no other item
+
+Kind = Literal["known", "stranger", "alone"]
+
+
+class Lookup(Protocol):
+    """The gallery and its index."""
+
+    def search(self, queries: Float32Array, k: int) -> Neighbours:
+        """The k nearest references of each query (n, dim)."""
+
+    def all_references(self) -> Sequence[Reference]:
+        """Every reference of the gallery."""
+
+
+class Confidence(Protocol):
+    """Calibrated probabilities that answers are right."""
+
+    def __call__(self, scores: Floats, margins: Floats, /) -> Floats:
+        """From scores (n,) and margins (n,) to 0..1 (n,)."""
+
+
+@dataclass(frozen=True)
+class QueryOutcome:
+    """What became of one query.
+
+    Attributes:
+        box: what was embedded of it, xyxy in pixels; None for all of it.
+        kind: "known": the gallery has its label; "stranger": it has not; "alone": only in the
+            query's own file, so that nothing could be right.
+        answer: label of the nearest reference, the query's own file left out; None if none.
+        score: cosine to that reference.
+        margin: score minus that of the best reference of another item.
+        rank: of the first right reference, from 1; 0 where none is in the ranking.
+        own_file: a reference that is the very same file.
+        confidence: calibrated probability that the answer is right; None where nobody knows it.
+    """
+
+    path: str
+    sha256: str
+    label: str
+    box: Box | None
+    kind: Kind
+    answer: str | None
+    answer_id: int | None
+    score: float
+    margin: float
+    rank: int
+    map_at_r: float
+    right_id: int | None
+    right_score: float | None
+    own_file: int | None
+    confidence: float | None
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer is the label."""
+        return self.rank == 1
+
+
+def rank_queries(
+    found: DescribedQueries, lookup: Lookup, confidence: Confidence | None = None
+) -> list[QueryOutcome]:
+    """Rank the gallery for each query, leaving out references that are the query's own file."""
+    key = AnswerKey.of(lookup.all_references())
+    codes = key.codes_of(found.labels)
+    own = key.same_files(found.hashes)
+    relevant = key.relevant(codes, own)
+    longest = max(map(len, own), default=0)
+    depth = min(len(key.ids), max(_DEPTH, int(relevant.max(initial=0)) + longest))
+    if not depth:
+        return []
+    names = {code: label for label, code in key.code_of.items()}
+    outcomes: list[QueryOutcome] = []
+    for start in range(0, len(codes), _BLOCK):
+        rows = np.arange(start, min(start + _BLOCK, len(codes)))
+        ranking = key.ranked(
+            lookup.search(found.embeddings[rows], depth), [own[row] for row in rows]
+        )
+        block = _Block(ranking, codes[rows], relevant[rows], whole=depth == len(key.ids))
+        sure = None if confidence is None else confidence(block.scores, block.margins)
+        outcomes += block.outcomes(found, rows, own, names, sure)
+    return outcomes
+
+
+class _Block:
+    """The rankings of some queries, looked at from all sides."""
+
+    def __init__(
+        self,
+        ranking: Ranking,
+        codes: np.ndarray,
+        relevant: np.ndarray,
+        *,
+        whole: bool,
+    ) -> None:
+        self._ranking = ranking
+        self._codes = codes
+        self._relevant = relevant
+        right: Bools = (ranking.codes == codes[:, None]) & (codes >= 0)[:, None]
+        self._first = first_right(right)
+        self._map_at_r = map_at_r(right, np.maximum(relevant, 1))
+        self.scores = np.maximum(ranking.scores[:, 0], _LOWEST)
+        self.margins = self.scores - self._runner_up(whole=whole)
+
+    def _runner_up(self, *, whole: bool) -> Floats:
+        """Best score of another item; at most the last one ranked where all are of one item."""
+        codes, scores = self._ranking.codes, self._ranking.scores
+        other = (codes != codes[:, :1]) & (codes != NOBODY)
+        best = np.take_along_axis(scores, other.argmax(axis=1)[:, None], axis=1)[:, 0]
+        unseen = _LOWEST if whole else scores[:, -1]
+        runner_up: Floats = np.where(other.any(axis=1), best, unseen)
+        return np.maximum(runner_up, _LOWEST)
+
+    def outcomes(
+        self,
+        found: DescribedQueries,
+        rows: np.ndarray,
+        own: Sequence[Sequence[int]],
+        names: dict[int, str],
+        confidence: Floats | None,
+    ) -> Iterator[QueryOutcome]:
+        ids, codes = self._ranking.ids, self._ranking.codes
+        for i, row in enumerate(rows):
+            first, answered = int(self._first[i]), codes[i, 0] != NOBODY
+            yield QueryOutcome(
+                path=found.paths[row] if found.paths else "",
+                sha256=found.hashes[row],
+                label=found.labels[row],
+                box=found.boxes[row] if found.boxes else None,
+                kind=self._kind(i),
+                answer=names[int(codes[i, 0])] if answered else None,
+                answer_id=int(ids[i, 0]) if answered else None,
+                score=float(self.scores[i]),
+                margin=float(self.margins[i]),
+                rank=first,
+                map_at_r=float(self._map_at_r[i]),
+                right_id=int(ids[i, first - 1]) if first else None,
+                right_score=float(self._ranking.scores[i, first - 1]) if first else None,
+                own_file=own[row][0] if own[row] else None,
+                confidence=None if confidence is None else float(confidence[i]),
+            )
+
+    def _kind(self, i: int) -> Kind:
+        if self._codes[i] < 0:
+            return "stranger"
+        return "known" if self._relevant[i] > 0 else "alone"

@@ -1,0 +1,222 @@
+"""Outcomes of queries -> the figures of an evaluation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from shitu.evaluation.bootstrap import Interval, Resampling, macro_interval, mean_interval
+from shitu.evaluation.calibration import Calibration, calibration
+from shitu.evaluation.leaks import NEAR_DUPLICATE, Leak, find_leaks, leak_of
+from shitu.evaluation.metrics import (
+    Floats,
+    cumulative_match,
+    label_means,
+    macro_average,
+    reciprocal,
+)
+from shitu.evaluation.openset import OpenSetReport, open_set_report
+from shitu.evaluation.outcomes import Confidence, QueryOutcome
+
+CMC_DEPTH = 20
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What to report, and how.
+
+    Attributes:
+        resampling: of the bootstrap; None: no intervals.
+        by_label: draw labels with all their queries, not queries: for queries of one label that
+            are alike, as photos of one session are.
+        exclude_leaks: leave out queries whose picture sits in the gallery.
+        near_duplicate: cosine from which it does.
+        threshold: answers with a lower score are `unknown`; for the open set.
+        confidence: calibrated probabilities; without them calibration is not reported.
+    """
+
+    resampling: Resampling | None = field(default_factory=Resampling)
+    by_label: bool = False
+    exclude_leaks: bool = False
+    near_duplicate: float = NEAR_DUPLICATE
+    threshold: float = 0.0
+    confidence: Confidence | None = None
+
+
+@dataclass(frozen=True)
+class LabelScore:
+    """Means over the queries of one label."""
+
+    label: str
+    queries: int
+    recall_at_1: float
+    recall_at_5: float
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many queries of a label were answered with another."""
+
+    label: str
+    answer: str
+    queries: int
+
+
+@dataclass(frozen=True)
+class RetrievalReport:
+    """Result of an evaluation; means over the scored queries, 0..1.
+
+    Attributes:
+        queries: how many were scored.
+        without_answer: queries whose label has no reference but the query's own file.
+        own_file_excluded: queries that are themselves in the gallery; that reference was ignored.
+        skipped: files that could not be read, with the reason.
+        labels: per label, worst first.
+        macro_recall_at_1: mean over labels of the mean over their queries.
+        intervals: of the means, by name; empty if none were asked for.
+        cmc: share of queries with a right reference among the first 1, 2, ...
+        open_set: of known queries and strangers; None without strangers.
+        calibration: None where there is no calibrated confidence.
+        confusions: wrong answers, the most frequent first.
+        leaks: queries whose picture sits in the gallery.
+        leaks_excluded: whether those were left out.
+        outcomes: of every query that could be read and was not left out.
+    """
+
+    queries: int
+    recall_at_1: float
+    recall_at_5: float
+    map_at_r: float
+    mrr: float
+    without_answer: int
+    own_file_excluded: int
+    skipped: tuple[tuple[str, str], ...]
+    labels: tuple[LabelScore, ...]
+    macro_recall_at_1: float
+    intervals: Mapping[str, Interval]
+    cmc: tuple[float, ...]
+    open_set: OpenSetReport | None
+    calibration: Calibration | None
+    confusions: tuple[Confusion, ...]
+    leaks: tuple[Leak, ...]
+    leaks_excluded: bool
+    outcomes: tuple[QueryOutcome, ...] = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as `shitu eval-recall --json` prints it: everything but the outcomes."""
+        values = asdict(replace(self, outcomes=()))
+        del values["outcomes"]
+        return values
+
+
+def make_report(
+    outcomes: Sequence[QueryOutcome],
+    skipped: tuple[tuple[str, str], ...],
+    options: EvaluationOptions,
+) -> RetrievalReport | None:
+    """The figures over all outcomes; None if no query is known to the gallery."""
+    leaks = find_leaks(outcomes, options.near_duplicate)
+    if options.exclude_leaks:
+        outcomes = [one for one in outcomes if leak_of(one, options.near_duplicate) is None]
+    known = [outcome for outcome in outcomes if outcome.kind == "known"]
+    if not known:
+        return None
+    values, codes = figures(known), label_codes(known)
+    first = np.array([outcome.rank for outcome in known], dtype=np.int64)
+    return RetrievalReport(
+        queries=len(known),
+        **{name: float(column.mean()) for name, column in values.items()},
+        without_answer=len(outcomes) - len(known),
+        own_file_excluded=sum(outcome.own_file is not None for outcome in outcomes),
+        skipped=skipped,
+        labels=_per_label(values, known),
+        macro_recall_at_1=macro_average(values["recall_at_1"], codes),
+        intervals=_intervals(values, codes, options),
+        cmc=tuple(cumulative_match(first, CMC_DEPTH).tolist()),
+        open_set=_open_set(outcomes, options.threshold),
+        calibration=_calibration(known),
+        confusions=_confusions(known),
+        leaks=leaks,
+        leaks_excluded=options.exclude_leaks,
+        outcomes=tuple(outcomes),
+    )
+
+
+def figures(outcomes: Sequence[QueryOutcome]) -> dict[str, Floats]:
+    """What is averaged, (queries,) each in 0..1."""
+    first = np.array([outcome.rank for outcome in outcomes], dtype=np.int64)
+    return {
+        "recall_at_1": (first == 1).astype(np.float64),
+        "recall_at_5": ((first >= 1) & (first <= 5)).astype(np.float64),
+        "map_at_r": np.array([outcome.map_at_r for outcome in outcomes], dtype=np.float64),
+        "mrr": reciprocal(first),
+    }
+
+
+def label_codes(outcomes: Sequence[QueryOutcome]) -> np.ndarray:
+    """A number for the label of each outcome, in the order of the labels."""
+    labels = sorted({outcome.label for outcome in outcomes})
+    number = {label: i for i, label in enumerate(labels)}
+    return np.array([number[outcome.label] for outcome in outcomes], dtype=np.int64)
+
+
+def _intervals(
+    values: Mapping[str, Floats], codes: np.ndarray, options: EvaluationOptions
+) -> dict[str, Interval]:
+    plan = options.resampling
+    if plan is None or not plan.resamples:
+        return {}
+    clusters = codes if options.by_label else np.arange(len(codes))
+    found = {name: mean_interval(column, clusters, plan) for name, column in values.items()}
+    found["macro_recall_at_1"] = macro_interval(
+        values["recall_at_1"], codes, plan, by_label=options.by_label
+    )
+    return found
+
+
+def _open_set(outcomes: Sequence[QueryOutcome], threshold: float) -> OpenSetReport | None:
+    """Strangers are queries whose label the gallery does not have at all."""
+    asked = [outcome for outcome in outcomes if outcome.kind != "alone"]
+    known = np.array([outcome.kind == "known" for outcome in asked])
+    if known.all():
+        return None
+    return open_set_report(
+        np.array([outcome.score for outcome in asked]),
+        np.array([outcome.margin for outcome in asked]),
+        np.array([outcome.right for outcome in asked]),
+        known,
+        threshold,
+    )
+
+
+def _calibration(known: Sequence[QueryOutcome]) -> Calibration | None:
+    sure = [outcome.confidence for outcome in known if outcome.confidence is not None]
+    if len(sure) < len(known):
+        return None
+    return calibration(np.array(sure), np.array([outcome.right for outcome in known]))
+
+
+def _confusions(known: Sequence[QueryOutcome]) -> tuple[Confusion, ...]:
+    pairs = Counter(
+        (one.label, one.answer) for one in known if not one.right and one.answer is not None
+    )
+    rows = [Confusion(label, answer, count) for (label, answer), count in pairs.items()]
+    return tuple(sorted(rows, key=lambda row: (-row.queries, row.label, row.answer)))
+
+
+def _per_label(
+    values: Mapping[str, Floats], known: Sequence[QueryOutcome]
+) -> tuple[LabelScore, ...]:
+    codes = label_codes(known)
+    counts = np.bincount(codes)
+    at_1, at_5 = (label_means(values[name], codes) for name in ("recall_at_1", "recall_at_5"))
+    labels = sorted({outcome.label for outcome in known})
+    rows = [
+        LabelScore(label, int(counts[i]), float(at_1[i]), float(at_5[i]))
+        for i, label in enumerate(labels)
+    ]
+    return tuple(sorted(rows, key=lambda row: (row.recall_at_1, row.recall_at_5, row.label)))
