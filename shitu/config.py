@@ -12,6 +12,7 @@ from typing import Any
 
 from shitu.errors import ConfigError
 
+INDEX_KINDS = ("auto", "flat", "ivf-sq8", "ivf-rabitq", "hnsw")
 ENGINES = ("onnxruntime", "paddle")
 
 
@@ -29,6 +30,15 @@ class Config:
 
     index: str = _setting("index", "folder of the gallery database and its vector index")
     database: str | None = _setting(None, "SQLAlchemy URL of the gallery, if not SQLite in `index`")
+    index_kind: str = _setting(
+        "auto",
+        "kind of vector index that build-index makes: flat compares all vectors, the others find "
+        "nearly all of the nearest, fast; auto is flat up to 200,000 vectors, then ivf-sq8; one of "
+        + ", ".join(INDEX_KINDS),
+    )
+    recall: float = _setting(
+        0.99, "share of the nearest neighbours that an index which is not flat has to find"
+    )
     feature_model: str = _setting("pplcnetv2_base_shitu", "name or folder of the feature extractor")
     detector_model: str = _setting(
         "picodet_lcnet_mainbody", "name or folder of the detector, or `none` for whole pictures"
@@ -59,6 +69,9 @@ class Config:
             _check(good, name, value, f"between {low:g} and 1")
         for name in ("batch_size", "max_objects", "top_k"):
             _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _check(0 < self.recall <= 1, "recall", self.recall, "above 0 and at most 1")
+        kinds = "one of " + ", ".join(INDEX_KINDS)
+        _check(self.index_kind in INDEX_KINDS, "index_kind", self.index_kind, kinds)
         _check(self.threads >= 0, "threads", self.threads, "0 or more")
         _check(self.engine in ENGINES, "engine", self.engine, "one of " + ", ".join(ENGINES))
 

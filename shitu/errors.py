@@ -59,6 +59,10 @@ class IndexNotFound(IndexFileError):  # noqa: N818
     """There is no index in that folder yet."""
 
 
+class RecallNotReached(IndexFileError):  # noqa: N818
+    """An approximate index would miss more of the nearest than was asked for."""
+
+
 class SpaceMismatch(IndexFileError):  # noqa: N818
     """The vectors were made by another model, or in another way."""
 

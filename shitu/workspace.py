@@ -43,6 +43,7 @@ from shitu.gallery import Item, Space
 from shitu.gallery.where import Where, parse_where
 from shitu.geometry import Box
 from shitu.images import Image, load_image
+from shitu.index.kinds import IndexChoice
 from shitu.models.registry import find_model
 from shitu.models.spec import ModelSpec
 from shitu.recognizer import Recognition, Recognizer
@@ -289,6 +290,7 @@ class Workspace:
             LazyDescriber(self),
             url=config.database,
             create=create,
+            choice=IndexChoice(config.index_kind, config.recall),
             any_space=True,  # its items can be listed, whatever model made its vectors
         )
 

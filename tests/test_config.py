@@ -57,6 +57,8 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
     other: dict[str, Any] = {
         "index": "elsewhere",
         "database": "sqlite:///x.db",
+        "index_kind": "hnsw",
+        "recall": 0.9,
         "feature_model": "m",
         "detector_model": "none",
         "engine": "paddle",
@@ -90,6 +92,9 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         ({"nms_threshold": float("inf")}, "nms_threshold is inf", "no IoU"),
         ({"detection_threshold": 2.0}, "detection_threshold is 2.0", "no probability"),
         ({"engine": "tensorrt"}, "one of onnxruntime, paddle", "an engine we do not have"),
+        ({"index_kind": "ivf"}, "one of auto, flat, ivf-sq8, ivf-rabitq, hnsw", "no such kind"),
+        ({"recall": 0.0}, "recall is 0.0; it must be above 0 and at most 1", "nothing to find"),
+        ({"recall": 1.01}, "recall is 1.01", "more than all"),
         ({"threads": "two"}, "threads is 'two'; a value of type int", "text for a number"),
         ({"threads": 1.5}, "threads is 1.5; a value of type int", "a fraction for a count"),
         ({"threads": True}, "threads is True", "true is not 1"),

@@ -44,7 +44,8 @@ from shitu.gallery.gallery import Gallery
 from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import Box
 from shitu.images import display_path
-from shitu.index import Neighbours, VectorIndex
+from shitu.index import Audit, Neighbours
+from shitu.index.kinds import FLAT, IndexChoice
 
 DATABASE = "gallery.db"
 
@@ -66,12 +67,14 @@ class Catalog:
         *,
         read_only: bool = False,
         any_space: bool = False,
+        choice: IndexChoice | None = None,
     ) -> None:
         self.folder = folder
         self.gallery = gallery
         self._describer = describer
         self._read_only = read_only
         self._any_space = any_space
+        self._choice = choice or IndexChoice()
         self._cache: IndexCache | None = None
         self._filters = Filters(gallery)
 
@@ -86,6 +89,7 @@ class Catalog:
         read_only: bool = False,
         timeout: float = 30.0,
         any_space: bool = False,
+        choice: IndexChoice | None = None,
     ) -> Catalog:
         """Open the catalog of an index folder.
 
@@ -99,6 +103,7 @@ class Catalog:
             timeout: seconds to wait for another process that is writing.
             any_space: open a gallery of another model than the describer's, too; only what needs
                 the describer is refused then.
+            choice: of the kind of vector index, where one has to be made.
 
         Raises:
             IndexNotFound: there is nothing there.
@@ -114,7 +119,9 @@ class Catalog:
             )
         read_only = read_only or (isinstance(where, Path) and not may_write(where))
         gallery = Gallery.open(where, folder, read_only=read_only, timeout=timeout)
-        catalog = cls(folder, gallery, describer, read_only=read_only, any_space=any_space)
+        catalog = cls(
+            folder, gallery, describer, read_only=read_only, any_space=any_space, choice=choice
+        )
         try:
             catalog._open_index()
             catalog._save_if_rebuilt()
@@ -128,7 +135,9 @@ class Catalog:
             self.require_own_space()
         space = self.gallery.active_space()
         if space is not None:
-            self._cache = IndexCache(self.folder, self.gallery, space, _flat)
+            self._cache = IndexCache(
+                self.folder, self.gallery, space, self._choice, read_only=self._read_only
+            )
 
     def require_own_space(self) -> None:
         """Refuse to go on where the vectors are of another model than the describer's.
@@ -167,7 +176,7 @@ class Catalog:
         _log.info("index %s", self._cache.state)
         if not self._read_only:
             try:
-                self._cache.save()
+                self._cache.save(lazily=True)
             except IndexFileError as error:  # a search needs no file
                 _log.warning("%s", error)
 
@@ -181,6 +190,16 @@ class Catalog:
     def index_state(self) -> str:
         """How the index came to be: "loaded", "caught up", "rebuilt: why", or "empty"."""
         return "empty" if self._cache is None else self._cache.state
+
+    @property
+    def index_kind(self) -> str:
+        """What kind of vector index is in use."""
+        return FLAT if self._cache is None else self._cache.index.kind
+
+    @property
+    def audit(self) -> Audit | None:
+        """What share of the neighbours the index finds; None for one that misses none."""
+        return None if self._cache is None else self._cache.index.audit
 
     @property
     def count(self) -> int:
@@ -555,10 +574,3 @@ class Catalog:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _flat(dim: int) -> VectorIndex:
-    # Only here is Faiss loaded; listing what the catalog can do must not take its 0.2 s.
-    from shitu.index.faiss_index import FlatIndex
-
-    return FlatIndex(dim)

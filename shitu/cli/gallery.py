@@ -24,6 +24,7 @@ from shitu.cli._common import (
     table,
     where_option,
 )
+from shitu.config import INDEX_KINDS
 
 if TYPE_CHECKING:
     from shitu.catalog import BuildSummary
@@ -39,6 +40,17 @@ if TYPE_CHECKING:
     "(CSV and JSON Lines too).",
 )
 @click.option("--prune", is_flag=True, help="Remove references whose pictures are gone.")
+@click.option(
+    "--index-kind",
+    type=click.Choice(INDEX_KINDS),
+    help="Kind of vector index.  [default: auto, flat up to 200,000 vectors, then ivf-sq8]",
+)
+@click.option(
+    "--recall",
+    type=float,
+    help="Share of the nearest neighbours that an index which is not flat has to find.  "
+    "[default: 0.99]",
+)
 @index_options
 @json_option
 @click.pass_context
@@ -52,10 +64,17 @@ def build_index(
     """
     with open_workspace(context, **settings) as workspace, progress_bar("pictures") as progress:
         summary = workspace.build(gallery, prune=prune, progress=progress)
+        kind, audit = workspace.catalog.index_kind, workspace.catalog.audit
     if as_json:
-        print_json(asdict(summary))
-    else:
-        _print_summary(summary, workspace.config.index)
+        found = None if audit is None else asdict(audit)
+        print_json({**asdict(summary), "index_kind": kind, "audit": found})
+        return
+    _print_summary(summary, workspace.config.index)
+    if audit is not None:
+        echo(
+            f"Kind {kind}: of {audit.queries} queries it finds the nearest for "
+            f"{audit.recall_at_1:.1%} and {audit.recall_at_10:.1%} of the ten nearest."
+        )
 
 
 def _print_summary(summary: BuildSummary, index: str) -> None:

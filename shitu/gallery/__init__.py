@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shitu.gallery.records import (
+    AllVectors,
     Change,
     Delta,
     FileState,
@@ -15,6 +16,7 @@ from shitu.gallery.records import (
 )
 
 __all__ = [
+    "AllVectors",
     "Change",
     "Delta",
     "FileState",

@@ -25,8 +25,25 @@ from shitu.gallery.engine import (
 )
 from shitu.gallery.membership import Membership, read_membership
 from shitu.gallery.migrations import check_version, migrate
-from shitu.gallery.reading import VARIABLES, read_items, read_references, read_vectors
-from shitu.gallery.records import Change, Delta, FileState, Head, Item, KnownFile, Reference, Space
+from shitu.gallery.reading import (
+    VARIABLES,
+    count_vectors,
+    read_items,
+    read_references,
+    read_vectors,
+    read_vectors_in_blocks,
+)
+from shitu.gallery.records import (
+    AllVectors,
+    Change,
+    Delta,
+    FileState,
+    Head,
+    Item,
+    KnownFile,
+    Reference,
+    Space,
+)
 from shitu.gallery.roots import Roots
 from shitu.gallery.spaces import SpaceReader, refuse_other_space
 from shitu.gallery.tables import item_references, items, spaces, thumbnails
@@ -298,6 +315,14 @@ class Gallery:
         """Look at one state row by row, however long that takes; see `Audit`."""
         with self._read() as connection:
             yield Audit(connection, self._roots(connection))
+
+    @contextmanager
+    def all_vectors(self, space: Space) -> Iterator[AllVectors]:
+        """Read the vectors of all references, never all of them in memory at once."""
+        with self._read() as connection:
+            count = count_vectors(connection, space)
+            blocks = read_vectors_in_blocks(connection, space)
+            yield AllVectors(history.head(connection), count, blocks)
 
     def delta(self, space: Space, since: Head | None = None) -> Delta | None:
         """Return what leads an index from a state (None: from nothing) to this one.

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from shitu.gallery.records import Item, Reference, Space
 from shitu.gallery.roots import Roots
@@ -17,6 +17,7 @@ from shitu.gallery.tables import embeddings, item_references, items, spaces
 from shitu.gallery.vectors import usable
 
 VARIABLES = 500  # in one IN (...); the lowest limit of any SQLite in use is 999
+_BLOCK = 1 << 14  # vectors read at a time; 32 MB of 512 dimensions
 
 Vectors = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
@@ -75,17 +76,42 @@ def read_vectors(
         removed: take vectors of removed references, too.
     """
     number = embeddings.c.reference_id
-    query = select(number, embeddings.c.vector).select_from(embeddings).join(spaces)
-    query = query.where(spaces.c.fingerprint == space.fingerprint).order_by(number)
-    if not removed:
-        query = query.join(item_references, item_references.c.reference_id == number)
+    query = _of_space(space, number, embeddings.c.vector, removed=removed).order_by(number)
     parts = [query]
     if wanted is not None:
         numbers = iter(sorted(wanted))
         parts = []
         while some := list(islice(numbers, VARIABLES)):
             parts.append(query.where(number.in_(some)))
-    rows = usable([(row[0], row[1]) for part in parts for row in connection.execute(part)], space)
+    rows = [(row[0], row[1]) for part in parts for row in connection.execute(part)]
+    return _arrays(rows, space)
+
+
+def count_vectors(connection: Connection, space: Space) -> int:
+    """Return how many references have a vector."""
+    return int(connection.execute(_of_space(space, func.count())).scalar_one())
+
+
+def read_vectors_in_blocks(connection: Connection, space: Space) -> Iterator[Vectors]:
+    """Yield ids, ascending, and vectors (n, dim) of all references, some at a time."""
+    number = embeddings.c.reference_id
+    query = _of_space(space, number, embeddings.c.vector).order_by(number)
+    rows = connection.execution_options(yield_per=_BLOCK).execute(query)
+    for some in rows.partitions(_BLOCK):
+        yield _arrays([(row[0], row[1]) for row in some], space)
+
+
+def _of_space(space: Space, *columns: Any, removed: bool = False) -> Select[Any]:
+    query = select(*columns).select_from(embeddings).join(spaces)
+    query = query.where(spaces.c.fingerprint == space.fingerprint)
+    if removed:
+        return query
+    there = item_references.c.reference_id == embeddings.c.reference_id
+    return query.join(item_references, there)
+
+
+def _arrays(rows: list[tuple[int, bytes]], space: Space) -> Vectors:
+    rows = usable(rows, space)
     ids = np.fromiter((row[0] for row in rows), np.int64, len(rows))
     flat = np.frombuffer(b"".join(row[1] for row in rows), "<f4")
     return ids, flat.reshape(len(rows), space.dim).astype(np.float32, copy=False)

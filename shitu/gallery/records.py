@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -150,3 +150,12 @@ class Delta:
     removed: npt.NDArray[np.int64]  # (r,)
     ids: npt.NDArray[np.int64]  # (n,), ascending
     vectors: npt.NDArray[np.float32]  # (n, dim)
+
+
+@dataclass(frozen=True)
+class AllVectors:
+    """All vectors at `head`, to be gone through once: blocks of ids, ascending, and vectors."""
+
+    head: Head
+    count: int
+    blocks: Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]

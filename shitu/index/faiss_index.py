@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import faiss as _stubbed
 import numpy as np
@@ -13,7 +14,10 @@ import numpy as np
 from shitu.errors import IndexFileError
 from shitu.images import display_path
 from shitu.index.ranking import Floats, Integers, compare, rank
-from shitu.index.vector_index import Neighbours, Sink
+from shitu.index.vector_index import VECTORS, Neighbours, Part, Sink
+
+if TYPE_CHECKING:
+    from shitu.index.audit import Audit
 
 faiss: Any = _stubbed  # its type stubs leave out half of it
 
@@ -39,6 +43,9 @@ class FlatIndex:
     """
 
     kind = "flat"
+    sealed = False
+    audit = None
+    worn = False
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
@@ -68,6 +75,15 @@ class FlatIndex:
         with self._lock:
             return self._ids[self._by_id()]
 
+    def holds(self, ids: Integers) -> Any:
+        """Return which of these ids (n,) are there: bool (n,)."""
+        with self._lock:
+            order, ids = self._by_id(), np.asarray(ids, np.int64)
+            if not len(order):
+                return np.zeros(len(ids), bool)
+            at = np.searchsorted(self._ids, ids, sorter=order)
+            return self._ids[order[np.minimum(at, len(order) - 1)]] == ids
+
     def vectors(self, ids: Integers) -> Floats:
         """Return the vectors (n, dim) of ids (n,) that are all there."""
         with self._lock:
@@ -81,7 +97,7 @@ class FlatIndex:
             IndexFileError: an id is there already, or a vector is not of length one.
         """
         ids = np.ascontiguousarray(ids, np.int64)
-        vectors = self._checked(vectors)
+        vectors = checked(vectors, self.dim)
         if ids.shape != (len(vectors),):
             raise ValueError(f"{len(vectors)} vectors need as many ids, not shape {ids.shape}")
         with self._lock:
@@ -96,7 +112,7 @@ class FlatIndex:
         """Remove these ids as far as they are there; returns how many were."""
         ids = np.ascontiguousarray(ids, np.int64)
         with self._lock:
-            if not np.isin(ids, self._ids).any():
+            if not self.holds(ids).any():
                 return 0
             try:
                 return int(self._index.remove_ids(ids))
@@ -119,7 +135,7 @@ class FlatIndex:
         """
         if k < 1:
             raise ValueError(f"k is {k}, it must be at least 1")
-        queries = self._checked(queries)
+        queries = checked(queries, self.dim)
         with self._lock:
             if allowed is None:
                 return rank(queries, k, self.count, self._all, self._look_up)
@@ -163,17 +179,24 @@ class FlatIndex:
         view = faiss.rev_swig_ptr(self._flat.get_xb(), self._flat.ntotal * self.dim)
         return np.asarray(view).reshape(-1, self.dim)
 
+    def files(self) -> Mapping[str, Part]:
+        """Return how to write all of it: one file."""
+        return {VECTORS: Part(self.write, self.count * (4 * self.dim + 8))}
+
     def write(self, file: Sink) -> None:
         """Write all of it."""
         with self._lock:
             faiss.write_index(self._index, faiss.PyCallbackIOWriter(file.write, _BLOCK))
 
-    def read(self, path: Path) -> None:
-        """Replace all of it by what `write` wrote.
+    def read(self, paths: Mapping[str, Path], audit: Audit | None = None) -> None:
+        """Replace all of it by what `files` wrote.
 
         Raises:
             IndexFileError: the file is not one of this kind and dimension.
         """
+        path = paths.get(VECTORS)
+        if path is None:
+            raise IndexFileError(f"the manifest names no file {VECTORS!r}")
         called = display_path(path)
         try:
             # Through Python, because Faiss cannot open every name that a file can have.
@@ -189,25 +212,33 @@ class FlatIndex:
         with self._lock:
             self._use(index)
 
-    def _checked(self, vectors: Floats) -> Floats:
-        vectors = np.ascontiguousarray(vectors, np.float32)
-        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
-            raise ValueError(f"vectors are (n, {self.dim}), not {vectors.shape}")
-        lengths = np.linalg.norm(vectors, axis=1)
-        wrong = ~(np.abs(lengths - 1.0) <= _UNIT)  # so that NaN is wrong, too
-        if wrong.any():
-            first = int(np.argmax(wrong))
-            raise IndexFileError(
-                f"vector {first} of {len(vectors)} has the length {lengths[first]:.4g} instead of "
-                "1: the feature model is damaged or does not suit the index"
-            )
-        return vectors
+
+def checked(vectors: Floats, dim: int) -> Floats:
+    """Return vectors (n, dim) as Faiss wants them.
+
+    Raises:
+        IndexFileError: one is not of length one.
+    """
+    vectors = np.ascontiguousarray(vectors, np.float32)
+    if vectors.ndim != 2 or vectors.shape[1] != dim:
+        raise ValueError(f"vectors are (n, {dim}), not {vectors.shape}")
+    lengths = np.linalg.norm(vectors, axis=1)
+    wrong = ~(np.abs(lengths - 1.0) <= _UNIT)  # so that NaN is wrong, too
+    if wrong.any():
+        first = int(np.argmax(wrong))
+        raise IndexFileError(
+            f"vector {first} of {len(vectors)} has the length {lengths[first]:.4g} instead of "
+            "1: the feature model is damaged or does not suit the index"
+        )
+    return vectors
 
 
 def _refuse_duplicates(new: Integers, there: Integers) -> None:
     # Faiss would take them without a word and return both.
     values, counts = np.unique(new, return_counts=True)
-    twice = np.concatenate([values[counts > 1], np.intersect1d(values, there)])
+    twice = values[counts > 1]
+    if len(values) and len(there) and values[0] <= there.max():  # else it cannot be
+        twice = np.concatenate([twice, np.intersect1d(values, there)])
     if len(twice):
         raise IndexFileError(f"reference {twice[0]} is in the index already: rebuild the index")
     if len(values) and values[0] < 0:

@@ -1,39 +1,43 @@
-"""The two files of an index: vectors.faiss, and manifest.json which says what is in it.
+"""The files of an index, and manifest.json which says what they are.
 
-The vectors are replaced first and the manifest last. If the process dies in between, the old
-manifest's checksum does not fit the new vectors, and whoever opens them next rebuilds.
+The manifest is replaced last. If the process dies before, the old one either still fits its files
+or, where one of them was replaced, does not fit; then whoever opens them next rebuilds.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from shitu.errors import IndexFileError
 from shitu.images import display_path
-from shitu.index.vector_index import VectorIndex
+from shitu.index.audit import Audit
+from shitu.index.checksums import Checksum as _Checksum
+from shitu.index.checksums import StoredFile, verify
+from shitu.index.vector_index import VECTORS, VectorIndex
 
-FORMAT = 1
-VECTORS = "vectors.faiss"
+FORMAT = 2
 MANIFEST = "manifest.json"
 _TEMPORARY = ".shitu-"
+_NAME = re.compile(r"vectors\.faiss|base-[0-9a-f]{16}\.(faiss|ids\.npy|vectors\.npy)")
+_TYPES = {"generation": int, "count": int, "dim": int, "format": int}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What vectors.faiss holds.
+    """What the files of an index hold.
 
     Attributes:
         space: fingerprint of the embedding space.
-        generation, token: the state of the gallery that it equals.
-        checksum: sha256 of vectors.faiss.
+        generation, token: the state of the gallery that they equal.
+        audit: of an approximate index.
     """
 
     space: str
@@ -42,7 +46,8 @@ class Manifest:
     token: str
     count: int
     kind: str
-    checksum: str
+    files: tuple[StoredFile, ...]
+    audit: Audit | None = None
     format: int = FORMAT
 
 
@@ -59,54 +64,83 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     except (OSError, ValueError) as error:
         raise IndexFileError(f"{display_path(file)} cannot be read ({error})") from error
-    wrong = IndexFileError(f"{display_path(file)} is not a manifest of format {FORMAT}")
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise wrong
-    kinds = {"generation": int, "count": int, "dim": int, "format": int}
-    names = [field.name for field in fields(Manifest)]
-    if not all(type(values.get(name)) is kinds.get(name, str) for name in names):
-        raise wrong
-    return Manifest(**{name: values[name] for name in names})
+    try:
+        return _parse(values)
+    except (ValueError, TypeError, KeyError) as error:
+        raise IndexFileError(
+            f"{display_path(file)} is not a manifest of format {FORMAT}"
+        ) from error
+
+
+def _parse(values: Any) -> Manifest:
+    if values["format"] == 1:  # one file, without its size
+        values = {**values, "files": [asdict(StoredFile(VECTORS, -1, values["checksum"]))]}
+        values.update(format=FORMAT, audit=None)
+    simple = {f.name: values[f.name] for f in fields(Manifest) if f.name not in {"files", "audit"}}
+    if values["format"] != FORMAT or any(
+        type(value) is not _TYPES.get(name, str) for name, value in simple.items()
+    ):
+        raise ValueError("another format")
+    audit = values["audit"]
+    return Manifest(
+        **simple,
+        files=tuple(_stored(file) for file in values["files"]),
+        audit=None if audit is None else _audit(audit),
+    )
+
+
+def _stored(values: Mapping[str, Any]) -> StoredFile:
+    stored = StoredFile(**{**values, "blocks": tuple(values["blocks"])})
+    words, numbers = (stored.name, stored.checksum, *stored.blocks), (stored.size, stored.head)
+    if {type(word) for word in words} != {str} or {type(n) for n in numbers} != {int}:
+        raise TypeError("a file is described wrongly")
+    # A name from elsewhere must not lead out of the folder.
+    if not _NAME.fullmatch(stored.name):
+        raise ValueError(f"no file of an index is called {stored.name!r}")
+    return stored
+
+
+def _audit(values: Mapping[str, Any]) -> Audit:
+    audit = Audit(**values)
+    shares = (audit.wanted, audit.recall_at_1, audit.recall_at_10)
+    if not all(0 <= share <= 1 for share in shares) or type(audit.effort) is not int:
+        raise ValueError("the audit makes no sense")
+    if audit.effort < 1 or type(audit.queries) is not int:
+        raise ValueError("the audit makes no sense")
+    return audit
+
+
+def load_index(folder: Path, manifest: Manifest, index: VectorIndex) -> None:
+    """Fill an index from the files of a manifest.
+
+    Raises:
+        IndexFileError: one is missing, or is not the one that the manifest describes.
+    """
+    # Before anything is parsed: damage could make Faiss do whatever it likes.
+    for stored in manifest.files:
+        verify(folder, stored)
+    where = display_path(folder)
+    if (manifest.kind, manifest.dim) != (index.kind, index.dim):
+        raise IndexFileError(f"{where} holds another kind of index")
+    index.read({stored.name: folder / stored.name for stored in manifest.files}, manifest.audit)
+    if index.count != manifest.count:
+        raise IndexFileError(f"{where} holds {index.count} vectors, not {manifest.count}")
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Compare what is on disk with its manifest, without parsing it.
+    """Read every byte of the files that a manifest names, without parsing them.
 
     Raises:
         IndexFileError: a file is missing, or is not the one that the manifest describes.
     """
-    file = folder / VECTORS
-    called = display_path(file)
-    try:
-        with file.open("rb") as opened:
-            checksum = _sha256(opened)
-    except OSError as error:
-        raise IndexFileError(f"{called} cannot be read ({error.strerror})") from error
-    if checksum != manifest.checksum:
-        raise IndexFileError(f"{called} is damaged or belongs to another manifest")
-
-
-def load_vectors(folder: Path, manifest: Manifest, index: VectorIndex) -> None:
-    """Fill an index from vectors.faiss.
-
-    Raises:
-        IndexFileError: the file is missing, or is not the one that the manifest describes.
-    """
-    # Before anything is parsed: damage could make Faiss do whatever it likes.
-    check_files(folder, manifest)
-    file = folder / VECTORS
-    called = display_path(file)
-    if (manifest.kind, manifest.dim) != (index.kind, index.dim):
-        raise IndexFileError(f"{called} holds another kind of index")
-    index.read(file)
-    if index.count != manifest.count:
-        raise IndexFileError(f"{called} holds {index.count} vectors, not {manifest.count}")
+    for stored in manifest.files:
+        verify(folder, stored, thoroughly=True)
 
 
 def save_index(
     folder: Path, index: VectorIndex, *, space: str, generation: int, token: str
 ) -> Manifest:
-    """Replace both files; a crash at any point leaves a pair that is right or known to be wrong.
+    """Replace all files; a crash at any point leaves some that fit or are known not to fit.
 
     Raises:
         IndexFileError: the disk is full or may not be written; the old files stay.
@@ -115,9 +149,6 @@ def save_index(
         folder.mkdir(parents=True, exist_ok=True)
     with _errors(folder), _alone(folder):
         _sweep(folder)
-        with _replacing(folder / VECTORS) as file:
-            counter = _Checksum(file)
-            index.write(counter)
         manifest = Manifest(
             space=space,
             dim=index.dim,
@@ -125,31 +156,38 @@ def save_index(
             token=token,
             count=index.count,
             kind=index.kind,
-            checksum=counter.hexdigest(),
+            files=_write_files(folder, index),
+            audit=index.audit,
         )
         with _replacing(folder / MANIFEST) as file:
             file.write(json.dumps(asdict(manifest), indent=1).encode() + b"\n")
+        _drop_others(folder, {stored.name for stored in manifest.files})
     return manifest
 
 
-class _Checksum:
-    """A file that sums up what is written to it."""
+def _write_files(folder: Path, index: VectorIndex) -> tuple[StoredFile, ...]:
+    stored: list[StoredFile] = []
+    try:
+        for name, part in index.files().items():
+            with _replacing(folder / name) as file:
+                counter = _Checksum(file)
+                part.write(counter)
+            stored.append(counter.stored(name, part.bulk))
+    except BaseException:
+        if index.sealed:  # its names are new, so nobody else has use for them
+            _drop(folder, {file.name for file in stored})
+        raise
+    return tuple(stored)
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._sum = hashlib.sha256()
-        self.hexdigest = self._sum.hexdigest
 
-    def write(self, data: bytes) -> int:
-        self._sum.update(data)
-        return self._file.write(data)
+def _drop_others(folder: Path, kept: set[str]) -> None:
+    """Remove the files of former indexes; who has one of them mapped keeps it until the end."""
+    _drop(folder, {path.name for path in folder.iterdir() if _NAME.fullmatch(path.name)} - kept)
 
 
-def _sha256(file: BinaryIO) -> str:
-    checksum = hashlib.sha256()
-    while block := file.read(1 << 20):
-        checksum.update(block)
-    return checksum.hexdigest()
+def _drop(folder: Path, names: set[str]) -> None:
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -15,9 +15,10 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 Rough: TypeAlias = Callable[[Floats, int], tuple[Floats, Integers]]
 LookUp: TypeAlias = Callable[[Integers], tuple[Integers, Floats]]
 
-_TIE = 1e-6  # scores closer than this may be equal ones, rounded in different ways
+TIE = 1e-6  # scores closer than this may be equal ones, rounded in different ways
 _SPARE = 16  # neighbours fetched beyond k to put ties in order
 _BLOCK = 1 << 14  # vectors compared at a time
+_DENSE = 2  # copying one vector takes as long as comparing so many where they are
 
 
 def rank(queries: Floats, k: int, count: int, rough: Rough, look_up: LookUp) -> Neighbours:
@@ -36,7 +37,7 @@ def rank(queries: Floats, k: int, count: int, rough: Rough, look_up: LookUp) -> 
     while len(open_):
         found, places = rough(queries[open_], fetch)
         # A tie that reaches the end of what was fetched may go on beyond it.
-        unsure = (found[:, -1] >= found[:, kept - 1] - _TIE) & (fetch < count)
+        unsure = (found[:, -1] >= found[:, kept - 1] - TIE) & (fetch < count)
         for row, where in zip(open_[~unsure], places[~unsure], strict=True):
             best, who = in_order(queries[row], *look_up(where))
             scores[row, :kept], ids[row, :kept] = best[:kept], who[:kept]
@@ -59,13 +60,13 @@ def compare(
 ) -> tuple[Floats, Integers]:
     """Return scores and places (m, fetch) of the nearest among the vectors at these places.
 
-    Few are held in memory at a time. There must be at least `fetch` places.
+    Few are held in memory at a time. There must be at least `fetch` places, ascending.
     """
     best = np.empty((len(queries), 0), np.float32)
     where = np.empty((len(queries), 0), np.int64)
     for start in range(0, len(places), _BLOCK):
         some = places[start : start + _BLOCK]
-        best = np.concatenate([best, queries @ vectors[some].T], axis=1)
+        best = np.concatenate([best, _products(queries, some, vectors)], axis=1)
         where = np.concatenate([where, np.broadcast_to(some, (len(queries), len(some)))], axis=1)
         if best.shape[1] > fetch:
             top = np.argpartition(best, -fetch, axis=1)[:, -fetch:]
@@ -73,3 +74,12 @@ def compare(
             where = np.take_along_axis(where, top, axis=1)
     order = np.argsort(-best, axis=1)
     return np.take_along_axis(best, order, axis=1), np.take_along_axis(where, order, axis=1)
+
+
+def _products(queries: Floats, places: Integers, vectors: Floats) -> Floats:
+    first, beyond = places[0], places[-1] + 1
+    if beyond - first > _DENSE * len(places):
+        scores: Floats = queries @ vectors[places].T
+    else:
+        scores = (queries @ vectors[first:beyond].T)[:, places - first]
+    return scores

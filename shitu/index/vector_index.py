@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from shitu.index.audit import Audit
+
+VECTORS = "vectors.faiss"  # the one file of a flat index
 
 
 @dataclass(frozen=True)
@@ -30,11 +36,32 @@ class Sink(Protocol):
         """Take all of them."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """One file of an index to be written.
+
+    Attributes:
+        bulk: so many bytes at its end are mere numbers; those before say how to read them.
+    """
+
+    write: Callable[[Sink], None]
+    bulk: int = 0
+
+
 class VectorIndex(Protocol):
     """Unit vectors by reference id. All kinds can delete; all may be shared between threads."""
 
     kind: str
     dim: int
+    sealed: bool  # whether its files stay the same whatever is added and removed
+
+    @property
+    def audit(self) -> Audit | None:
+        """What share of the neighbours it finds; None for all."""
+
+    @property
+    def worn(self) -> bool:
+        """Whether it should be made anew, because too much came and went."""
 
     @property
     def count(self) -> int:
@@ -42,6 +69,9 @@ class VectorIndex(Protocol):
 
     def ids(self) -> npt.NDArray[np.int64]:
         """Return all reference ids, ascending."""
+
+    def holds(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Return which of these ids (n,) are there: bool (n,)."""
 
     def vectors(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Return the vectors (n, dim) of ids (n,) that are all there."""
@@ -69,12 +99,14 @@ class VectorIndex(Protocol):
                 those nearest is missed; unknown ones do not matter. None allows all.
         """
 
-    def write(self, file: Sink) -> None:
-        """Write all of it."""
+    def files(self) -> Mapping[str, Part]:
+        """Return how to write it, by name of the file. What changes later is not in there of a
+        sealed kind, and of the others all of it is.
+        """
 
-    def read(self, path: Path) -> None:
-        """Replace all of it by what `write` wrote.
+    def read(self, paths: Mapping[str, Path], audit: Audit | None) -> None:
+        """Replace all of it by what was written with `files`, at these places by name.
 
         Raises:
-            IndexFileError: the file is not one of this kind and dimension.
+            IndexFileError: the files are not those of an index of this kind and dimension.
         """

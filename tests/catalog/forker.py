@@ -76,11 +76,12 @@ def _run(job: Job) -> str:
     Keys: `do` (one of `_DEEDS`), `index`, `photos`; all others are for tests only: `pause` seconds
     a picture, `start` when this file exists, `die` at one of `_POINTS`, `interrupt` (Ctrl-C) when
     asked to describe for the so-and-so-many-th time, `largest` size of a file, `nobody` to be
-    without rights.
+    without rights. `kind` is that of the index.
     """
     from fakes import FakeDescriber
 
     from shitu.catalog import Catalog
+    from shitu.index.kinds import IndexChoice
 
     _until(lambda: "start" not in job or Path(job["start"]).exists())
     if "die" in job:
@@ -95,6 +96,8 @@ def _run(job: Job) -> str:
     if "interrupt" in job:
         _interrupt(describer, job["interrupt"])
     options = {"create": True, **job.get("options", {})}
+    if "kind" in job:
+        options["choice"] = IndexChoice(job["kind"], 0.9)
     with Catalog.open(job["index"], describer, **options) as catalog:
         return str(_DEEDS[job["do"]](catalog, Path(job["photos"]), job))
 

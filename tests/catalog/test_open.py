@@ -71,7 +71,7 @@ def test_an_index_that_fits_is_loaded(built: Shop, names: Names) -> None:
         (lambda shop: claim(shop, generation=99), "a state from the future"),
         (lambda shop: claim(shop, generation=0), "a state it was not in"),
         (lambda shop: claim(shop, token="another"), "another history"),  # noqa: S106
-        (lambda shop: claim(shop, format=2), "a later version"),
+        (lambda shop: claim(shop, format=3), "a later version"),
         (lambda shop: claim(shop, count=2), "another count"),
     ],
 )

@@ -54,6 +54,18 @@ def test_a_second_build_embeds_nothing(run: Run, shop: Path) -> None:
     assert again["unchanged"] == len(list((shop / "photos").rglob("*.jpg")))
 
 
+def test_the_kind_of_index_is_chosen_and_audited(run: Run, shop: Path) -> None:
+    where = ["build-index", "--gallery", shop / "photos", "--index", shop / "index"]
+    assert parsed(run(*where, "--json"))["index_kind"] == "flat"
+    found = parsed(run(*where, "--index-kind", "ivf-sq8", "--recall", "0.9", "--json"))
+    assert (found["index_kind"], found["audit"]["wanted"]) == ("ivf-sq8", 0.9)
+    assert found["audit"]["recall_at_1"] >= 0.9
+    told = run(*where, "--index-kind", "ivf-sq8", "--recall", "0.9")
+    assert "Kind ivf-sq8: of " in told.stdout
+    assert run(*where, "--recall", "2").exit_code == 1
+    assert run(*where, "--index-kind", "ivf").exit_code == 2
+
+
 def test_vanished_pictures_stay_until_pruned(run: Run, shop: Path, labels: list[str]) -> None:
     shutil.rmtree(shop / "photos" / labels[0])
     arguments = ["build-index", "--gallery", shop / "photos", "--index", shop / "index"]

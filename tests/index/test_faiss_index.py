@@ -14,6 +14,7 @@ import pytest
 
 from shitu.errors import IndexFileError
 from shitu.index.faiss_index import FlatIndex
+from shitu.index.vector_index import VECTORS
 
 Floats = npt.NDArray[np.float32]
 AXES = np.eye(4, dtype=np.float32)
@@ -224,7 +225,7 @@ def test_what_was_written_can_be_read(tmp_path: Path) -> None:
     with file.open("wb") as out:
         index.write(out)
     copy = FlatIndex(4)
-    copy.read(file)
+    copy.read({VECTORS: file})
     assert copy.ids().tolist() == [10, 30]
     assert copy.search(AXES[2:3], 1).reference_ids.tolist() == [[30]]
     copy.add(ids(20), AXES[1:2])
@@ -244,7 +245,7 @@ def test_other_kinds_are_refused(tmp_path: Path, index: faiss.Index, why: str) -
     faiss.write_index(index, str(tmp_path / "x.faiss"))
     mine = filled(1)
     with pytest.raises(IndexFileError, match="another kind"):
-        mine.read(tmp_path / "x.faiss")
+        mine.read({VECTORS: tmp_path / "x.faiss"})
     assert mine.count == 1, why
 
 
@@ -252,7 +253,7 @@ def test_other_kinds_are_refused(tmp_path: Path, index: faiss.Index, why: str) -
 def test_a_file_that_is_no_index(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.faiss").write_bytes(content)
     with pytest.raises(IndexFileError, match="cannot be read"):
-        FlatIndex(4).read(tmp_path / "x.faiss")
+        FlatIndex(4).read({VECTORS: tmp_path / "x.faiss"})
 
 
 class Interrupted:

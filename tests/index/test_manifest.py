@@ -1,4 +1,4 @@
-"""The two files of an index: what the manifest says, and every way in which they can be wrong."""
+"""The files of an index: what the manifest says, and every way in which they can be wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import resource
 import stat
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ import pytest
 from shitu.errors import IndexFileError
 from shitu.index import manifest as manifest_module
 from shitu.index.faiss_index import FlatIndex
-from shitu.index.manifest import MANIFEST, VECTORS, load_vectors, read_manifest, save_index
+from shitu.index.manifest import MANIFEST, load_index, read_manifest, save_index
+from shitu.index.vector_index import VECTORS
 
 Damage = Callable[[Path], object]
 
@@ -40,22 +41,37 @@ def load(folder: Path) -> FlatIndex:
     manifest = read_manifest(folder)
     assert manifest is not None
     index = FlatIndex(8)
-    load_vectors(folder, manifest, index)
+    load_index(folder, manifest, index)
     return index
 
 
 def test_the_manifest_says_what_the_vectors_are(tmp_path: Path) -> None:
     save(tmp_path)
+    data = (tmp_path / VECTORS).read_bytes()
+    file = {"name": VECTORS, "size": len(data), "checksum": hashlib.sha256(data).hexdigest()}
     assert json.loads((tmp_path / MANIFEST).read_text()) == {
-        "format": 1,
+        "format": 2,
         "space": "space-a",
         "dim": 8,
         "generation": 3,
         "token": "t",
         "count": 5,
         "kind": "flat",
-        "checksum": hashlib.sha256((tmp_path / VECTORS).read_bytes()).hexdigest(),
+        "files": [{**file, "head": 0, "blocks": []}],
+        "audit": None,
     }
+
+
+def test_a_manifest_of_the_first_format_is_still_read(tmp_path: Path) -> None:
+    save(tmp_path)
+    values = json.loads((tmp_path / MANIFEST).read_text())
+    values.update(format=1, checksum=values.pop("files")[0]["checksum"])
+    del values["audit"]
+    (tmp_path / MANIFEST).write_text(json.dumps(values))
+    assert load(tmp_path).count == 5
+    flip(VECTORS, 0.5)(tmp_path)
+    with pytest.raises(IndexFileError, match="damaged"):
+        load(tmp_path)
 
 
 def test_what_was_saved_can_be_loaded(tmp_path: Path) -> None:
@@ -98,6 +114,14 @@ def say(**values: Any) -> Damage:
     return damage
 
 
+def say_of_the_file(**values: Any) -> Damage:
+    def damage(folder: Path) -> None:
+        old = json.loads((folder / MANIFEST).read_text())
+        say(files=[{**old["files"][0], **values}])(folder)
+
+    return damage
+
+
 def write(name: str, data: bytes) -> Damage:
     return lambda folder: (folder / name).write_bytes(data)
 
@@ -118,14 +142,23 @@ def write(name: str, data: bytes) -> Damage:
         (write(MANIFEST, b"\xff\xfe"), "manifest: no text"),
         (write(MANIFEST, b"[]"), "manifest: not an object"),
         (write(MANIFEST, b"{}"), "manifest: says nothing"),
-        (say(format=2), "manifest: of a later version"),
+        (say(format=3), "manifest: of a later version"),
         (say(format="1"), "manifest: a number as text"),
         (say(generation=None), "manifest: a value missing"),
         (say(generation=True), "manifest: a truth value is no number"),
         (say(count=4), "manifest: another count"),
         (say(dim=9), "manifest: another dimension"),
         (say(kind="hnsw"), "manifest: another kind"),
-        (say(checksum="0" * 64), "manifest: another checksum"),
+        (say_of_the_file(checksum="0" * 64), "manifest: another checksum"),
+        (say_of_the_file(size=1), "manifest: another size"),
+        (say_of_the_file(size="1"), "manifest: a size as text"),
+        (say_of_the_file(name="../vectors.faiss"), "manifest: a file from elsewhere"),
+        (say_of_the_file(name="gallery.db"), "manifest: a file of another kind"),
+        (say_of_the_file(blocks=None), "manifest: no list of blocks"),
+        (say_of_the_file(more=1), "manifest: an unknown word"),
+        (say(files=[]), "manifest: no file"),
+        (say(files=None), "manifest: no list of files"),
+        (say(audit={}), "manifest: an empty audit"),
     ],
 )
 def test_damage_is_found(tmp_path: Path, damage: Damage, why: str) -> None:
@@ -165,7 +198,9 @@ def test_every_single_bit_of_the_manifest_counts(tmp_path: Path) -> None:
             continue
         assert found is not None
         other = {key for key, value in asdict(found).items() if value != asdict(claimed)[key]}
-        assert other <= {"generation", "token", "space"}
+        assert other <= {"generation", "token", "space", "files"}
+        # How much of a file to read first matters only where there are blocks.
+        assert [replace(f, head=0) for f in found.files] == [*claimed.files]
         harmless += not other
     assert harmless <= whole.count(b" ") + whole.count(b"\n")
 
