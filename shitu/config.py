@@ -12,6 +12,8 @@ from typing import Any
 
 from shitu.errors import ConfigError
 
+FEATURE_MODEL = "pplcnetv2_base_shitu"
+DETECTOR_MODEL = "picodet_lcnet_mainbody"
 INDEX_KINDS = ("auto", "flat", "ivf-sq8", "ivf-rabitq", "hnsw")
 ENGINES = ("onnxruntime", "paddle")
 
@@ -39,9 +41,15 @@ class Config:
     recall: float = _setting(
         0.99, "share of the nearest neighbours that an index which is not flat has to find"
     )
-    feature_model: str = _setting("pplcnetv2_base_shitu", "name or folder of the feature extractor")
-    detector_model: str = _setting(
-        "picodet_lcnet_mainbody", "name or folder of the detector, or `none` for whole pictures"
+    feature_model: str | None = _setting(
+        None,
+        "name or folder of the feature extractor; unset, like the detector: the gallery's "
+        f"own, in a new one {FEATURE_MODEL}",
+    )
+    detector_model: str | None = _setting(
+        None,
+        "name or folder of the detector, or `none` for whole pictures; in a new gallery "
+        f"{DETECTOR_MODEL}",
     )
     engine: str = _setting("onnxruntime", "what runs the networks: " + " or ".join(ENGINES))
     threads: int = _setting(0, "threads of the engine; 0 means one per core")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,12 +28,13 @@ from shitu.catalog import (
     entries_from_folder,
 )
 from shitu.catalog.filtering import Among
-from shitu.config import Config, load_config
+from shitu.catalog.migration import Absent, MigrateSummary, previous_space
+from shitu.config import DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
 from shitu.cropper import Cropper, CropPolicy
 from shitu.describer import Describer
 from shitu.detector import Detector
 from shitu.embedder import Embedder
-from shitu.errors import ImageError, ModelError
+from shitu.errors import ImageError, IndexNotFound, ModelError
 from shitu.evaluation.retrieval import (
     EvaluationOptions,
     Query,
@@ -44,7 +46,7 @@ from shitu.gallery.where import Where, parse_where
 from shitu.geometry import Box
 from shitu.images import Image, load_image
 from shitu.index.kinds import IndexChoice
-from shitu.models.registry import find_model
+from shitu.lineup import Lineup, find_lineup, lineup_of
 from shitu.models.spec import ModelSpec
 from shitu.recognizer import Recognition, Recognizer
 from shitu.runtime.session import Session
@@ -52,6 +54,11 @@ from shitu.runtime.session import Session
 Progress = Callable[[int, int], None]
 
 _AHEAD = 2  # pictures decoded before they are needed
+
+_OF_THE_MODELS = (
+    *("lineup", "_feature_spec", "_detector_spec", "_policy", "_space"),
+    *("_cropper", "_embedder", "describer", "recognizer"),
+)
 
 
 class Workspace:
@@ -194,7 +201,7 @@ class Workspace:
     ) -> Recognition:
         # What other processes committed meanwhile is found, too.
         if self.catalog.refresh():
-            self.catalog.require_own_space()
+            self._follow_the_gallery()
         return self.recognizer.recognize(image, whole_image=whole_image, where=where)
 
     def evaluate(
@@ -265,10 +272,57 @@ class Workspace:
         with Catalog.open(where, url=config.database, read_only=not repair) as catalog:
             return catalog.check(repair=repair, full=full, progress=progress)
 
+    def migrate(
+        self,
+        model: str | None = None,
+        detector: str | None = None,
+        *,
+        back: bool = False,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> MigrateSummary:
+        """Embed the gallery anew beside the old vectors, compare, and switch in one commit.
+
+        Args:
+            model: name or folder of the feature extractor to go to; None keeps the present one.
+            detector: the same for the detector, `none` for whole pictures.
+            back: go back to the models that were in use before the last migration instead.
+            progress: called with the number of references that have their vector, and of all.
+            options: see `shitu.catalog.migration.migrate`.
+        """
+        with self._catalog_of_any_model() as catalog:
+            describer = self._before(catalog) if back else self._beside(catalog, model, detector)
+            summary = catalog.migrate(describer, progress=progress, **options)
+        self.close()
+        return summary
+
+    def drop_unused_spaces(self) -> list[Space]:
+        """Forget the vectors that no migration needs any more; see `Catalog`."""
+        with self._catalog_of_any_model() as catalog:
+            return catalog.drop_unused_spaces()
+
+    def _catalog_of_any_model(self) -> Catalog:
+        return Catalog.open(Path(self.config.index), url=self.config.database)
+
+    def _beside(self, catalog: Catalog, model: str | None, detector: str | None) -> LazyDescriber:
+        space = catalog.space
+        now = Lineup() if space is None else lineup_of(space)
+        return self._with(Lineup(model or now.feature, detector or now.detector))
+
+    def _before(self, catalog: Catalog) -> LazyDescriber | Absent:
+        space = previous_space(catalog.gallery)
+        lineup = find_lineup(space)
+        return Absent(space) if lineup is None else self._with(lineup)
+
+    def _with(self, lineup: Lineup) -> LazyDescriber:
+        config = replace(self.config, feature_model=lineup.feature, detector_model=lineup.detector)
+        return LazyDescriber(Workspace.of(config))
+
     def close(self) -> None:
         """Close the gallery; what was committed is safe with or without this."""
         catalog = self.__dict__.pop("catalog", None)
-        self.__dict__.pop("recognizer", None)
+        for name in _OF_THE_MODELS:
+            self.__dict__.pop(name, None)
         if catalog is not None:
             catalog.close()
 
@@ -295,14 +349,34 @@ class Workspace:
         )
 
     @cached_property
+    def lineup(self) -> Lineup:
+        """The models in use: those of the settings, else those that the gallery was built with."""
+        feature, detector = self.config.feature_model, self.config.detector_model
+        if not self._takes_the_gallerys_models:
+            return Lineup(feature or FEATURE_MODEL, detector or DETECTOR_MODEL)
+        with contextlib.suppress(IndexNotFound):
+            space = self.catalog.gallery.active_space()
+            return (space and find_lineup(space)) or Lineup()
+        return Lineup()
+
+    @property
+    def _takes_the_gallerys_models(self) -> bool:
+        return self.config.feature_model is None and self.config.detector_model is None
+
+    def _follow_the_gallery(self) -> None:
+        """After a switch to another space: use its models, unless the settings name others."""
+        if self._takes_the_gallerys_models:
+            for name in _OF_THE_MODELS:
+                self.__dict__.pop(name, None)
+        self.catalog.require_own_space()
+
+    @cached_property
     def _feature_spec(self) -> ModelSpec:
-        return find_model(self.config.feature_model, "feature")
+        return self.lineup.feature_spec()
 
     @cached_property
     def _detector_spec(self) -> ModelSpec | None:
-        if self.config.detector_model == "none":
-            return None
-        return find_model(self.config.detector_model, "detector")
+        return self.lineup.detector_spec()
 
     @cached_property
     def _policy(self) -> CropPolicy:
@@ -316,22 +390,7 @@ class Workspace:
 
     @cached_property
     def _space(self) -> Space:
-        feature, detector, policy = self._feature_spec, self._detector_spec, self._policy
-        crop_policy: dict[str, Any] = {"crop": "whole"}
-        if detector is not None:
-            crop_policy = {
-                "crop": "main body",
-                "detector": detector.weights_sha256,
-                "threshold": policy.main_body_threshold,
-                "area": policy.main_body_area,
-                "area_power": policy.area_power,
-            }
-        return Space.of(
-            weights_sha256=feature.weights_sha256,
-            preprocessing=feature.preprocessing.describe(),
-            crop_policy=crop_policy,
-            dim=feature.dim,
-        )
+        return self.lineup.space()
 
     @cached_property
     def _cropper(self) -> Cropper:

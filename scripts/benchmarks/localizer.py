@@ -14,7 +14,6 @@ from shitu.embedder import Embedder
 from shitu.errors import WeightsNotFound
 from shitu.geometry import clip
 from shitu.images import Image
-from shitu.models.registry import find_model
 from shitu.preprocess import Preprocessing
 from shitu.runtime.onnx_runtime import OnnxRuntimeSession
 from shitu.workspace import Workspace
@@ -56,7 +55,7 @@ class Localizer:
 
 def localizer_describer(path: Path, like: Workspace) -> Describer:
     """The embedder of a workspace on the crops of the localizer."""
-    spec = find_model(like.config.feature_model, "feature")
+    spec = like.lineup.feature_spec()
     session = OnnxRuntimeSession(spec.files["onnx"].verified(), like.config.threads or None)
     policy = CropPolicy(_THRESHOLD, _THRESHOLD, main_body_area=_AREA, area_power=0)
     return Describer(

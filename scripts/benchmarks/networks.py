@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from shitu.config import Config
+from shitu.config import FEATURE_MODEL, Config
 from shitu.errors import ConfigError, ModelError
 from shitu.models.registry import find_model
 from shitu.models.spec import DESCRIPTION
@@ -42,7 +42,7 @@ def list_networks(models: Sequence[str], teachers: Path | None) -> list[Network]
         ConfigError: two have the same name.
     """
     config = Workspace().config
-    names = dict.fromkeys(models or [config.feature_model])
+    names = dict.fromkeys(models or [config.feature_model or FEATURE_MODEL])
     found = [_model(name, config) for name in names]
     if teachers is not None:
         found += _teachers(teachers)

@@ -46,6 +46,7 @@ from shitu.geometry import Box
 from shitu.images import display_path
 from shitu.index import Audit, Neighbours
 from shitu.index.kinds import FLAT, IndexChoice
+from shitu.lineup import named
 
 DATABASE = "gallery.db"
 
@@ -153,8 +154,8 @@ class Catalog:
     def _mismatch(self, space: Space, wanted: Space) -> SpaceMismatch:
         return SpaceMismatch(
             f"the gallery in {display_path(self.folder)} was built with another feature model, "
-            f"detector or crop, {space.called}, not {wanted.called}: name the one it was built "
-            "with, go over to the other with `shitu migrate`, or build another index folder "
+            f"detector or crop, {named(space).called}, not {wanted.called}: name the one it was "
+            "built with, go over to the other with `shitu migrate`, or build another index folder "
             "with `shitu build-index --index`"
         )
 

@@ -16,6 +16,7 @@ from shitu.gallery.gallery import Gallery
 from shitu.gallery.spaces import MIGRATE
 from shitu.geometry import Box
 from shitu.images import Image, display_path
+from shitu.lineup import named
 
 MAX_LOSS = 0.02
 
@@ -37,7 +38,7 @@ class MigrateSummary:
         missing: references that have no vector in the new space, and why.
         comparison: the two spaces on this gallery; None if the space was in use already.
         outcome: "switched", "in use already", "dry run" or "refused".
-        reason: why it was refused.
+        reason: why it was refused; after a dry run, why it would be.
     """
 
     before: str
@@ -84,6 +85,7 @@ def migrate(
             "there is no vector in the gallery yet: `shitu build-index --model` builds it with any "
             "model"
         )
+    old = named(old)
     work = Reembedding(
         gallery,
         describer,
@@ -98,7 +100,7 @@ def migrate(
     while True:
         why = _refusal(work.done, comparison, max_loss)
         if why or dry_run:
-            outcome = REFUSED if why else DRY_RUN
+            outcome = DRY_RUN if dry_run else REFUSED
             return _summary(gallery, old, new, work.done, comparison, outcome, why)
         if _switched(gallery, old, new):
             return _summary(gallery, old, new, work.done, comparison, SWITCHED)

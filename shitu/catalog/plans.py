@@ -12,6 +12,7 @@ from shitu.gallery.past import Past, Row, moved_along, pairs, roll_back, root_ch
 
 _MISSING = object()
 _ON_DISK = frozenset(("path", "size", "mtime_ns", "source"))  # the disk is as it is
+_OF_THE_SPACE = frozenset(("x0", "y0", "x1", "y1"))  # which another generation may not share
 _DERIVED = frozenset(("label",))  # of a reference: its item's
 _KNOWN = frozenset(("items", "references", "root", "undo"))
 
@@ -59,7 +60,7 @@ def plan_back(later: Sequence[Change], now: Present) -> Plan:
     for number, row in past.references.items():
         there = references.get(number)
         if row is not None and there is not None:
-            row = {**row, **{name: there[name] for name in _ON_DISK}}
+            row = {**row, **{name: there[name] for name in _ON_DISK | _OF_THE_SPACE}}
         if _flat("references", row) != _flat("references", there):
             plan.references[number] = row
     return plan
@@ -88,6 +89,11 @@ def _refuse_unknown(change: Change) -> None:
         raise GalleryError(
             f"{named} cannot be undone: what it forgot is gone for good; name another generation, "
             "see `shitu history`"
+        )
+    if "space" in kinds:
+        raise GalleryError(
+            f"{named} went over to another model: `shitu migrate --back` goes back to the one "
+            "before the last migration"
         )
     if kinds:
         raise GalleryError(

@@ -26,6 +26,10 @@ def _notes(change: Change) -> Iterator[str]:
             yield f"went back to generation {note['back_to']}"
         else:
             yield f"undid generation {note['undone']}"
+    for space in change.after.get("space", ()):
+        was = change.before["space"][0]["called"]
+        cropped = _count(len(change.after.get("boxes", ())), "picture")
+        yield f"went over from {was} to {space['called']}; {cropped} cropped anew"
     for note in change.after.get("compact", ()):
         yield (
             f"forgot vectors and thumbnails of {_count(note['forgotten'], 'reference')} removed "

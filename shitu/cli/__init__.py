@@ -8,7 +8,18 @@ from typing import Any
 import click
 
 from shitu import __version__
-from shitu.cli import check, config, evaluate, exchange, gallery, history, items, recognize, sync
+from shitu.cli import (
+    check,
+    config,
+    evaluate,
+    exchange,
+    gallery,
+    history,
+    items,
+    migrate,
+    recognize,
+    sync,
+)
 from shitu.cli._common import say
 from shitu.errors import ShituError
 
@@ -61,6 +72,7 @@ for command in (
     exchange.import_gallery,
     evaluate.eval_recall,
     check.check,
+    migrate.migrate,
     config.show_config,
 ):
     main.add_command(command)

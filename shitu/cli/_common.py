@@ -29,6 +29,25 @@ def index_options(command: _Command) -> _Command:
     return command
 
 
+def model_options(command: _Command) -> _Command:
+    """`--model` and `--detector`, for commands that describe pictures."""
+    options = (
+        click.option(
+            "--model",
+            "feature_model",
+            help="Feature extractor, by name or folder.  [default: the gallery's own]",
+        ),
+        click.option(
+            "--detector",
+            "detector_model",
+            help="Detector, by name or folder; none: whole pictures.  [default: the gallery's own]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def json_option(command: _Command) -> _Command:
     """`--json`, for scripts."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)

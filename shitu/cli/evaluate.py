@@ -10,6 +10,7 @@ import click
 from shitu.cli._common import (
     index_options,
     json_option,
+    model_options,
     open_workspace,
     print_json,
     progress_bar,
@@ -44,6 +45,7 @@ from shitu.cli._figures import print_report, say_leaks
 )
 @where_option
 @index_options
+@model_options
 @json_option
 @click.pass_context
 def eval_recall(

@@ -14,6 +14,7 @@ from shitu.cli._common import (
     echo,
     index_options,
     json_option,
+    model_options,
     open_workspace,
     print_json,
     progress_bar,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     "[default: 0.99]",
 )
 @index_options
+@model_options
 @json_option
 @click.pass_context
 def build_index(
@@ -109,6 +111,7 @@ def _print_summary(summary: BuildSummary, index: str) -> None:
 @click.option("--box", help="x1,y1,x2,y2 in pixels: where the item is in the (one) picture.")
 @click.option("--attr", multiple=True, metavar="KEY=VALUE", help="Attribute, as in set-attr.")
 @index_options
+@model_options
 @json_option
 @click.pass_context
 def add_item(

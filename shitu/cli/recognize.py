@@ -13,6 +13,7 @@ from shitu.cli._common import (
     echo,
     index_options,
     json_option,
+    model_options,
     open_workspace,
     print_json,
     progress_bar,
@@ -45,6 +46,7 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 @click.option("--whole-image", is_flag=True, help="Look up each picture as a whole.")
 @where_option
 @index_options
+@model_options
 @json_option
 @click.pass_context
 def recognize(

@@ -17,6 +17,7 @@ from shitu.cli._common import (
     echo,
     index_options,
     json_option,
+    model_options,
     open_workspace,
     print_json,
     progress_bar,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     help="Do it again and again, so many seconds apart, until Ctrl-C.",
 )
 @index_options
+@model_options
 @json_option
 @click.pass_context
 def sync(

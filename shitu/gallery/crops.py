@@ -21,7 +21,7 @@ from shitu.geometry import Box
 _SOME = 500  # crops held in memory at a time
 _SIDES = ("x0", "y0", "x1", "y1")
 
-_Logged: TypeAlias = list[list[float]]  # reference id and the four sides, if there is a box
+Logged: TypeAlias = list[list[float]]  # reference id and the four sides, if there is a box
 
 
 @dataclass(frozen=True)
@@ -60,16 +60,17 @@ class CropShelf:
         """Forget all crops of a space."""
         self._connection.execute(delete(meta).where(meta.c.key.startswith(_key(space_id, ""))))
 
-    def swap(self, space_id: int, others: Collection[int]) -> tuple[_Logged, _Logged]:
-        """Give the references the boxes and thumbnails of a space.
+    def swap(
+        self, space_id: int, others: Collection[int], numbers: Iterable[int]
+    ) -> tuple[Logged, Logged]:
+        """Give references the boxes and thumbnails of a space.
 
         Those which they had are kept for the other spaces, as far as these have none of their own.
         Returns the boxes that changed, before and after.
         """
-        before: _Logged = []
-        after: _Logged = []
-        alive = self._connection.execute(select(item_references.c.reference_id)).scalars().all()
-        for some in _chunks(alive):
+        before: Logged = []
+        after: Logged = []
+        for some in _chunks(numbers):
             crops = self._of(space_id, some)
             was = self._present(crops)
             for other in others:

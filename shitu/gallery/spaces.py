@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from shitu.errors import SpaceMismatch
-from shitu.gallery.crops import Crop, CropShelf
+from shitu.gallery.crops import Crop, CropShelf, Logged
 from shitu.gallery.journal import Journal
 from shitu.gallery.records import Space
 from shitu.gallery.tables import changes, embeddings, item_references, meta, spaces
@@ -175,11 +175,22 @@ class SpaceWriter(SpaceReader):
         for row, active in ((old, False), (new, True)):
             where = spaces.c.space_id == row.space_id
             self._connection.execute(update(spaces).where(where).values(active=active))
-        self._journal.note("space", [_told(old)], [_told(new)])
-        others = select(spaces.c.space_id).where(spaces.c.space_id != new.space_id)
-        others_ids = list(self._connection.execute(others).scalars())
-        self._journal.note("boxes", *self._crops.swap(new.space_id, others_ids))
+        self._journal.note("space", [_told(before)], [_told(space)])
+        alive = self._connection.execute(select(item_references.c.reference_id)).scalars().all()
+        self._journal.note("boxes", *self._swap_crops(new.space_id, alive))
         return True
+
+    def settle(self, reference_ids: Iterable[int]) -> None:
+        """Give references that came back the crops of the space in use: it may be another now."""
+        query = select(spaces.c.space_id).where(spaces.c.active)
+        space_id = self._connection.execute(query).scalar()
+        if space_id is not None:
+            self._swap_crops(space_id, reference_ids)
+
+    def _swap_crops(self, space_id: int, numbers: Iterable[int]) -> tuple[Logged, Logged]:
+        others = select(spaces.c.space_id).where(spaces.c.space_id != space_id)
+        ids = list(self._connection.execute(others).scalars())
+        return self._crops.swap(space_id, ids, numbers)
 
     def drop_unused(self) -> list[Space]:
         """Forget the vectors and crops of all spaces that are not in use; returns those."""
@@ -233,8 +244,8 @@ def _space(row: Row[Any]) -> Space:
     return Space(row.fingerprint, row.dim, row.description)
 
 
-def _told(row: Row[Any]) -> dict[str, Any]:
-    return {"fingerprint": row.fingerprint, "dim": row.dim, "called": _space(row).called}
+def _told(space: Space) -> dict[str, Any]:
+    return {"fingerprint": space.fingerprint, "dim": space.dim, "called": space.called}
 
 
 def _bytes(vector: npt.NDArray[np.float32]) -> bytes:

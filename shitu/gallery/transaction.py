@@ -331,6 +331,7 @@ class Transaction:
         self._journal.items_before(item_rows)
         self._journal.references_before(reference_rows)
         put_rows(self._connection, item_rows, reference_rows)
+        self.spaces().settle(number for number, row in reference_rows.items() if row is not None)
         self._journal.items_after(item_rows)
         self._journal.references_after(reference_rows)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_spec import DETECTOR, FEATURE, write
 
-from shitu.config import Config
+from shitu.config import DETECTOR_MODEL, FEATURE_MODEL
 from shitu.errors import ModelError, WeightsNotFound
 from shitu.models import registry
 from shitu.models.registry import find_model, model_names
@@ -74,7 +74,7 @@ def test_a_model_of_the_wrong_kind_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [(Config.feature_model, "feature"), (Config.detector_model, "detector")]
+    ("name", "kind"), [(FEATURE_MODEL, "feature"), (DETECTOR_MODEL, "detector")]
 )
 def test_the_default_models_come_with_the_package_undamaged(name: str, kind: str) -> None:
     spec = find_model(name, kind)
