@@ -6,6 +6,7 @@ from shitu.catalog.catalog import Catalog
 from shitu.catalog.check_report import CheckPart, CheckReport
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry, entries_from_file, entries_from_folder
+from shitu.catalog.index_import import IndexImportSummary
 from shitu.catalog.summaries import (
     AddSummary,
     BuildSummary,
@@ -26,6 +27,7 @@ __all__ = [
     "Conflict",
     "Describer",
     "Entry",
+    "IndexImportSummary",
     "MergeSummary",
     "RemoveSummary",
     "Skipped",

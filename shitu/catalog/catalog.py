@@ -23,6 +23,7 @@ from shitu.catalog.entries import Entry
 from shitu.catalog.files import absolute, may_write, original
 from shitu.catalog.filtering import Filters
 from shitu.catalog.importing import Choice, ImportSummary, compare_gallery, import_gallery
+from shitu.catalog.index_import import IndexImportSummary, import_index
 from shitu.catalog.mending import mend
 from shitu.catalog.merging import merge_items, set_attributes
 from shitu.catalog.migration import IN_USE, SWITCHED, MigrateSummary, drop_unused, migrate
@@ -472,6 +473,29 @@ class Catalog:
         """
         with self._changing(describing=False):
             return go_back(self.gallery, generation)
+
+    def import_index(
+        self,
+        folder: Path,
+        model: str,
+        *,
+        pictures: Path | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> IndexImportSummary:
+        """Bring in an index folder of PaddleClas or PaddleX, in one generation.
+
+        Args:
+            folder: with `vector.index` and `id_map.pkl`, `.yaml` or `.yml`.
+            model: what made the vectors; they get a space of that name.
+            pictures: where the paths in the index start; those found there give thumbnails.
+            progress: told the number of pictures read so far, and the total.
+
+        Raises:
+            IndexFileError: the folder holds no such index, or a damaged one.
+            SpaceMismatch: the gallery has vectors of another model.
+        """
+        with self._changing(describing=False):
+            return import_index(self.gallery, folder, model, pictures, progress)
 
     def check(
         self,

@@ -119,10 +119,7 @@ def _space(file: PortableFile, gallery: Gallery, path: Path) -> Space | None:
 
 
 def _called(space: Space | None) -> str:
-    if space is None:
-        return "nothing"
-    weights = str(space.description.get("weights_sha256", space.fingerprint))
-    return str(space.description.get("name", f"the model {weights[:12]}"))
+    return "nothing" if space is None else space.called
 
 
 def _items_here(gallery: Gallery) -> dict[str, ItemHere]:

@@ -162,8 +162,11 @@ class Audit:
                 yield number, bytes(jpeg)
 
     def without_thumbnail(self) -> list[int]:
-        """Return the references that have no thumbnail, by id."""
+        """Return the references that have no thumbnail, by id, but had a picture once."""
         there = set(self._connection.execute(select(thumbnails.c.reference_id)).scalars())
+        r = item_references.c
+        bare = select(r.reference_id).where(r.how == "import", r.size == 0)
+        there.update(self._connection.execute(bare).scalars())
         return [number for number in self._rows if number not in there]
 
     def files(self) -> Iterator[StoredFile]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Table, insert, text
+from sqlalchemy import Table, delete, insert, text
 
 from shitu.gallery.records import FileState, Space
 from shitu.gallery.tables import embeddings, item_references, items, thumbnails
@@ -105,6 +105,22 @@ class Insertion:
             )
         self._to._journal.references_after(numbers)
         return numbers
+
+    def attach(
+        self, reference_id: int, path: str, sha256: str, state: FileState, thumbnail: bytes
+    ) -> None:
+        """Give a reference that came without a picture the one which was found."""
+        self._to._update_reference(
+            reference_id,
+            path=self._to._roots.stored(path),
+            sha256=sha256,
+            size=state.size,
+            mtime_ns=state.mtime_ns,
+        )
+        mine = thumbnails.c.reference_id == reference_id
+        self._connection.execute(delete(thumbnails).where(mine))
+        row = {"reference_id": reference_id, "jpeg": thumbnail}
+        self._connection.execute(insert(thumbnails), [row])
 
     def _row(self, one: WholeReference) -> dict[str, Any]:
         box = one.box or (None, None, None, None)

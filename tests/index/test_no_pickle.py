@@ -8,6 +8,9 @@ from pathlib import Path
 import shitu
 
 PACKAGE = Path(shitu.__file__).parent
+# Indexes of other programs come as pickles; its loader can make nothing but numbers and text
+# (tests/catalog/test_id_map.py).
+ONLY = PACKAGE / "catalog" / "id_map.py"
 FORBIDDEN = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 
 
@@ -24,11 +27,11 @@ def imported(tree: ast.AST) -> set[str]:
     return names
 
 
-def test_no_module_imports_pickle() -> None:
+def test_one_module_imports_pickle_and_restricts_it() -> None:
     sources = sorted(PACKAGE.rglob("*.py"))
     assert len(sources) > 50
     guilty = [s for s in sources if imported(ast.parse(s.read_text("utf-8"))) & FORBIDDEN]
-    assert guilty == []
+    assert guilty == [ONLY]
 
 
 def test_the_test_would_notice() -> None:

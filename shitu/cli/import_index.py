@@ -1,0 +1,81 @@
+"""`shitu import-index`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shitu.cli._common import (
+    echo,
+    index_options,
+    json_option,
+    open_workspace,
+    print_json,
+    progress_bar,
+    say,
+    say_skipped,
+    show_path,
+)
+
+if TYPE_CHECKING:
+    from shitu.catalog import IndexImportSummary
+
+_FOLDER = click.Path(path_type=Path)
+_EVEN = 1e-3
+
+
+@click.command(epilog="Example: shitu import-index drinks/index --model PP-ShiTuV2_rec")
+@click.argument("folder", type=_FOLDER, metavar="DIR")
+@click.option("--model", required=True, help="Name of the model that made the vectors.")
+@click.option("--pictures", type=_FOLDER, help="Folder in which the paths of the index start.")
+@index_options
+@json_option
+@click.pass_context
+def import_index(
+    context: click.Context,
+    /,
+    folder: Path,
+    model: str,
+    pictures: Path | None,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Bring in an index folder of PaddleClas or PaddleX: vector.index and id_map.
+
+    The vectors stay those of their own model: such a gallery can be listed, checked and exported;
+    to recognise with this program's model, go over with `shitu migrate`, which needs the pictures.
+    """
+    from shitu.errors import SpaceMismatch
+
+    with open_workspace(context, **settings) as workspace, progress_bar("pictures") as progress:
+        catalog = workspace.catalog_for_writing()
+        done = catalog.import_index(folder, model, pictures=pictures, progress=progress)
+        try:
+            catalog.require_own_space()
+        except SpaceMismatch as error:
+            say(f"Note: {error}")
+    for skipped in done.skipped:
+        say_skipped("skipped", skipped.path, skipped.reason)
+    if as_json:
+        print_json(asdict(done))
+    else:
+        _print(done, folder)
+
+
+def _print(done: IndexImportSummary, folder: Path) -> None:
+    if max(abs(done.shortest - 1), abs(done.longest - 1)) > _EVEN:
+        say(f"vectors had lengths from {done.shortest:.3g} to {done.longest:.3g}; made 1")
+    counts = (
+        (done.added, f"references of {done.items} items added"),
+        (done.known, "there already"),
+        (done.attached, "given their pictures"),
+        (len(done.skipped), "skipped"),
+    )
+    parts = [f"{count} {what}" for count, what in counts if count] or ["nothing to add"]
+    echo(
+        f"{show_path(folder)} ({done.kind}, {done.metric}, {done.space}): {', '.join(parts)}. "
+        f"{done.pictures} pictures found. Generation {done.generation}."
+    )
