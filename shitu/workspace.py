@@ -302,7 +302,9 @@ class Workspace:
             return catalog.drop_unused_spaces()
 
     def _catalog_of_any_model(self) -> Catalog:
-        return Catalog.open(Path(self.config.index), url=self.config.database)
+        config = self.config
+        choice = IndexChoice(config.index_kind, config.recall)
+        return Catalog.open(Path(config.index), url=config.database, choice=choice)
 
     def _beside(self, catalog: Catalog, model: str | None, detector: str | None) -> LazyDescriber:
         space = catalog.space

@@ -169,6 +169,8 @@ class Catalog:
         self._describer = describer
         self.require_own_space()
         if self._cache is None or self._cache.space != describer.space:
+            if self._cache is not None:
+                self._choice = self._choice.like(self._cache.index)
             self._open_index()
             self._save_if_rebuilt()
 

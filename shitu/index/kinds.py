@@ -40,6 +40,11 @@ class IndexChoice:
         asked = index.audit is None or index.audit.wanted == self.recall
         return asked and index.kind == self.kind_for(index.count)
 
+    def like(self, index: VectorIndex) -> IndexChoice:
+        """Return the same, but the kind of an index that is not flat, if none was named."""
+        named = self.kind != AUTO or index.kind == FLAT
+        return self if named else IndexChoice(index.kind, self.recall)
+
     def kind_for(self, count: int) -> str:
         """Return the kind for so many vectors."""
         if count == 0:

@@ -76,7 +76,7 @@ def _run(job: Job) -> str:
     Keys: `do` (one of `_DEEDS`), `index`, `photos`; all others are for tests only: `pause` seconds
     a picture, `start` when this file exists, `die` at one of `_POINTS`, `interrupt` (Ctrl-C) when
     asked to describe for the so-and-so-many-th time, `largest` size of a file, `nobody` to be
-    without rights. `kind` is that of the index.
+    without rights. `kind` is that of the index. With `bare` no model is named.
     """
     from fakes import FakeDescriber
 
@@ -98,7 +98,7 @@ def _run(job: Job) -> str:
     options = {"create": True, **job.get("options", {})}
     if "kind" in job:
         options["choice"] = IndexChoice(job["kind"], 0.9)
-    with Catalog.open(job["index"], describer, **options) as catalog:
+    with Catalog.open(job["index"], None if job.get("bare") else describer, **options) as catalog:
         return str(_DEEDS[job["do"]](catalog, Path(job["photos"]), job))
 
 
@@ -114,6 +114,14 @@ def _build(catalog: Any, photos: Path, job: Job) -> object:
 def _add_each(catalog: Any, _: Path, job: Job) -> object:
     """Add pictures one by one, as many commands would."""
     return sum(catalog.add([path], job["label"]).added for path in job["pictures"])
+
+
+def _migrate(catalog: Any, _: Path, job: Job) -> object:
+    from fakes import FakeCropper, FakeDescriber
+
+    new: Any = FakeDescriber if job["to"] == "colours" else FakeCropper
+    describer = new(pause=job.get("pause", 0.0))
+    return catalog.migrate(describer, batch_size=3, max_loss=None).outcome
 
 
 def _wait_for(catalog: Any, _: Path, job: Job) -> object:
@@ -154,6 +162,7 @@ _DEEDS: dict[str, Callable[[Any, Path, Job], object]] = {
     "remove": lambda catalog, _, job: catalog.remove(label=job["label"]).removed,
     "relabel": lambda catalog, _, job: catalog.relabel(job["label"], job["to"]).label,
     "undo": lambda catalog, _, job: catalog.undo(job.get("generation")).undone,
+    "migrate": _migrate,
     "wait for": _wait_for,
     "look": lambda catalog, _, job: [(i.label, i.references) for i in catalog.items()],
 }
@@ -210,6 +219,10 @@ _POINTS: dict[str, Callable[[], None]] = {
     "before saving the index": _at("shitu.catalog.cache:IndexCache.save"),
     "with a picture half copied": _at("shitu.catalog.files:_link"),
     "with a picture copied": _at("shitu.catalog.addition:copy_in", after=True),
+    "with references embedded": _at("shitu.catalog.migration:compare_spaces"),
+    "with half the crops swapped": _at("shitu.gallery.crops:CropShelf._apply", after=True),
+    "with a switch not committed": _at("shitu.gallery.spaces:SpaceWriter.switch", after=True),
+    "with a switch committed": _at("shitu.catalog.catalog:Catalog.use"),
     "with pictures put aside": _at("shitu.gallery.transaction:Transaction.remove"),
 }
 
@@ -275,6 +288,8 @@ def _warm_up() -> None:
         _run({"do": "build", **where})
         _run({"do": "add", "pictures": [str(extra)], "label": "tea", **where})
         _run({"do": "relabel", "label": "tea", "to": "coffee", **where})
+        _run({"do": "migrate", "to": "corners", "bare": True, **where})
+        _run({"do": "migrate", "to": "colours", "bare": True, **where})
         _run({"do": "remove", "label": "coffee", **where})
 
 

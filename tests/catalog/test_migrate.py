@@ -15,6 +15,7 @@ from shitu.catalog.migration import Absent, drop_unused, previous_space
 from shitu.describer import Description
 from shitu.errors import GalleryError, ModelError, SpaceMismatch
 from shitu.images import load_image, save_image
+from shitu.index.kinds import IndexChoice
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -324,3 +325,66 @@ def test_nearest_others_are_those_of_the_plainest_code() -> None:
     np.fill_diagonal(scores, -np.inf)
     rows = np.array([0, 3, 599, 1099])
     assert (comparison.nearest_others(vectors, rows) == scores.argmax(axis=1)[rows]).all()
+
+
+# --- what the log does across a switch -------------------------------------------------
+
+
+def test_a_migration_is_not_undone_but_gone_back_from(teas: Shop) -> None:
+    catalog = plain(teas)
+    generation = catalog.migrate(FakeCropper()).generation
+    with pytest.raises(GalleryError, match="shitu migrate --back"):
+        catalog.undo(generation)
+
+
+def test_what_was_removed_before_a_switch_comes_back_as_the_new_space_sees_it(teas: Shop) -> None:
+    catalog, new = plain(teas), FakeCropper()
+    catalog.migrate(new, dry_run=True)
+    catalog.remove(label="green")
+    catalog.migrate(new)
+    assert catalog.undo(catalog.gallery.head().generation - 1).generation
+    assert catalog.count == 10
+    assert boxes(catalog) == {CORNER, (0, 0, 8, 8)}
+    shapes = {
+        load_image(catalog.thumbnail(r.reference_id)).shape[0] for r in catalog.all_references()
+    }
+    assert shapes == {12, 8}
+    assert catalog.check(full=True).problems == ()
+    assert catalog.migrate(teas.describer).embedded == 0
+    assert boxes(catalog) == {None, (0, 0, 8, 8)}
+    assert catalog.check(full=True).problems == ()
+
+
+def test_what_has_no_vector_in_the_new_space_does_not_come_back(teas: Shop) -> None:
+    catalog = plain(teas)
+    catalog.remove(label="green")
+    catalog.migrate(FakeCropper())
+    with pytest.raises(GalleryError):
+        catalog.undo(catalog.gallery.head().generation - 1)
+    assert catalog.count == 7
+
+
+def test_going_back_to_a_generation_keeps_the_space_and_its_boxes(teas: Shop) -> None:
+    catalog = plain(teas)
+    start = catalog.gallery.head().generation
+    catalog.merge(["green"], into="black")
+    catalog.migrate(FakeCropper())
+    catalog.go_back(start)
+    assert {item.label: item.references for item in catalog.items()} == {
+        **dict.fromkeys(TEAS, 3),
+        "one": 1,
+    }
+    assert boxes(catalog) == {CORNER, (0, 0, 8, 8)}
+    assert catalog.check(full=True).problems == ()
+
+
+def test_the_kind_of_the_index_stays(teas: Shop) -> None:
+    with teas.open(choice=IndexChoice("hnsw", 0.9)) as catalog:
+        catalog.add([teas.paint("cocoa/1.png", 77)], "cocoa")
+        teas.build(catalog)
+    catalog = plain(teas)
+    kind = catalog._cache.index.kind if catalog._cache else ""
+    catalog.migrate(FakeCropper())
+    assert catalog._cache is not None
+    assert catalog._cache.index.kind == kind == "hnsw"
+    assert catalog.check(full=True).problems == ()
