@@ -21,12 +21,14 @@ from shitu.catalog import (
     CheckReport,
     Entry,
     MergeSummary,
+    PastGallery,
     RemoveSummary,
     SyncReport,
     UndoSummary,
     entries_from_file,
     entries_from_folder,
 )
+from shitu.catalog.as_of import Named
 from shitu.catalog.filtering import Among
 from shitu.catalog.migration import Absent, MigrateSummary, previous_space
 from shitu.config import DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
@@ -57,7 +59,7 @@ _AHEAD = 2  # pictures decoded before they are needed
 
 _OF_THE_MODELS = (
     *("lineup", "_feature_spec", "_detector_spec", "_policy", "_space"),
-    *("_cropper", "_embedder", "describer", "recognizer"),
+    *("_cropper", "_embedder", "describer", "recognizer", "_past"),
 )
 
 
@@ -156,8 +158,8 @@ class Workspace:
         """Set attributes of an item to anything JSON can hold, and remove those to `unset`."""
         return self.catalog.set_attributes(label, attributes, unset=unset)
 
-    def undo(self, generation: int | None = None, *, back_to: int | None = None) -> UndoSummary:
-        """Undo one change, by default the last; or all changes after the generation `back_to`."""
+    def undo(self, generation: int | None = None, *, back_to: Named | None = None) -> UndoSummary:
+        """Undo one change, by default the last; or all after the generation or date `back_to`."""
         return self.catalog.undo(generation) if back_to is None else self.catalog.go_back(back_to)
 
     def recognize(
@@ -166,19 +168,22 @@ class Workspace:
         *,
         whole_image: bool = False,
         where: str | Where | None = None,
+        as_of: Named | None = None,
     ) -> Recognition:
         """Name the objects in a picture: a file, its bytes, or uint8 RGB (h, w, 3).
 
         Args:
             whole_image: look up the picture as one object.
             where: only items that this filter allows are answers: `brand=acme and shelf in (3,4)`.
+            as_of: answer from the gallery as it was at a generation or date; see `Catalog.as_of`.
 
         Raises:
             WhereError: the filter cannot be read.
+            GalleryError: there was no such state, or its vectors have been forgotten.
         """
         source = Path(picture) if isinstance(picture, str) else picture
         image = load_image(source) if isinstance(source, (Path, bytes)) else source
-        return self._recognize(image, whole_image=whole_image, where=where)
+        return self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
 
     def recognize_many(
         self,
@@ -186,6 +191,7 @@ class Workspace:
         *,
         whole_image: bool = False,
         where: str | Where | None = None,
+        as_of: Named | None = None,
     ) -> Iterator[Recognition | ImageError]:
         """Recognise pictures in order; one that cannot be read gives its error, not an end."""
         sources = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
@@ -194,15 +200,29 @@ class Workspace:
             if isinstance(image, ImageError):
                 yield image
             else:
-                yield self._recognize(image, whole_image=whole_image, where=where)
+                yield self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
 
     def _recognize(
-        self, image: Image, *, whole_image: bool, where: str | Where | None
+        self,
+        image: Image,
+        *,
+        whole_image: bool,
+        where: str | Where | None,
+        as_of: Named | None,
     ) -> Recognition:
         # What other processes committed meanwhile is found, too.
         if self.catalog.refresh():
             self._follow_the_gallery()
-        return self.recognizer.recognize(image, whole_image=whole_image, where=where)
+        used = self.recognizer if as_of is None else self._recognizer_over(self.as_of(as_of))
+        return used.recognize(image, whole_image=whole_image, where=where)
+
+    def as_of(self, moment: Named) -> PastGallery:
+        """Return the gallery as it was at a generation or date; the last one asked for is kept."""
+        generation = self.catalog.generation_at(moment)
+        kept: PastGallery | None = self.__dict__.get("_past")
+        if kept is None or kept.generation != generation:
+            kept = self.__dict__["_past"] = self.catalog.as_of(generation)
+        return kept
 
     def evaluate(
         self,
@@ -247,10 +267,11 @@ class Workspace:
     @cached_property
     def recognizer(self) -> Recognizer:
         """Recognition with the settings of this workspace."""
+        return self._recognizer_over(self.catalog)
+
+    def _recognizer_over(self, lookup: Catalog | PastGallery) -> Recognizer:
         self.catalog.require_own_space()
-        return Recognizer(
-            self._cropper, self._embedder, self.catalog, self.threshold, self.config.top_k
-        )
+        return Recognizer(self._cropper, self._embedder, lookup, self.threshold, self.config.top_k)
 
     @property
     def threshold(self) -> float:

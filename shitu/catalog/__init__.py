@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shitu.catalog.as_of import PastGallery
 from shitu.catalog.catalog import Catalog
 from shitu.catalog.check_report import CheckPart, CheckReport
 from shitu.catalog.describing import Describer
@@ -29,6 +30,7 @@ __all__ = [
     "Entry",
     "IndexImportSummary",
     "MergeSummary",
+    "PastGallery",
     "RemoveSummary",
     "Skipped",
     "SyncReport",

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.catalog.addition import add_pictures
+from shitu.catalog.as_of import Named, PastGallery
 from shitu.catalog.build import Build
 from shitu.catalog.cache import IndexCache
 from shitu.catalog.check_report import CheckReport
@@ -42,6 +43,7 @@ from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMisma
 from shitu.gallery import Change, Item, Reference, Space
 from shitu.gallery.exporting import ExportSummary, export_gallery
 from shitu.gallery.gallery import Gallery
+from shitu.gallery.moments import parse_moment
 from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import Box
 from shitu.images import display_path
@@ -268,6 +270,22 @@ class Catalog:
         """Return the changes after a generation, oldest first; with a limit, the last ones."""
         return self.gallery.history(since, limit)
 
+    def generation_at(self, moment: Named) -> int:
+        """Return the generation that a moment means; see `as_of`."""
+        return self.gallery.generation_at(parse_moment(moment))
+
+    def as_of(self, moment: Named) -> PastGallery:
+        """Return the gallery as it was at a generation or date; see `PastGallery`.
+
+        Args:
+            moment: a generation, a date, or the text of either; a day means its end, and UTC is
+                meant where no zone is named.
+
+        Raises:
+            GalleryError: there was no such generation, or no gallery then.
+        """
+        return PastGallery(self.gallery, moment)
+
     def events(self, label: str | None = None, limit: int | None = None) -> list[Event]:
         """Return what happened in words, oldest first; with a limit, only the last ones.
 
@@ -467,14 +485,14 @@ class Catalog:
         with self._changing(describing=False):
             return undo(self.gallery, generation)
 
-    def go_back(self, generation: int) -> UndoSummary:
-        """Make the gallery what it was at a generation, in one change; see `undo`.
+    def go_back(self, moment: Named) -> UndoSummary:
+        """Make the gallery what it was at a generation or date, in one change; see `undo`.
 
         Raises:
             GalleryError: there was no such generation, or a vector has been forgotten.
         """
         with self._changing(describing=False):
-            return go_back(self.gallery, generation)
+            return go_back(self.gallery, self.generation_at(moment))
 
     def import_index(
         self,

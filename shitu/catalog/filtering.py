@@ -39,14 +39,15 @@ class Filters:
             if known is not self._known:
                 self._known = known
                 self._answers.clear()
-            answer = self._answers.pop(where, None) or _select(where, known)
+            answer = self._answers.pop(where, None) or select_from(where, known)
             self._answers[where] = answer
             if len(self._answers) > _KEPT:
                 self._answers.popitem(last=False)
             return answer
 
 
-def _select(where: Where, known: Membership) -> Selection:
+def select_from(where: Where, known: Membership) -> Selection:
+    """Return the references of the items that a filter allows."""
     allowed = [item.item_id for item in known.items.values() if where.allows(item)]
     ids = known.reference_ids[np.isin(known.item_ids, np.array(allowed, np.int64))]
     notes = unknown_attributes(where, known.items.values())

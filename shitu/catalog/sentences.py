@@ -35,6 +35,8 @@ def _notes(change: Change) -> Iterator[str]:
             f"forgot vectors and thumbnails of {_count(note['forgotten'], 'reference')} removed "
             f"before generation {note['before']}"
         )
+    for row in change.after.get("space", ()):
+        yield f"vectors of the model {row['called']} are in use"
 
 
 def _items(change: Change) -> Iterator[str]:

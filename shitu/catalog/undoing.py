@@ -10,11 +10,11 @@ from typing import Any
 
 from shitu.catalog.files import put_aside, put_back
 from shitu.catalog.finding import bring_back
+from shitu.catalog.forgotten import why_forgotten
 from shitu.catalog.plans import Plan, plan_back, plan_undo
 from shitu.catalog.sentences import sentence
 from shitu.catalog.summaries import UndoSummary
 from shitu.errors import GalleryError
-from shitu.gallery import Change
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.past import Row
 from shitu.gallery.transaction import Transaction
@@ -114,8 +114,8 @@ class _Application:
         if missing:
             raise GalleryError(
                 f"{len(missing)} of the {len(self.restored)} references to be restored cannot come "
-                f"back: {_why(self.transaction.changes(0))}; add their pictures again with "
-                "`shitu add-item`"
+                f"back, because they have no vector: {why_forgotten(self.transaction.changes(0))}; "
+                "add their pictures again with `shitu add-item`"
             )
 
     def _put_aside(self, going: Mapping[int, Row], home: Path | None) -> None:
@@ -162,13 +162,3 @@ class _Application:
             changed=bool(self.plan.items or self.plan.references or self.plan.root),
             generation=gallery.head().generation,
         )
-
-
-def _why(changes: list[Change]) -> str:
-    compacted = [change.generation for change in changes if "compact" in change.after]
-    if compacted:
-        return f"their vectors were forgotten by `shitu compact` in generation {compacted[-1]}"
-    return (
-        "the gallery has no vectors of them, because they were removed with an older version of "
-        "shitu, or embedded with another model"
-    )

@@ -25,6 +25,7 @@ from shitu.cli._common import (
     table,
     where_option,
 )
+from shitu.cli._moments import as_of_option
 from shitu.config import INDEX_KINDS
 
 if TYPE_CHECKING:
@@ -180,15 +181,21 @@ def remove_item(
 
 @click.command(epilog="Example: shitu list-items --where 'brand=acme and shelf in (3, 4)'")
 @where_option
+@as_of_option
 @index_options
 @json_option
 @click.pass_context
 def list_items(
-    context: click.Context, /, where: str | None, as_json: bool, **settings: Any
+    context: click.Context,
+    /,
+    where: str | None,
+    as_of: str | None,
+    as_json: bool,
+    **settings: Any,
 ) -> None:
     """List the items of the gallery and how many references each has."""
     with open_workspace(context, **settings) as workspace:
-        catalog = workspace.catalog
+        catalog = workspace.catalog if as_of is None else workspace.as_of(as_of)
         items = catalog.items()
         references: dict[int, list[Any]] = {item.item_id: [] for item in items}
         for reference in catalog.all_references():

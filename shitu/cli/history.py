@@ -17,6 +17,7 @@ from shitu.cli._common import (
     show_path,
     table,
 )
+from shitu.cli._moments import moment_option
 
 if TYPE_CHECKING:
     from shitu.catalog import UndoSummary
@@ -51,12 +52,7 @@ def _one_line(text: str) -> str:
 
 @click.command(epilog="Example: shitu undo")
 @click.argument("generation", type=click.IntRange(min=1), required=False)
-@click.option(
-    "--back-to",
-    type=click.IntRange(min=0),
-    metavar="GENERATION",
-    help="Undo all changes after this generation, in one.",
-)
+@moment_option("--back-to", "Undo all changes since then, in one; a day means its end.")
 @index_options
 @json_option
 @click.pass_context
@@ -64,7 +60,7 @@ def undo(
     context: click.Context,
     /,
     generation: int | None,
-    back_to: int | None,
+    back_to: str | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -74,7 +70,7 @@ def undo(
     former ids and labels. It is refused where a later change stands in the way.
     """
     if generation is not None and back_to is not None:
-        raise click.UsageError("Give either a GENERATION or --back-to GENERATION.")
+        raise click.UsageError("Give either a GENERATION or --back-to.")
     with open_workspace(context, **settings) as workspace:
         summary = workspace.undo(generation, back_to=back_to)
     if as_json:

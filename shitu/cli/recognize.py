@@ -24,6 +24,7 @@ from shitu.cli._common import (
     table,
     where_option,
 )
+from shitu.cli._moments import as_of_option
 
 if TYPE_CHECKING:
     from shitu.recognizer import Recognition, RecognizedObject
@@ -45,6 +46,7 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 @click.option("--max-objects", type=int, help="Look up at most so many boxes.  [default: 20]")
 @click.option("--whole-image", is_flag=True, help="Look up each picture as a whole.")
 @where_option
+@as_of_option
 @index_options
 @model_options
 @json_option
@@ -57,6 +59,7 @@ def recognize(
     explain: bool,
     whole_image: bool,
     where: str | None,
+    as_of: str | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -69,7 +72,9 @@ def recognize(
         pictures = _pictures(images)
         tables = _Tables(explain=explain)
         names = _unique_names(pictures)
-        for path, source, result in _run(workspace, pictures, whole_image=whole_image, where=where):
+        for path, source, result in _run(
+            workspace, pictures, whole_image=whole_image, where=where, as_of=as_of
+        ):
             if isinstance(result, Exception):
                 failed += 1
                 say_skipped("skipped", path, result)
@@ -102,10 +107,10 @@ def _pictures(paths: Iterable[Path]) -> list[Path]:
 
 
 def _run(
-    workspace: Workspace, pictures: list[Path], *, whole_image: bool, where: str | None
+    workspace: Workspace, pictures: list[Path], **options: Any
 ) -> Iterator[tuple[Path, Path | bytes, Recognition | Exception]]:
     sources = [sys.stdin.buffer.read() if path == _STDIN else path for path in pictures]
-    results = workspace.recognize_many(sources, whole_image=whole_image, where=where)
+    results = workspace.recognize_many(sources, **options)
     with progress_bar("pictures") as progress:
         for done, found in enumerate(zip(pictures, sources, results, strict=True)):
             progress(done, len(pictures))

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, func, select
 
 from shitu.errors import GalleryError, ItemNotFound
 from shitu.gallery import history
+from shitu.gallery.as_of import State, generation_at, read_state
 from shitu.gallery.audit import Audit
 from shitu.gallery.engine import (
     WRITING,
@@ -25,8 +26,10 @@ from shitu.gallery.engine import (
 )
 from shitu.gallery.membership import Membership, read_membership
 from shitu.gallery.migrations import check_version, migrate
+from shitu.gallery.moments import Moment
 from shitu.gallery.reading import (
     VARIABLES,
+    Vectors,
     count_vectors,
     read_items,
     read_references,
@@ -280,6 +283,25 @@ class Gallery:
         """Return the changes after a generation, oldest first; with a limit, the last ones."""
         with self._read() as connection:
             return history.read_changes(connection, since, limit)
+
+    def state_at(self, moment: Moment) -> State:
+        """Return what there was at a moment.
+
+        Raises:
+            GalleryError: there was no such generation, or no gallery then.
+        """
+        with self._read() as connection:
+            return read_state(connection, self._roots(connection), moment)
+
+    def generation_at(self, moment: Moment) -> int:
+        """Return the generation that a moment means; raises GalleryError."""
+        with self._read() as connection:
+            return generation_at(connection, moment)
+
+    def vectors_of(self, space: Space, reference_ids: set[int]) -> Vectors:
+        """Return ids, ascending, and vectors (n, dim) of references, even of removed ones."""
+        with self._read() as connection:
+            return read_vectors(connection, space, reference_ids, removed=True)
 
     def known_files(self, root: Path) -> list[KnownFile]:
         """Return what a build of `root` compares with the disk, by id."""

@@ -112,3 +112,23 @@ def test_undo_from_the_command_line(run: Run, shop: Path, labels: list[str]) -> 
     assert refused.exit_code == 1
     assert "cannot be undone" in refused.stderr
     assert run("undo", "1", "--back-to", "1", *index).exit_code == 2
+
+
+def test_the_past_from_the_command_line(
+    run: Run, shop: Path, query: Path, labels: list[str]
+) -> None:
+    index = ("--index", shop / "index")
+    generation = lines(run("history", *index, "--json"))[-1]["generation"]
+    run("remove-item", labels[0], *index)
+    assert labels[0] not in run("list-items", *index).stdout
+    listed = run("list-items", "--as-of", generation, *index)
+    assert labels[0] in listed.stdout
+    found = lines(run("recognize", query, "--as-of", generation, *index, "--json"))
+    assert found[0]["objects"][0]["matches"][0]["label"] == labels[0]
+    today = lines(run("recognize", query, "--as-of", "2100-01-01", *index, "--json"))
+    assert labels[0] not in [m["label"] for o in today[0]["objects"] for m in o["matches"]]
+    early = run("recognize", query, "--as-of", "2000-01-01", *index)
+    assert early.exit_code == 1
+    assert "no gallery at 2000-01-01" in early.stderr
+    assert run("recognize", query, "--as-of", "yesterday", *index).exit_code == 2
+    assert run("undo", "--back-to", "2000-01-01", *index).exit_code == 1

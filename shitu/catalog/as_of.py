@@ -1,0 +1,92 @@
+"""The gallery as it was: listed, filtered and searched exactly, built from SQL when asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from shitu.catalog.filtering import select_from
+from shitu.catalog.forgotten import why_forgotten
+from shitu.errors import GalleryError
+from shitu.gallery import Item, Reference, Space
+from shitu.gallery.gallery import Gallery
+from shitu.gallery.moments import Moment, parse_moment
+from shitu.gallery.where import Selection, Where, parse_where
+from shitu.index import Neighbours, VectorIndex
+from shitu.index.kinds import FLAT, new_index
+
+Named = int | str | date | Moment
+
+
+class PastGallery:
+    """What there was at a generation, with the labels and attributes of that time.
+
+    May be shared between threads. The vectors are read at the first search.
+
+    Attributes:
+        generation: of the state.
+    """
+
+    def __init__(self, gallery: Gallery, named: Named) -> None:
+        self._gallery = gallery
+        self._lock = threading.Lock()
+        self._index: VectorIndex | None = None
+        self._state = gallery.state_at(parse_moment(named))
+        self.generation = self._state.generation
+
+    def items(self) -> list[Item]:
+        """Return all items with the numbers of their references, by label."""
+        return list(self._state.items)
+
+    def all_references(self) -> list[Reference]:
+        """Return all references, by id."""
+        return list(self._state.references.values())
+
+    def references(self, reference_ids: Iterable[int]) -> dict[int, Reference]:
+        """Return what was known of these references; others are left out."""
+        known = self._state.references
+        return {number: known[number] for number in reference_ids if number in known}
+
+    def select(self, where: str | Where) -> Selection:
+        """Return the references that a filter allows, by the attributes of that time."""
+        return select_from(parse_where(where), self._state.membership())
+
+    def search(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        allowed: npt.NDArray[np.int64] | None = None,
+    ) -> Neighbours:
+        """Return the k nearest references of each query (m, dim) of unit length, exactly.
+
+        Raises:
+            GalleryError: vectors of that time have been forgotten.
+        """
+        with self._lock:
+            if self._index is None:
+                self._index = self._read()
+        if self._index is None:
+            shape = (len(queries), k)
+            return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
+        return self._index.search(queries, k, allowed)
+
+    def _read(self) -> VectorIndex | None:
+        space: Space | None = self._gallery.active_space()
+        if space is None:
+            return None
+        ids, vectors = self._gallery.vectors_of(space, set(self._state.references))
+        missing = len(self._state.references) - len(ids)
+        if missing:
+            raise GalleryError(
+                f"generation {self.generation} cannot be searched any more: of its "
+                f"{len(self._state.references)} references {missing} have no vector, because "
+                f"{why_forgotten(self._gallery.history())}; name a later generation, see "
+                "`shitu history`"
+            )
+        index = new_index(FLAT, space.dim)
+        index.add(ids, vectors)
+        return index
