@@ -12,6 +12,8 @@ _ROOMS = {
     "BuildSummary": "shitu.catalog",
     "Config": "shitu.config",
     "Dropped": "shitu.cropper",
+    "Finding": "shitu.linting",
+    "LintReport": "shitu.linting",
     "Match": "shitu.recognizer",
     "Recognition": "shitu.recognizer",
     "RecognizedObject": "shitu.recognizer",
@@ -28,6 +30,8 @@ __all__ = [
     "BuildSummary",
     "Config",
     "Dropped",
+    "Finding",
+    "LintReport",
     "Match",
     "Recognition",
     "RecognizedObject",
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from shitu.errors import ShituError
     from shitu.evaluation.retrieval import RetrievalReport
     from shitu.images import load_image
+    from shitu.linting import Finding, LintReport
     from shitu.recognizer import Match, Recognition, RecognizedObject
     from shitu.workspace import Workspace
 

@@ -49,6 +49,7 @@ from shitu.geometry import Box
 from shitu.images import Image, load_image
 from shitu.index.kinds import IndexChoice
 from shitu.lineup import Lineup, find_lineup, lineup_of
+from shitu.linting import LintReport, lint
 from shitu.models.spec import ModelSpec
 from shitu.recognizer import Recognition, Recognizer
 from shitu.runtime.session import Session
@@ -252,6 +253,10 @@ class Workspace:
             queries, self.describer, lookup, _towards(len(queries), progress), options
         )
         return replace(report, skipped=(*skipped, *report.skipped))
+
+    def lint(self, progress: Progress | None = None) -> LintReport:
+        """Find pictures and items that make the gallery answer wrongly, or worse than it could."""
+        return lint(self.catalog.gallery, self.catalog, progress)
 
     @cached_property
     def catalog(self) -> Catalog:

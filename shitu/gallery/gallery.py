@@ -279,6 +279,21 @@ class Gallery:
             raise ItemNotFound(f"{self._where} has no reference {reference_id}")
         return bytes(jpeg)
 
+    def thumbnails(self, reference_ids: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+        """Give references with their thumbnails, in the order asked; those that are gone: not.
+
+        A few hundred are read at a time, so that a long walk holds up no writer.
+        """
+        t = thumbnails.c
+        alive = item_references.c.reference_id == t.reference_id
+        query = select(t.reference_id, t.jpeg).join(item_references, alive)
+        wanted = iter(reference_ids)
+        while some := list(islice(wanted, VARIABLES)):
+            with self._read() as connection:
+                rows = connection.execute(query.where(t.reference_id.in_(some))).all()
+            found = {row[0]: bytes(row[1]) for row in rows}
+            yield from ((number, found[number]) for number in some if number in found)
+
     def history(self, since: int = 0, limit: int | None = None) -> list[Change]:
         """Return the changes after a generation, oldest first; with a limit, the last ones."""
         with self._read() as connection:

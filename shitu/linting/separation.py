@@ -1,0 +1,242 @@
+"""Items that cannot be told apart, and references that belong elsewhere.
+
+Each reference is looked up as if it were a query, among all others: leave-one-out.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from shitu.linting.findings import Finding
+from shitu.linting.likeness import Floats, Ids, Likeness, by_owner
+from shitu.linting.subject import Subject
+
+MIXED_UP = 0.2
+"""Share of the references of two items that are nearer to the other one, from which on they cannot
+be told apart; of one in five photos the answer would be the other item."""
+
+MIXED_UP_REFERENCES = 2
+"""That many must be nearer to the other item; a single one is an outlier."""
+
+AS_ALIKE = 0.03
+"""How much less alike (mean cosine) two items may be than the pictures of one item among
+themselves, and still be mistaken for one another."""
+
+ALIKE = 0.85
+"""Two items that are less alike (cosine) are never taken for one because of that: where the
+pictures of one item differ more among themselves, likeness says little."""
+
+ALIKE_ALONE = 0.9
+"""The cosine from which on two items are alike if no item has two references to compare with."""
+
+MARGIN = 0.1
+"""By how much more an outlier resembles another item than its own (cosine). Smaller differences
+are common among items of one kind: a side that they share, or a shelf in the background."""
+
+OWN_REFERENCES = 3
+"""Of an item with fewer, nobody can say which reference is the odd one."""
+
+_SHOWN = 4  # references of each of two items that are named as examples
+
+
+@dataclass(frozen=True)
+class Encounter:
+    """What references of two items have to do with one another.
+
+    Attributes:
+        items: ids a < b.
+        errors: places of references that are nearest to the other of the two items.
+        judged: how many references of both have another one of their own item to compare with.
+        cosine: mean likeness of one item's references to the other item, of the item of which it
+            is lower; -inf if fewer than half of its references have the other as a neighbour.
+        own: mean over those judged of the likeness to their own; NaN where there are none.
+        best: places of the references, the most alike first.
+    """
+
+    items: tuple[int, int]
+    errors: tuple[int, ...]
+    judged: int
+    cosine: float
+    own: float
+    best: tuple[int, ...]
+
+    @property
+    def mixed_up(self) -> bool:
+        """Whether pictures of one would be taken for the other."""
+        enough = len(self.errors) >= MIXED_UP_REFERENCES
+        return enough and len(self.errors) / self.judged >= MIXED_UP
+
+    def as_alike_as_one(self, typical: float) -> bool:
+        """Whether the two look like one item; `typical` is how alike one item's pictures are."""
+        own = typical if np.isnan(self.own) else self.own
+        wanted = ALIKE_ALONE if np.isnan(own) else max(ALIKE, own - AS_ALIKE)
+        return self.cosine >= wanted
+
+
+def encounters(subject: Subject, told: Collection[int] = ()) -> list[Encounter]:
+    """All pairs of items of which a reference of one has the other among its neighbours.
+
+    Args:
+        subject: the gallery.
+        told: references of which something else was said already; they are left out.
+    """
+    like = subject.likeness
+    rows, columns = np.nonzero(like.near >= 0)
+    near = like.near[rows, columns]
+    others = like.owners[near]
+    out = np.isin(like.ids, list(told))
+    foreign = (others != like.owners[rows]) & ~out[rows] & ~out[near]
+    rows, others, cosines = rows[foreign], others[foreign], like.scores[rows, columns][foreign]
+    # Neighbours come best first: the first of each row and item is how alike the two are.
+    _, first = np.unique(np.stack([rows, others]), axis=1, return_index=True)
+    rows, others, cosines = rows[first], others[first], cosines[first]
+    pairs = np.sort(np.stack([like.owners[rows], others], axis=1), axis=1)
+    keys, which = np.unique(pairs, axis=0, return_inverse=True)
+    best = np.argsort(-cosines, kind="stable")
+    rows, others, cosines = rows[best], others[best], cosines[best]
+    return [
+        _encounter(subject, (int(a), int(b)), rows[group], others[group], cosines[group])
+        for (a, b), group in zip(keys, by_owner(which.ravel()[best]), strict=True)
+    ]
+
+
+def _encounter(
+    subject: Subject,
+    items: tuple[int, int],
+    rows: Ids,
+    others: Ids,
+    cosines: Floats,
+) -> Encounter:
+    like = subject.likeness
+    judged = like.own[rows] > -np.inf
+    wrong = judged & (cosines > like.own[rows]) & (like.rival_items[rows] == others)
+    mine = np.concatenate([like.members[item] for item in items])
+    own = like.own[mine][like.own[mine] > -np.inf]
+    return Encounter(
+        items=items,
+        errors=tuple(rows[wrong].tolist()),
+        judged=len(own),
+        cosine=min(_toward(like, item, rows, cosines) for item in items),
+        own=float(own.mean()) if len(own) else float("nan"),
+        best=tuple(rows.tolist()),
+    )
+
+
+def _toward(like: Likeness, item: int, rows: Ids, cosines: Floats) -> float:
+    """The mean likeness of an item's references to the other item; see `Encounter.cosine`."""
+    mine = cosines[like.owners[rows] == item]
+    return float(mine.mean()) if 2 * len(mine) >= len(like.members[item]) else float("-inf")
+
+
+def confusable(subject: Subject, met: list[Encounter]) -> Iterator[Finding]:
+    """Items that cannot be told apart."""
+    own = subject.likeness.own
+    there = own[own > -np.inf]
+    typical = float(np.median(there)) if len(there) else float("nan")
+    for pair in met:
+        if pair.mixed_up:
+            yield _mixed_up(subject, pair)
+        elif pair.as_alike_as_one(typical):
+            yield _alike(subject, pair)
+
+
+def _mixed_up(subject: Subject, pair: Encounter) -> Finding:
+    strength = len(pair.errors) / pair.judged
+    told = f"{len(pair.errors)} of {pair.judged} references are nearer to the other item"
+    return _confusable(subject, pair, strength, told, pair.errors)
+
+
+def _alike(subject: Subject, pair: Encounter) -> Finding:
+    told = f"they are as alike as pictures of one item (cosine {pair.cosine:.2f})"
+    return _confusable(subject, pair, pair.cosine, told, ())
+
+
+def _confusable(
+    subject: Subject, pair: Encounter, strength: float, told: str, first: tuple[int, ...]
+) -> Finding:
+    a, b = (subject.label(item) for item in pair.items)
+    merge = f"shitu merge-items {shlex.quote(b)} --into {shlex.quote(a)}"
+    return Finding(
+        kind="confusable",
+        severity="warning",
+        items=(a, b),
+        reference_ids=_examples(subject, pair, first),
+        strength=min(1.0, strength),
+        advice=f"{a!r} and {b!r} are hard to tell apart, {told}: add pictures that show where they "
+        f"differ, or if they are one item run `{merge}`",
+    )
+
+
+def _examples(subject: Subject, pair: Encounter, first: tuple[int, ...]) -> tuple[int, ...]:
+    """Some references of both items: those in question first, then the most alike."""
+    owners = subject.likeness.owners
+    chosen: list[int] = []
+    for item in pair.items:
+        mine = [p for p in dict.fromkeys((*first, *pair.best)) if owners[p] == item]
+        chosen += (mine or subject.likeness.members[item].tolist())[:_SHOWN]
+    return tuple(subject.references[place].reference_id for place in chosen)
+
+
+def find_strays(subject: Subject, told: Collection[int] = ()) -> list[int]:
+    """Places of references clearly nearer to another item than to their own.
+
+    Args:
+        subject: the gallery.
+        told: references of which something else was said already; they are left out.
+    """
+    rival, cosines = subject.likeness.rival
+    return [
+        place
+        for place in np.flatnonzero(cosines > subject.likeness.own + MARGIN).tolist()
+        if len(subject.by_item[subject.references[place].item_id]) >= OWN_REFERENCES
+        and not {subject.references[p].reference_id for p in (place, rival[place])} & {*told}
+    ]
+
+
+def misplaced(subject: Subject, strays: Iterable[int]) -> set[int]:
+    """The reference ids of strays that say nothing about the two items.
+
+    Those are a minority of their item, and none comes the other way: pictures put into the wrong
+    folder. What they are near to would be taken for a mix-up of the items otherwise.
+    """
+    like = subject.likeness
+    by_way: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place in strays:
+        by_way[int(like.owners[place]), int(like.rival_items[place])].append(place)
+    return {
+        int(like.ids[place])
+        for (own, other), places in by_way.items()
+        if (other, own) not in by_way and 2 * len(places) < len(like.members[own])
+        for place in places
+    }
+
+
+def outliers(
+    subject: Subject, strays: Iterable[int], confused: Collection[frozenset[str]]
+) -> Iterator[Finding]:
+    """Strays, but for those between items that are hard to tell apart: that is one finding."""
+    rival, cosines = subject.likeness.rival
+    for place in strays:
+        labels = {subject.references[p].label for p in (place, rival[place])}
+        if labels not in confused:
+            yield _outlier(subject, place, int(rival[place]), float(cosines[place]))
+
+
+def _outlier(subject: Subject, place: int, rival: int, cosine: float) -> Finding:
+    reference, other = subject.references[place], subject.references[rival]
+    number, own = reference.reference_id, float(subject.likeness.own[place])
+    return Finding(
+        kind="outlier",
+        severity="warning",
+        items=(reference.label, other.label),
+        reference_ids=(number, other.reference_id),
+        strength=min(1.0, cosine - own),
+        advice=f"reference {number} of {reference.label!r} looks more like {other.label!r} "
+        f"({cosine:.2f}) than like its own item ({own:.2f}): look what it shows, and if that is "
+        f"wrong run `shitu remove-item --reference {number}`",
+    )
