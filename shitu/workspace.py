@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -37,12 +37,15 @@ from shitu.describer import Describer
 from shitu.detector import Detector
 from shitu.embedder import Embedder
 from shitu.errors import ImageError, IndexNotFound, ModelError
+from shitu.evaluation.bootstrap import Resampling
+from shitu.evaluation.endtoend import BoxReport, evaluate_boxes
 from shitu.evaluation.retrieval import (
     EvaluationOptions,
     Query,
     RetrievalReport,
     evaluate_retrieval,
 )
+from shitu.evaluation.truths import LabelledPicture, read_truths
 from shitu.gallery import Item, Space
 from shitu.gallery.where import Where, parse_where
 from shitu.geometry import Box
@@ -257,6 +260,28 @@ class Workspace:
     def lint(self, progress: Progress | None = None) -> LintReport:
         """Find pictures and items that make the gallery answer wrongly, or worse than it could."""
         return lint(self.catalog.gallery, self.catalog, progress)
+
+    def evaluate_boxes(
+        self,
+        truths: str | Path | Sequence[LabelledPicture],
+        progress: Progress | None = None,
+        *,
+        where: str | Where | None = None,
+        plan: Resampling | None = None,
+    ) -> BoxReport:
+        """Measure how much of what is in whole scenes is found and named; see `evaluate_boxes`.
+
+        Args:
+            truths: file of true boxes, JSON Lines or COCO, or what it lists.
+            progress: called with the number of pictures done so far and the total.
+            where: measure as if the gallery held only what this filter allows.
+            plan: of the intervals; None: none.
+        """
+        pictures = read_truths(Path(truths)) if isinstance(truths, (str, Path)) else truths
+        lookup = self.catalog if where is None else Among(self.catalog, parse_where(where))
+        labels = {reference.label for reference in lookup.all_references()}
+        recognize = partial(self.recognize, where=where)
+        return evaluate_boxes(pictures, recognize, labels, plan, _towards(len(pictures), progress))
 
     @cached_property
     def catalog(self) -> Catalog:

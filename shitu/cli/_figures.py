@@ -8,6 +8,8 @@ from shitu.cli._common import echo, say, say_skipped, show_path, table
 
 if TYPE_CHECKING:
     from shitu.evaluation.bootstrap import Interval
+    from shitu.evaluation.comparison import Comparison
+    from shitu.evaluation.endtoend import BoxReport
     from shitu.evaluation.openset import OpenSetReport
     from shitu.evaluation.report import RetrievalReport
 
@@ -18,12 +20,20 @@ _NAMES = {
     "mrr": "MRR",
     "macro_recall_at_1": "recall@1, mean over labels",
 }
+_BOX_NAMES = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "label_accuracy": "label right, where located",
+}
 _SHOWN = 10  # leaks and confusions; --json has them all
 
 
-def say_leaks(report: RetrievalReport) -> None:
+def say_leaks(report: RetrievalReport | BoxReport) -> None:
     """Warn of queries whose picture sits in the gallery."""
-    if not report.leaks:
+    from shitu.evaluation.report import RetrievalReport
+
+    if not isinstance(report, RetrievalReport) or not report.leaks:
         return
     same = sum(leak.kind == "same file" for leak in report.leaks)
     near = len(report.leaks) - same
@@ -39,10 +49,21 @@ def say_leaks(report: RetrievalReport) -> None:
         say(f"  and {len(report.leaks) - _SHOWN} more; --json lists them all")
 
 
-def print_report(report: RetrievalReport) -> None:
-    """Print the figures of a retrieval report, worst labels first."""
+def print_report(report: RetrievalReport | BoxReport) -> None:
+    """Print the figures of a report."""
+    from shitu.evaluation.report import RetrievalReport
+
     for path, reason in report.skipped:
         say_skipped("skipped", path, reason)
+    if isinstance(report, RetrievalReport):
+        _print_retrieval(report)
+    else:
+        _print_boxes(report)
+    if report.skipped:
+        echo(f"{len(report.skipped)} pictures skipped.")
+
+
+def _print_retrieval(report: RetrievalReport) -> None:
     rows = [
         (row.label, str(row.queries), f"{row.recall_at_1:.3f}", f"{row.recall_at_5:.3f}")
         for row in report.labels
@@ -73,9 +94,9 @@ def _print_means(report: RetrievalReport) -> None:
     echo(table((f"over {report.queries} queries", "", last), rows))
 
 
-def interval_text(interval: Interval | None) -> str:
+def interval_text(interval: Interval | None, form: str = ".3f") -> str:
     """An interval as `0.812 to 0.901`; empty where there is none."""
-    return "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
+    return "" if interval is None else f"{interval.low:{form}} to {interval.high:{form}}"
 
 
 def _print_open_set(found: OpenSetReport) -> None:
@@ -105,5 +126,45 @@ def _print_left_out(report: RetrievalReport) -> None:
         echo(f"{report.without_answer} queries have no right item in the gallery; left out.")
     if report.own_file_excluded:
         echo(f"{report.own_file_excluded} queries are themselves in the gallery; own file ignored.")
-    if report.skipped:
-        echo(f"{len(report.skipped)} pictures skipped.")
+
+
+def _print_boxes(report: BoxReport) -> None:
+    from shitu.evaluation.endtoend import STAGES
+
+    missed = [(STAGES.get(key, key), str(count)) for key, count in report.missed.items()]
+    if missed:
+        echo(table((f"missed, of {report.truths} objects", ""), missed))
+        echo("")
+    rows = [
+        (name, f"{getattr(report, key):.3f}", interval_text(report.intervals.get(key)))
+        for key, name in _BOX_NAMES.items()
+    ]
+    last = "95 % interval" if report.intervals else ""
+    echo(table((f"{report.truths} objects in {report.pictures} pictures", "", last), rows))
+    if report.strangers:
+        echo("")
+        echo(f"{report.strangers_named} of {report.strangers} strangers were given a label.")
+
+
+def print_comparison(found: Comparison) -> None:
+    """Print a run against an earlier one, the verdict last."""
+    rows = [
+        (
+            {**_NAMES, "found": "recall of boxes"}.get(one.name, one.name),
+            f"{one.before:.3f}",
+            f"{one.after:.3f}",
+            interval_text(one.interval, "+.3f"),
+            {True: "yes", False: "no", None: ""}[one.significant],
+        )
+        for one in found.differences
+    ]
+    echo("")
+    header = (f"{found.pairs} pairs", "before", "after", "95 % of the difference", "significant")
+    echo(table(header, rows))
+    if found.only_before or found.only_after:
+        echo(
+            f"{found.only_before} are in the earlier run only and {found.only_after} in this one "
+            "only; both left out."
+        )
+    echo("")
+    echo(found.sentence)

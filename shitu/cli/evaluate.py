@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,15 +17,39 @@ from shitu.cli._common import (
     progress_bar,
     where_option,
 )
-from shitu.cli._figures import print_report, say_leaks
+from shitu.cli._figures import print_comparison, print_report, say_leaks
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from shitu.evaluation.bootstrap import Resampling
+    from shitu.evaluation.comparison import Comparison
+    from shitu.evaluation.endtoend import BoxReport
+    from shitu.evaluation.report import RetrievalReport
+    from shitu.evaluation.runs import Run
+
+    Report: TypeAlias = RetrievalReport | BoxReport
 
 
-@click.command(epilog="Example: shitu eval-recall --queries test-photos")
+@click.command(
+    epilog="Example: shitu eval-recall --queries test-photos\n\n"
+    "shitu eval-recall --boxes shelves.jsonl --against last-week.json"
+)
 @click.option(
     "--queries",
-    required=True,
     type=click.Path(path_type=Path),
     help="Folder with one folder of pictures per label, or a label file, as for build-index.",
+)
+@click.option(
+    "--boxes",
+    type=click.Path(path_type=Path),
+    help="Instead: true boxes and labels of whole scenes, JSON Lines or COCO.",
+)
+@click.option("--save", type=click.Path(path_type=Path), help="Keep this run, query by query.")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path),
+    help="A run kept by --save: say whether the difference is more than chance.",
 )
 @click.option(
     "--exclude-leaks",
@@ -51,7 +76,10 @@ from shitu.cli._figures import print_report, say_leaks
 def eval_recall(
     context: click.Context,
     /,
-    queries: Path,
+    queries: Path | None,
+    boxes: Path | None,
+    save: Path | None,
+    against: Path | None,
     exclude_leaks: bool,
     resamples: int,
     by_label: bool,
@@ -66,18 +94,43 @@ def eval_recall(
     defines every figure.
     """
     from shitu.evaluation.bootstrap import Resampling
-    from shitu.evaluation.retrieval import EvaluationOptions
+    from shitu.evaluation.report import EvaluationOptions
+    from shitu.evaluation.runs import load_run
 
-    with open_workspace(context, **settings) as workspace, progress_bar("queries") as progress:
-        options = EvaluationOptions(
-            resampling=Resampling(resamples),
-            by_label=by_label,
-            exclude_leaks=exclude_leaks,
-            threshold=workspace.threshold,
-        )
-        report = workspace.evaluate(queries, progress=progress, where=where, options=options)
-    say_leaks(report)
+    if (queries is None) == (boxes is None):
+        raise click.UsageError("Give --queries or --boxes.", context)
+    if boxes is not None and exclude_leaks:
+        raise click.UsageError("--exclude-leaks is for --queries.", context)
+    earlier = None if against is None else load_run(against)  # before an hour of embedding
+    plan = Resampling(resamples)
+    with open_workspace(context, **settings) as workspace, progress_bar("pictures") as progress:
+        if boxes is not None:
+            found: Report = workspace.evaluate_boxes(boxes, progress, where=where, plan=plan)
+        elif queries is not None:
+            options = EvaluationOptions(
+                resampling=plan,
+                by_label=by_label,
+                exclude_leaks=exclude_leaks,
+                threshold=workspace.threshold,
+            )
+            found = workspace.evaluate(queries, progress, where=where, options=options)
+    compared = _keep_and_compare(found, save, earlier, plan, by_label=by_label)
+    say_leaks(found)
     if as_json:
-        print_json(report.to_dict())
+        print_json({**found.to_dict(), **({"against": asdict(compared)} if compared else {})})
     else:
-        print_report(report)
+        print_report(found)
+        if compared is not None:
+            print_comparison(compared)
+
+
+def _keep_and_compare(
+    found: Report, save: Path | None, earlier: Run | None, plan: Resampling, *, by_label: bool
+) -> Comparison | None:
+    from shitu.evaluation.comparison import compare
+    from shitu.evaluation.runs import save_run
+
+    run = found.run()
+    if save is not None:
+        save_run(save, run)
+    return None if earlier is None else compare(earlier, run, plan, by_label=by_label)

@@ -21,6 +21,7 @@ from shitu.evaluation.metrics import (
 )
 from shitu.evaluation.openset import OpenSetReport, open_set_report
 from shitu.evaluation.outcomes import Confidence, QueryOutcome
+from shitu.evaluation.runs import Run, RunRow, distinct
 
 CMC_DEPTH = 20
 
@@ -112,6 +113,10 @@ class RetrievalReport:
         del values["outcomes"]
         return values
 
+    def run(self) -> Run:
+        """The known queries, to be kept and compared with."""
+        return _run([outcome for outcome in self.outcomes if outcome.kind == "known"])
+
 
 def make_report(
     outcomes: Sequence[QueryOutcome],
@@ -155,6 +160,22 @@ def figures(outcomes: Sequence[QueryOutcome]) -> dict[str, Floats]:
         "map_at_r": np.array([outcome.map_at_r for outcome in outcomes], dtype=np.float64),
         "mrr": reciprocal(first),
     }
+
+
+def _run(known: Sequence[QueryOutcome]) -> Run:
+    keys = distinct(f"{one.sha256} {one.label}" for one in known)
+    columns = figures(known)
+    rows = [
+        RunRow(
+            key,
+            one.path,
+            one.label,
+            one.answer,
+            {name: float(column[i]) for name, column in columns.items()},
+        )
+        for i, (key, one) in enumerate(zip(keys, known, strict=True))
+    ]
+    return Run("queries", tuple(rows))
 
 
 def label_codes(outcomes: Sequence[QueryOutcome]) -> np.ndarray:

@@ -64,3 +64,49 @@ def test_by_label_changes_the_intervals_alone(run: Run, built: Path) -> None:
     plain, by_label = parsed(run(*arguments)), parsed(run(*arguments, "--by-label"))
     assert plain["intervals"] != by_label["intervals"]
     assert {**plain, "intervals": 0} == {**by_label, "intervals": 0}
+
+
+def test_boxes_are_judged_end_to_end(run: Run, built: Path, labels: list[str]) -> None:
+    scenes = SAMPLE / "scenes" / "scenes.jsonl"
+    where = ("eval-recall", "--boxes", scenes, "--index", built / "index", "--resamples", 20)
+    report = parsed(run(*where, "--json"))
+    assert report["pictures"] == 12
+    assert 0 < report["found"] <= report["truths"] < 30, "most labels are not in this gallery"
+    assert report["truths"] - report["found"] == sum(report["missed"].values())
+    assert report["strangers"] > 20
+    text = run(*where).stdout
+    for word in ("precision", "recall", "F1", "label right", "strangers"):
+        assert word in text
+
+
+def test_a_run_is_kept_and_compared_with(
+    run: Run, built: Path, queries: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "run.json"
+    where = ("eval-recall", "--queries", queries, "--index", built / "index", "--resamples", 20)
+    assert run(*where, "--save", kept).exit_code == 0
+    document = json.loads(kept.read_text())
+    document["rows"][0]["values"]["recall_at_1"] = 0.0
+    kept.write_text(json.dumps(document))
+    text = run(*where, "--against", kept).stdout
+    assert "recall@1 rose to 1.000 from 0.800: 1 of 5 won and 0 lost" in text
+    assert "no significant difference" in text
+    report = parsed(run(*where, "--against", kept, "--json"))
+    assert report["against"]["pairs"] == 5
+    assert len(report["against"]["won"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        ([], 2, "--queries or --boxes"),
+        (["--queries", "a", "--boxes", "b"], 2, "--queries or --boxes"),
+        (["--boxes", "b", "--exclude-leaks"], 2, "--exclude-leaks"),
+        (["--boxes", "none.json"], 1, "none.json cannot be read"),
+        (["--queries", "a", "--against", "none.json"], 1, "none.json cannot be read"),
+    ],
+)
+def test_wrong_usage(run: Run, built: Path, arguments: list[str], code: int, reason: str) -> None:
+    result = run("eval-recall", "--index", built / "index", *arguments)
+    assert result.exit_code == code
+    assert reason in result.stderr

@@ -1,0 +1,147 @@
+"""True boxes of pictures, read from a file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shitu.errors import DatasetError
+from shitu.geometry import Box
+from shitu.images import display_path
+
+_PICTURE = ("picture", "image", "path")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One object of a picture; the label None marks one that is in no gallery."""
+
+    box: Box
+    label: str | None
+
+
+@dataclass(frozen=True)
+class LabelledPicture:
+    """A picture and all objects in it."""
+
+    path: Path
+    truths: tuple[Truth, ...]
+
+
+def read_truths(file: Path) -> list[LabelledPicture]:
+    """Read true boxes; relative paths start at the folder of the file.
+
+    JSON Lines, one picture a line: `{"picture": "a.jpg", "boxes": [[left, top, right, bottom]],
+    "labels": ["Cola"]}` or `{"picture": "a.jpg", "objects": [{"box": [...], "label": "Cola"}]}`
+    (`image` and `path` name the picture as well); or one COCO document, whose `bbox` is left, top,
+    width, height. The label null marks an object that no gallery has.
+
+    Raises:
+        DatasetError: the file cannot be read, or something in it; names the place.
+    """
+    text = _read(file)
+    document = _whole(text)
+    pictures = (
+        _coco(document, file) if isinstance(document, dict) and "images" in document else None
+    )
+    if pictures is None:
+        pictures = [
+            _line(line, f"{display_path(file)}, line {number}", file.parent)
+            for number, line in enumerate(text.split("\n"), 1)
+            if line.strip()
+        ]
+    if not any(picture.truths for picture in pictures):
+        raise DatasetError(f"{display_path(file)} lists no box: there is nothing to find.")
+    return pictures
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DatasetError(f"{display_path(file)} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{display_path(file)} is not UTF-8; save it as UTF-8.") from error
+
+
+def _whole(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None  # several lines of JSON are no JSON
+
+
+def _line(line: str, where: str, folder: Path) -> LabelledPicture:
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise DatasetError(f"{where}: this is no JSON ({error}).") from error
+    name = next((values[key] for key in _PICTURE if key in values), None) if _is(values) else None
+    if not isinstance(name, str) or not name:
+        raise DatasetError(f'{where}: name the picture: {{"picture": "a.jpg", ...}}.')
+    return LabelledPicture(folder / name, tuple(_truths(values, where)))
+
+
+def _is(values: Any) -> bool:
+    return isinstance(values, dict)
+
+
+def _truths(values: Mapping[str, Any], where: str) -> list[Truth]:
+    if "objects" in values:
+        objects = _list(values["objects"])
+        rows = [(one.get("box"), one.get("label")) for one in objects if _is(one)]
+        complete = len(rows) == len(objects)
+    else:
+        boxes, labels = _list(values.get("boxes")), _list(values.get("labels"))
+        rows, complete = list(zip(boxes, labels, strict=False)), len(boxes) == len(labels)
+    if not complete:
+        raise DatasetError(f"{where}: each box needs its label, and each label its box.")
+    return [Truth(_box(box, where), _label(label, where)) for box, label in rows]
+
+
+def _list(value: Any) -> list[Any]:
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def _box(corners: Any, where: str) -> Box:
+    if isinstance(corners, Sequence) and len(corners) == 4 and all(map(_is_number, corners)):
+        left, top, right, bottom = (float(corner) for corner in corners)
+        if left < right and top < bottom:
+            return left, top, right, bottom
+    raise DatasetError(f"{where}: {corners} is no box; write [left, top, right, bottom] in pixels.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _label(label: Any, where: str) -> str | None:
+    if label is None or (isinstance(label, str) and label):
+        return label
+    raise DatasetError(f"{where}: {label!r} is no label; write a text in quotes, or null.")
+
+
+def _coco(document: Mapping[str, Any], file: Path) -> list[LabelledPicture]:
+    where = display_path(file)
+    try:
+        names = {one["id"]: one["name"] for one in document["categories"]}
+        truths: dict[Any, list[Truth]] = {one["id"]: [] for one in document["images"]}
+        for number, one in enumerate(document["annotations"], 1):
+            if not one.get("iscrowd"):
+                left, top, width, height = one["bbox"]
+                place = f"{where}, annotation {number}"
+                box = _box([left, top, left + width, top + height], place)
+                truths[one["image_id"]].append(Truth(box, _label(names[one["category_id"]], place)))
+        return [
+            LabelledPicture(file.parent / one["file_name"], tuple(truths[one["id"]]))
+            for one in document["images"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(
+            f"{where} is no complete COCO document ({error!r}): it needs images, annotations and "
+            "categories that fit together."
+        ) from error

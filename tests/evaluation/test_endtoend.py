@@ -1,0 +1,223 @@
+"""True boxes against answers: what is found, and what is lost by which stage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shitu.cropper import Dropped
+from shitu.errors import DatasetError
+from shitu.evaluation.bootstrap import Resampling
+from shitu.evaluation.endtoend import BoxReport, evaluate_boxes, judge
+from shitu.evaluation.truths import LabelledPicture, Truth, read_truths
+from shitu.geometry import Box
+from shitu.images import save_image
+from shitu.recognizer import Match, Recognition, RecognizedObject
+
+LABELS = {"cola", "tea"}
+A: Box = (0, 0, 10, 10)
+B: Box = (20, 0, 30, 10)
+NEAR_A: Box = (0, 0, 10, 8)  # IoU 0.8
+FAR_A: Box = (0, 0, 10, 4)  # IoU 0.4
+CANVAS = np.zeros((10, 40, 3), np.uint8)
+
+
+def answer(box: Box | None, label: str | None) -> RecognizedObject:
+    return RecognizedObject(box, 0.9, label, (Match(label or "cola", 1, 1, "", 0.8),))
+
+
+def recognition(
+    objects: Sequence[RecognizedObject] = (), dropped: Sequence[tuple[Box, str]] = ()
+) -> Recognition:
+    return Recognition(
+        tuple(objects), tuple(Dropped(box, 0.3, stage, "") for box, stage in dropped), 0.5, {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("objects", "dropped", "lost_by", "why"),
+    [
+        ([answer(NEAR_A, "cola")], [], None, "box and label are right"),
+        ([answer(NEAR_A, "tea")], [], "wrong label", "the box alone is not enough"),
+        ([answer(NEAR_A, None)], [], "unknown", "located, below the threshold"),
+        ([answer(FAR_A, "cola")], [], "no box", "IoU 0.4"),
+        ([], [], "no box", "nothing was there"),
+        ([], [(NEAR_A, "detection")], "detection", "a weak box"),
+        ([], [(FAR_A, "detection")], "no box", "a weak box elsewhere"),
+        ([], [(NEAR_A, "overlap"), (A, "merge")], "merge", "the one that fits best"),
+        ([answer(B, "cola")], [(A, "limit")], "limit", "an answer elsewhere is none"),
+        ([answer(NEAR_A, "tea"), answer(NEAR_A, "cola")], [], None, "the right label first"),
+        ([answer(NEAR_A, None)], [(A, "detection")], "unknown", "what got furthest counts"),
+    ],
+)
+def test_what_becomes_of_one_object(
+    objects: list[RecognizedObject],
+    dropped: list[tuple[Box, str]],
+    lost_by: str | None,
+    why: str,
+) -> None:
+    picture = LabelledPicture(Path("a.jpg"), (Truth(A, "cola"),))
+    found = judge(picture, "sha", CANVAS, recognition(objects, dropped), LABELS)
+    assert found.truths[0].lost_by == lost_by, why
+    assert found.truths[0].found == (lost_by is None)
+
+
+def test_one_answer_finds_one_object() -> None:
+    picture = LabelledPicture(Path("a.jpg"), (Truth(A, "cola"), Truth(NEAR_A, "cola")))
+    found = judge(picture, "sha", CANVAS, recognition([answer(A, "cola")]), LABELS)
+    assert [truth.found for truth in found.truths] == [True, False]
+    assert found.truths[0].key != found.truths[1].key
+
+
+def test_an_answer_without_a_box_has_the_whole_picture() -> None:
+    picture = LabelledPicture(Path("a.jpg"), (Truth((0, 0, 40, 9), "cola"),))
+    found = judge(picture, "sha", CANVAS, recognition([answer(None, "cola")]), LABELS)
+    assert found.truths[0].found
+
+
+class Scenes:
+    """Pictures on disk, their truths, and what a recogniser says to each."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.pictures: list[LabelledPicture] = []
+        self._answers: list[Recognition] = []
+
+    def add(self, truths: Sequence[Truth], said: Recognition) -> None:
+        path = self._folder / f"{len(self.pictures)}.png"
+        save_image(path, CANVAS + np.uint8(len(self.pictures)))
+        self.pictures.append(LabelledPicture(path, tuple(truths)))
+        self._answers.append(said)
+
+    def report(self, **options: Any) -> BoxReport:
+        return evaluate_boxes(
+            self.pictures, lambda image: self._answers[int(image[0, 0, 0])], LABELS, **options
+        )
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Scenes:
+    found = Scenes(tmp_path)
+    found.add(
+        [Truth(A, "cola"), Truth(B, "tea")],
+        recognition([answer(A, "cola"), answer(B, "cola")]),
+    )
+    found.add([Truth(A, "cola"), Truth(B, None)], recognition([answer(B, "tea")], [(A, "overlap")]))
+    found.add([Truth(A, "milk"), Truth(B, "tea")], recognition([answer(A, None), answer(B, "tea")]))
+    return found
+
+
+def test_the_figures_by_hand(scenes: Scenes) -> None:
+    report = scenes.report()
+    # Known objects: cola found, tea called cola, cola lost, tea found. Named answers: 4.
+    assert (report.pictures, report.truths, report.answers, report.found) == (3, 4, 4, 2)
+    assert (report.precision, report.recall, report.f1) == (0.5, 0.5, 0.5)
+    assert report.label_accuracy == pytest.approx(2 / 3)
+    assert report.missed == {"overlap": 1, "wrong label": 1}
+    assert (report.strangers, report.strangers_named) == (2, 1)
+    assert report.intervals == {}
+
+
+def test_intervals_draw_pictures(scenes: Scenes) -> None:
+    report = scenes.report(plan=Resampling(resamples=200))
+    for name, interval in report.intervals.items():
+        assert interval.low <= getattr(report, name) <= interval.high
+    assert report.intervals["recall"].low == 0, "three times the second picture"
+
+
+def test_unreadable_pictures_are_listed_and_count_in_nothing(scenes: Scenes) -> None:
+    scenes.pictures[1].path.write_bytes(b"torn")
+    done: list[int] = []
+    report = scenes.report(progress=done.append)
+    assert (report.pictures, report.truths) == (2, 3)
+    assert [Path(path).name for path, _ in report.skipped] == ["1.png"]
+    assert done == [1, 2, 3]
+
+
+def test_the_report_is_json_and_its_run_has_the_known_objects(scenes: Scenes) -> None:
+    report = scenes.report()
+    assert json.loads(json.dumps(report.to_dict()))["missed"]["overlap"] == 1
+    run = report.run()
+    assert [row.values["found"] for row in run.rows] == [1, 0, 0, 1]
+    assert len({row.key for row in run.rows}) == 4
+
+
+def test_labels_of_another_language_are_an_error(scenes: Scenes) -> None:
+    with pytest.raises(DatasetError, match="same words"):
+        evaluate_boxes(scenes.pictures, lambda image: recognition(), {"kola"})
+
+
+TRUTHS = (Truth((1, 2, 3, 4), "cola"), Truth((5, 6, 8, 9), None))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"picture": "a.jpg", "boxes": [[1, 2, 3, 4], [5, 6, 8, 9]], "labels": ["cola", null]}',
+        '{"image": "a.jpg", "objects": [{"label": "cola", "box": [1, 2, 3, 4]}, '
+        '{"label": null, "box": [5, 6, 8, 9]}]}\n\n',
+        '\ufeff{"path": "a.jpg", "objects": [{"label": "cola", "box": [1, 2, 3, 4]}, '
+        '{"box": [5, 6, 8, 9]}]}',
+    ],
+)
+def test_json_lines_are_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.jsonl").write_text(text, encoding="utf-8")
+    assert read_truths(tmp_path / "t.jsonl") == [LabelledPicture(tmp_path / "a.jpg", TRUTHS)]
+
+
+def test_coco_is_read(tmp_path: Path) -> None:
+    document = {
+        "images": [{"id": 7, "file_name": "x/a.jpg"}, {"id": 8, "file_name": "b.jpg"}],
+        "categories": [{"id": 2, "name": "cola"}],
+        "annotations": [
+            {"image_id": 7, "category_id": 2, "bbox": [1, 2, 2, 2]},
+            {"image_id": 7, "category_id": 2, "bbox": [0, 0, 9, 9], "iscrowd": 1},
+        ],
+    }
+    (tmp_path / "t.json").write_text(json.dumps(document, indent=1))
+    assert read_truths(tmp_path / "t.json") == [
+        LabelledPicture(tmp_path / "x" / "a.jpg", TRUTHS[:1]),
+        LabelledPicture(tmp_path / "b.jpg", ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "line 1: this is no JSON"),
+        ('{"picture": "a", "boxes": []}\n[1]', "line 2: name the picture"),
+        ('{"boxes": []}', "name the picture"),
+        ('{"picture": "a", "boxes": [[1, 2, 3, 4]], "labels": []}', "each box needs its label"),
+        ('{"picture": "a", "boxes": [[3, 2, 1, 4]], "labels": ["x"]}', "is no box"),
+        ('{"picture": "a", "boxes": [[1, 2, 3]], "labels": ["x"]}', "is no box"),
+        ('{"picture": "a", "boxes": [[1, 2, NaN, 4]], "labels": ["x"]}', "is no box"),
+        ('{"picture": "a", "boxes": [[1, 2, 3, 4]], "labels": [7]}', "is no label"),
+        ('{"picture": "a", "boxes": 5}', "each box needs its label"),
+        ('{"picture": "a", "objects": ["cola"]}', "each box needs its label"),
+        ('{"picture": "a", "objects": [{"label": "cola"}]}', "None is no box"),
+        ('{"picture": "a"}', "lists no box"),
+        ("", "lists no box"),
+        ('{"images": [{"id": 1, "file_name": "a"}]}', "no complete COCO"),
+        (
+            '{"images": [], "categories": [{"id": 1, "name": "c"}], '
+            '"annotations": [{"image_id": 5, "category_id": 1, "bbox": [0, 0, 1, 1]}]}',
+            "no complete COCO",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path: Path, text: str, reason: str) -> None:
+    file = tmp_path / "t.jsonl"
+    file.write_text(text)
+    with pytest.raises(DatasetError, match=reason) as caught:
+        read_truths(file)
+    assert "t.jsonl" in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"none.json cannot be read"):
+        read_truths(tmp_path / "none.json")
