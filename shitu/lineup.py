@@ -95,8 +95,7 @@ def lineup_of(space: Space) -> Lineup:
 
 
 def _recorded(space: Space) -> Lineup | None:
-    models = space.description.get("models")
-    return Lineup(models["feature"], models["detector"]) if models else None
+    return None if space.models is None else Lineup(*space.models)
 
 
 def _candidates(space: Space) -> Iterator[Lineup]:

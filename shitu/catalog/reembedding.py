@@ -97,14 +97,18 @@ class Reembedding:
         return problems
 
     def _do_without(self, problems: dict[Reference, str]) -> None:
-        if not self._allow_missing:
-            self.done.missing += [Skipped(one.path, why) for one, why in problems.items()]
-            return
-        rest = iter(problems)
+        """Embed the thumbnails of references, as far as allowed and there."""
+        rest = iter(problems if self._allow_missing else {})
+        done: set[int] = set()
         while some := list(islice(rest, self._batch_size)):
             new = list(self._from_thumbnails(some))
             self._put(new)
-            self.done.makeshift += len(new)
+            done.update(one.reference_id for one in new)
+        self.done.makeshift += len(done)
+        for reference, why in problems.items():
+            if reference.reference_id not in done:
+                no_help = ", and has no thumbnail" if self._allow_missing else ""
+                self.done.missing.append(Skipped(reference.path, why + no_help))
 
     def _lacking(self) -> list[int]:
         with self._gallery.spaces() as reader:
@@ -148,7 +152,7 @@ class Reembedding:
     def _from_thumbnails(self, references: list[Reference]) -> Iterator[Embedded]:
         images: dict[int, Image] = {}
         for reference in references:
-            with contextlib.suppress(ItemNotFound):  # removed meanwhile
+            with contextlib.suppress(ItemNotFound):
                 number = reference.reference_id
                 images[number] = load_image(self._gallery.thumbnail(number))
         # The thumbnail shows what was embedded, and no more: it is not cropped again.

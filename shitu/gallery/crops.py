@@ -30,11 +30,11 @@ class Crop:
 
     Attributes:
         box: xyxy pixels, None for the whole picture.
-        thumbnail: JPEG of it.
+        thumbnail: JPEG of it; None where there was none, as in an imported index.
     """
 
     box: Box | None
-    thumbnail: bytes
+    thumbnail: bytes | None
 
 
 class CropShelf:
@@ -90,10 +90,11 @@ class CropShelf:
     def _present(self, numbers: Collection[int]) -> dict[int, Crop]:
         number = item_references.c.reference_id
         pictures = thumbnails.c.reference_id == number
-        query = select(item_references, thumbnails.c.jpeg).join(thumbnails, pictures)
+        query = select(item_references, thumbnails.c.jpeg).outerjoin(thumbnails, pictures)
         return {
             row.reference_id: Crop(
-                None if row.x0 is None else (row.x0, row.y0, row.x1, row.y1), bytes(row.jpeg)
+                None if row.x0 is None else (row.x0, row.y0, row.x1, row.y1),
+                None if row.jpeg is None else bytes(row.jpeg),
             )
             for row in self._connection.execute(query.where(number.in_(numbers)))
         }
@@ -103,8 +104,12 @@ class CropShelf:
             sides: dict[str, Any] = dict(zip(_SIDES, crop.box or (None,) * 4, strict=True))
             here = item_references.c.reference_id == number
             self._connection.execute(update(item_references).where(here).values(sides))
-            picture = thumbnails.c.reference_id == number
-            self._connection.execute(update(thumbnails).where(picture).values(jpeg=crop.thumbnail))
+        new = {number: crop.thumbnail for number, crop in crops.items() if crop.thumbnail}
+        if new:
+            old = delete(thumbnails).where(thumbnails.c.reference_id.in_(new))
+            self._connection.execute(old)
+            rows = [{"reference_id": number, "jpeg": jpeg} for number, jpeg in new.items()]
+            self._connection.execute(insert(thumbnails), rows)
 
 
 def _key(space_id: int, number: int | str) -> str:
@@ -112,14 +117,16 @@ def _key(space_id: int, number: int | str) -> str:
 
 
 def _text(crop: Crop) -> str:
-    jpeg = base64.b64encode(crop.thumbnail).decode()
+    jpeg = None if crop.thumbnail is None else base64.b64encode(crop.thumbnail).decode()
     return json.dumps({"box": crop.box, "jpeg": jpeg})
 
 
 def _crop(text: str) -> Crop:
     values = json.loads(text)
-    box = values["box"]
-    return Crop(None if box is None else tuple(box), base64.b64decode(values["jpeg"]))
+    box, jpeg = values["box"], values["jpeg"]
+    return Crop(
+        None if box is None else tuple(box), None if jpeg is None else base64.b64decode(jpeg)
+    )
 
 
 def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:

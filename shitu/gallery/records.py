@@ -50,12 +50,20 @@ class Space:
         return cls(hashlib.sha256(canonical.encode()).hexdigest(), dim, told)
 
     @property
+    def models(self) -> tuple[str, str] | None:
+        """Names of feature extractor and detector, None where nobody noted them."""
+        models = self.description.get("models")
+        if not isinstance(models, Mapping) or not {"feature", "detector"} <= {*models}:
+            return None
+        return str(models["feature"]), str(models["detector"])
+
+    @property
     def called(self) -> str:
         """How messages call it: by its models, or as far as its description goes."""
-        models = self.description.get("models")
-        if models:
-            return f"{models['feature']} (detector {models['detector']})"
-        weights = self.description.get("weights_sha256", self.fingerprint)
+        if self.models is not None:
+            feature, detector = self.models
+            return f"{feature} (detector {detector})"
+        weights = str(self.description.get("weights_sha256", self.fingerprint))
         return str(self.description.get("name", f"a model with weights {weights[:12]}"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -387,4 +389,39 @@ def test_the_kind_of_the_index_stays(teas: Shop) -> None:
     catalog.migrate(FakeCropper())
     assert catalog._cache is not None
     assert catalog._cache.index.kind == kind == "hnsw"
+    assert catalog.check(full=True).problems == ()
+
+
+# --- references without thumbnails, as an imported index has them -----------------------
+
+
+def forget_thumbnails(shop: Shop, label: str) -> None:
+    with contextlib.closing(sqlite3.connect(shop.index / "gallery.db")) as connection:
+        connection.execute(
+            "DELETE FROM thumbnails WHERE reference_id IN (SELECT reference_id FROM item_references"
+            " JOIN items USING (item_id) WHERE label = ?)",
+            [label],
+        )
+        connection.commit()
+
+
+def test_a_missing_picture_without_a_thumbnail_stops_it(teas: Shop) -> None:
+    forget_thumbnails(teas, "green")
+    (teas.photos / "green" / "0.png").unlink()
+    (teas.photos / "black" / "0.png").unlink()
+    summary = plain(teas).migrate(FakeCropper(), allow_missing=True)
+    assert (summary.outcome, summary.makeshift) == ("refused", 1)
+    assert [skipped.path.parent.name for skipped in summary.missing] == ["green"]
+    assert "no thumbnail" in summary.missing[0].reason
+
+
+def test_a_switch_brings_thumbnails_where_there_were_none(teas: Shop) -> None:
+    forget_thumbnails(teas, "green")
+    catalog = plain(teas)
+    catalog.migrate(FakeCropper())
+    assert {catalog.thumbnail(r.reference_id)[:2] for r in catalog.all_references()} == {
+        b"\xff\xd8"
+    }
+    catalog.migrate(teas.describer)
+    assert boxes(catalog) == {None, (0, 0, 8, 8)}
     assert catalog.check(full=True).problems == ()
