@@ -116,10 +116,12 @@ def _switched(gallery: Gallery, old: Space, new: Space) -> bool:
 def _refusal(done: Progress, comparison: Comparison, max_loss: float | None) -> str:
     if done.missing:
         first = done.missing[0]
+        name = display_path(first.path)  # which most reasons begin with
+        why = first.reason if first.reason.startswith(name) else f"{name} {first.reason}"
         return (
-            f"{len(done.missing)} references cannot be embedded, the first of them "
-            f"{display_path(first.path)} ({first.reason}): put their pictures back, remove them "
-            "from the gallery, or embed their thumbnails with --allow-missing"
+            f"{len(done.missing)} references cannot be embedded, the first of them because "
+            f"{why.rstrip('.')}: put their pictures back, remove them from the gallery, or embed "
+            "their thumbnails with --allow-missing"
         )
     if max_loss is not None and comparison.loss > max_loss:
         return (
