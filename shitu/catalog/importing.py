@@ -252,7 +252,7 @@ class _Import:
             box=None if box[0] is None else (box[0], box[1], box[2], box[3]),
             box_given=bool(box_given),
             added_at=added_at,
-            how=how,
+            how=how if state is None else "add",  # an undo puts aside what was brought here
             source=text_to_path(source) if source and self._same_root else None,
             thumbnail=jpeg,
             vector=_unit(vector, space.dim),

@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from shitu.images import display_path
 
 APPLICATION_ID = 0x73687475  # "shtu"
 FORMAT = 1
+_HALF = ".shitu-export-"  # how files that are being written are called
+_HOUR = 3600
 TABLES = {
     "items": "item_id INTEGER PRIMARY KEY, label TEXT, attributes TEXT, created_at TEXT",
     "refs": (
@@ -84,7 +87,8 @@ def creating(target: Path) -> Iterator[sqlite3.Connection]:
         GalleryError: it cannot be written, or the target is something else than such a file.
     """
     _refuse_to_overwrite(target)
-    temporary = target.with_name(f".shitu-{secrets.token_hex(8)}")
+    _sweep(target.parent)
+    temporary = target.with_name(f"{_HALF}{secrets.token_hex(8)}")
     try:
         with contextlib.closing(_connect(temporary, "rwc")) as connection:
             # A journal would only serve a file that is thrown away if anything goes wrong.
@@ -119,6 +123,14 @@ def _refuse_to_overwrite(target: Path) -> None:
         raise GalleryError(
             f"{display_path(target)} is there and is no exported gallery: name another file"
         )
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed exports left half written, long enough ago to be sure of it."""
+    for left in folder.glob(f"{_HALF}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _HOUR:
+                left.unlink()
 
 
 def _settle(temporary: Path, target: Path) -> None:

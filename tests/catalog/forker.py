@@ -163,6 +163,9 @@ _DEEDS: dict[str, Callable[[Any, Path, Job], object]] = {
     "relabel": lambda catalog, _, job: catalog.relabel(job["label"], job["to"]).label,
     "undo": lambda catalog, _, job: catalog.undo(job.get("generation")).undone,
     "migrate": _migrate,
+    "export": lambda catalog, _, job: catalog.export(Path(job["file"]), pictures=True).references,
+    "import": lambda catalog, _, job: catalog.import_from(Path(job["file"])).added,
+    "sync": lambda catalog, photos, _: catalog.sync(photos).changes,
     "wait for": _wait_for,
     "look": lambda catalog, _, job: [(i.label, i.references) for i in catalog.items()],
 }
@@ -223,6 +226,8 @@ _POINTS: dict[str, Callable[[], None]] = {
     "with half the crops swapped": _at("shitu.gallery.crops:CropShelf._apply", after=True),
     "with a switch not committed": _at("shitu.gallery.spaces:SpaceWriter.switch", after=True),
     "with a switch committed": _at("shitu.catalog.catalog:Catalog.use"),
+    "with a picture of an import copied": _at("shitu.catalog.importing:copy_in", after=True),
+    "with an export written": _at("shitu.gallery.portable:_settle"),
     "with pictures put aside": _at("shitu.gallery.transaction:Transaction.remove"),
 }
 

@@ -230,6 +230,40 @@ def test_pictures_come_along(
     assert vectors_agree(copy)
 
 
+def test_an_import_is_undone_and_done_again(
+    source: Catalog, contradicting: Catalog, tmp_path: Path, vectors_agree: Agree
+) -> None:
+    file = tmp_path / "all.gallery"
+    source.export(file, pictures=True)
+    before = content(contradicting)
+    contradicting.import_from(file, on_conflict="take")
+    after, head = content(contradicting), contradicting.gallery.head().generation
+    contradicting.undo(head)
+    assert content(contradicting) == before
+    assert vectors_agree(contradicting)
+    home = tmp_path / "other" / "pictures"
+    assert contradicting.sync(home).changes == 0, "the pictures it brought were put aside"
+    contradicting.undo(head + 1)
+    assert content(contradicting) == after
+    assert contradicting.sync(home).changes == 0
+    assert vectors_agree(contradicting)
+    assert contradicting.check(full=True).problems == ()
+
+
+def test_the_import_of_a_whole_gallery_is_undone(
+    source: Catalog, file: Path, other: Any, vectors_agree: Agree
+) -> None:
+    copy = other()
+    copy.import_from(file)
+    copy.undo()
+    assert copy.items() == []
+    assert copy.count == 0
+    copy.import_from(file)
+    assert content(copy, ids=False) == content(source, ids=False)
+    assert min(r.reference_id for r in copy.all_references()) > 4, "ids are not used twice"
+    assert vectors_agree(copy)
+
+
 def test_missing_pictures_are_named(source: Catalog, tmp_path: Path) -> None:
     first, second, *_ = source.all_references()
     first.path.unlink()

@@ -188,6 +188,21 @@ def test_pictures_can_follow_later(tea_shop: Shop, clas: Path, vectors_agree: Ag
         assert (again.known, again.attached, again.generation) == (3, 0, 2)
 
 
+def test_each_step_of_it_is_undone(tea_shop: Shop, clas: Path, vectors_agree: Agree) -> None:
+    catalog = tea_shop.open(any_space=True)
+    catalog.import_index(clas, MODEL)
+    hashes = [r.sha256 for r in catalog.all_references()]
+    catalog.import_index(clas, MODEL, pictures=tea_shop.photos)
+    catalog.undo()
+    assert [r.sha256 for r in catalog.all_references()] == hashes
+    assert catalog.import_index(clas, MODEL, pictures=tea_shop.photos).attached == 3
+    catalog.go_back(0)
+    assert catalog.items() == []
+    assert vectors_agree(catalog)
+    assert catalog.import_index(clas, MODEL).added == 3
+    assert vectors_agree(catalog)
+
+
 def test_a_path_does_not_lead_out_of_the_pictures(tea_shop: Shop, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     write_vectors(folder, [9, 8])

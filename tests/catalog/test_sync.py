@@ -202,3 +202,19 @@ def test_pictures_of_another_folder_stay(tea_shop: Shop, synced: Catalog, tmp_pa
     report = synced.sync(tea_shop.photos)
     assert len(report.removed) == 1
     assert labels(synced) == {"tea": 2, "cocoa": 2}
+
+
+def test_a_sync_is_taken_back(tea_shop: Shop, synced: Catalog, vectors_agree: Agree) -> None:
+    before = {r.reference_id: (r.label, r.sha256) for r in synced.all_references()}
+    rename(tea_shop)
+    delete(tea_shop)
+    add(tea_shop)
+    synced.sync(tea_shop.photos)
+    synced.go_back(1)
+    assert {r.reference_id: (r.label, r.sha256) for r in synced.all_references()} == before
+    assert vectors_agree(synced)
+    again = synced.sync(tea_shop.photos)
+    # As after `relabel`: what a command called tea is not renamed by the folder it lies in.
+    assert labels(synced) == {"tea": 2, "cocoa": 1}
+    assert len(again.removed) == 1
+    assert vectors_agree(synced)
