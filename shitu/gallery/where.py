@@ -60,12 +60,17 @@ def parse_where(text: str | Where) -> Where:
 
 def unknown_attributes(where: Where, items: Iterable[Subject]) -> tuple[str, ...]:
     """A sentence for each attribute of the filter that none of the items has."""
-    wanted = where.attributes()
-    known = {name for item in items for name in item.attributes} if wanted else set()
+    missing = set(where.attributes())
+    known: set[str] = set()
+    for item in items:
+        if not missing:
+            return ()
+        missing.difference_update(item.attributes)
+        known.update(item.attributes)
     return tuple(
         f"no item has an attribute {name!r}{_did_you_mean(name, known)}"
-        for name in wanted
-        if name not in known
+        for name in where.attributes()
+        if name in missing
     )
 
 

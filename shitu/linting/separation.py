@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from shitu.linting.findings import Finding
 from shitu.linting.likeness import Floats, Ids, Likeness, by_owner
@@ -79,49 +80,61 @@ class Encounter:
 
 
 def encounters(subject: Subject, told: Collection[int] = ()) -> list[Encounter]:
-    """All pairs of items of which a reference of one has the other among its neighbours.
+    """All pairs of items that may be hard to tell apart.
 
     Args:
         subject: the gallery.
         told: references of which something else was said already; they are left out.
     """
     like = subject.likeness
-    rows, columns = np.nonzero(like.near >= 0)
-    near = like.near[rows, columns]
-    others = like.owners[near]
-    out = np.isin(like.ids, list(told))
-    foreign = (others != like.owners[rows]) & ~out[rows] & ~out[near]
-    rows, others, cosines = rows[foreign], others[foreign], like.scores[rows, columns][foreign]
-    # Neighbours come best first: the first of each row and item is how alike the two are.
-    _, first = np.unique(np.stack([rows, others]), axis=1, return_index=True)
-    rows, others, cosines = rows[first], others[first], cosines[first]
-    pairs = np.sort(np.stack([like.owners[rows], others], axis=1), axis=1)
-    keys, which = np.unique(pairs, axis=0, return_inverse=True)
-    best = np.argsort(-cosines, kind="stable")
-    rows, others, cosines = rows[best], others[best], cosines[best]
+    rows, others, cosines = _meetings(like, np.isin(like.ids, list(told)))
+    pairs = np.sort(np.stack([like.owners[rows], others]), axis=0)
+    keys, which = np.unique(_number(like, pairs[0], pairs[1]), return_inverse=True)
+    wrong = (like.own[rows] > -np.inf) & (cosines > like.own[rows])
+    wrong &= like.rival_items[rows] == others
+    # Most pairs are merely neighbours; those need no look.
+    notable = np.bincount(which, wrong | (cosines >= ALIKE), len(keys)) > 0
     return [
-        _encounter(subject, (int(a), int(b)), rows[group], others[group], cosines[group])
-        for (a, b), group in zip(keys, by_owner(which.ravel()[best]), strict=True)
+        _encounter(like, pairs[:, group[0]], rows[group], cosines[group], wrong[group])
+        for group, look in zip(by_owner(which), notable, strict=True)
+        if look
     ]
 
 
+def _meetings(like: Likeness, out: npt.NDArray[np.bool_]) -> tuple[Ids, Ids, Floats]:
+    """Return references, items they have as neighbours, and how alike; the most alike first.
+
+    Args:
+        like: the references.
+        out: (n,) those that are left out.
+    """
+    rows, columns = np.nonzero(like.near >= 0)
+    near = like.near[rows, columns]
+    others = like.owners[near]
+    foreign = (others != like.owners[rows]) & ~out[rows] & ~out[near]
+    rows, others, cosines = rows[foreign], others[foreign], like.scores[rows, columns][foreign]
+    # Neighbours come best first: the first of each row and item is how alike the two are.
+    _, first = np.unique(_number(like, rows, others), return_index=True)
+    best = first[np.argsort(-cosines[first], kind="stable")]
+    return rows[best], others[best], cosines[best]
+
+
+def _number(like: Likeness, first: Ids, second: Ids) -> Ids:
+    """One number for each pair of which the second is an item; much quicker than rows of two."""
+    return first * (int(like.owners.max(initial=0)) + 1) + second
+
+
 def _encounter(
-    subject: Subject,
-    items: tuple[int, int],
-    rows: Ids,
-    others: Ids,
-    cosines: Floats,
+    like: Likeness, items: Ids, rows: Ids, cosines: Floats, wrong: npt.NDArray[np.bool_]
 ) -> Encounter:
-    like = subject.likeness
-    judged = like.own[rows] > -np.inf
-    wrong = judged & (cosines > like.own[rows]) & (like.rival_items[rows] == others)
-    mine = np.concatenate([like.members[item] for item in items])
-    own = like.own[mine][like.own[mine] > -np.inf]
+    a, b = int(items[0]), int(items[1])
+    own = like.own[np.concatenate([like.members[a], like.members[b]])]
+    own = own[own > -np.inf]
     return Encounter(
-        items=items,
+        items=(a, b),
         errors=tuple(rows[wrong].tolist()),
         judged=len(own),
-        cosine=min(_toward(like, item, rows, cosines) for item in items),
+        cosine=min(_toward(like, item, rows, cosines) for item in (a, b)),
         own=float(own.mean()) if len(own) else float("nan"),
         best=tuple(rows.tolist()),
     )
