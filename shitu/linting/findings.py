@@ -12,7 +12,7 @@ KINDS = {
     "duplicate": "one picture more than once; strength is the cosine",
     "near-duplicate": "nearly the same picture under two labels; strength is the cosine",
     "confusable": "two items that cannot be told apart; strength is the share of their pictures "
-    "that are nearer to the other item, or the cosine where that cannot be said",
+    "that are nearer to the other item, or how far beyond the limit their likeness is, 0 to 1",
     "outlier": "a reference nearer to another item than to its own; strength is by how much",
     "blank": "a reference without contrast; strength is how much of it is missing, 0 to 1",
     "blurred": "a reference without detail; strength is how much of it is missing, 0 to 1",

@@ -26,8 +26,8 @@ _HEAD = """<!doctype html>
 body { font: 16px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; }
 h1 { font-size: 1.5rem; margin: .2rem 0 .6rem; }
 .counts { display: flex; flex-wrap: wrap; gap: .4rem; list-style: none; margin: 0; padding: 0; }
-.counts li { background: var(--soft); border-left: .4rem solid; border-radius: .3rem;
- padding: .1rem .7rem; }
+.counts li { background: var(--soft); border-left-style: solid; border-left-width: .4rem;
+ border-radius: .3rem; padding: .1rem .7rem; }
 article { border: 1px solid var(--line); border-left: .4rem solid; border-radius: .5rem;
  margin: 1rem 0; padding: .7rem .9rem; }
 .error { border-left-color: #c62828; } .warning { border-left-color: #e09000; }
@@ -42,6 +42,7 @@ h3 { font-size: .9rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }
 figure { margin: 0; text-align: center; width: 8rem; }
 img { background: #fff; border-radius: .25rem; height: 8rem; object-fit: contain; width: 8rem; }
 figcaption { font-size: .8rem; opacity: .75; overflow-wrap: anywhere; }
+@media (min-width: 40rem) { .items > section { max-width: calc(50% - 1.4rem); } }
 @media (max-width: 32rem) { figure, img { width: 6.2rem; } img { height: 6.2rem; } }
 </style>
 """

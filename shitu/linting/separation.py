@@ -72,11 +72,14 @@ class Encounter:
         enough = len(self.errors) >= MIXED_UP_REFERENCES
         return enough and len(self.errors) / self.judged >= MIXED_UP
 
-    def as_alike_as_one(self, typical: float) -> bool:
-        """Whether the two look like one item; `typical` is how alike one item's pictures are."""
+    def excess(self, typical: float) -> float:
+        """How much the two look like one item: 0 just so, 1 the very same; negative: they do not.
+
+        `typical` is how alike the pictures of an item are that has several; NaN: none has.
+        """
         own = typical if np.isnan(self.own) else self.own
         wanted = ALIKE_ALONE if np.isnan(own) else max(ALIKE, own - AS_ALIKE)
-        return self.cosine >= wanted
+        return (self.cosine - wanted) / (1 - wanted)
 
 
 def encounters(subject: Subject, told: Collection[int] = ()) -> list[Encounter]:
@@ -154,19 +157,15 @@ def confusable(subject: Subject, met: list[Encounter]) -> Iterator[Finding]:
     for pair in met:
         if pair.mixed_up:
             yield _mixed_up(subject, pair)
-        elif pair.as_alike_as_one(typical):
-            yield _alike(subject, pair)
+        elif (excess := pair.excess(typical)) >= 0:
+            told = f"they are as alike as pictures of one item (cosine {pair.cosine:.2f})"
+            yield _confusable(subject, pair, excess, told, ())
 
 
 def _mixed_up(subject: Subject, pair: Encounter) -> Finding:
     strength = len(pair.errors) / pair.judged
     told = f"{len(pair.errors)} of {pair.judged} references are nearer to the other item"
     return _confusable(subject, pair, strength, told, pair.errors)
-
-
-def _alike(subject: Subject, pair: Encounter) -> Finding:
-    told = f"they are as alike as pictures of one item (cosine {pair.cosine:.2f})"
-    return _confusable(subject, pair, pair.cosine, told, ())
 
 
 def _confusable(
