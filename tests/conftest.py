@@ -8,16 +8,56 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from postgres import Schemas, server
 
 DATA = "SHITU_TEST_DATA"
 
 Picture = npt.NDArray[np.uint8]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--database",
+        choices=("sqlite", "postgresql", "both"),
+        default="both",
+        help="where the galleries of the tests are",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "sqlite: is about SQLite's file, or gains nothing elsewhere")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "database" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("database")
+        names = ["sqlite", "postgresql"] if chosen == "both" else [chosen]
+        if metafunc.definition.get_closest_marker("sqlite"):
+            names = [name for name in names if name == "sqlite"]
+        metafunc.parametrize("database", names, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Schemas]:
+    """A PostgreSQL server that gives away empty schemas."""
+    with server() as url, closing(Schemas(url)) as schemas:
+        yield schemas
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> str | None:
+    """URL of an empty database; None for a file of SQLite in its usual place."""
+    if request.param == "sqlite":
+        return None
+    schemas: Schemas = request.getfixturevalue("postgres")
+    return schemas.new()
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -20,20 +20,35 @@ from shitu.images import display_path
 
 WRITING = "shitu_writing"
 
+_TURN = 0x5417  # what PostgreSQL knows the lock of all writers by
+
 _DAMAGED = (
     "{where} is damaged ({why}): restore a copy of it, or move it away and run "
     "`shitu build-index` again"
 )
+_LOCKED = (
+    "{where} has been locked by another process for too long: wait until that one is done, then "
+    "try again"
+)
+_FULL = (
+    "the disk of {where} is full: free some space and run the command again; what was committed "
+    "before is safe"
+)
+_AWAY = "{where} cannot be reached ({why}): check its URL and that the server is running"
 _SENTENCES = (
+    ("locked", _LOCKED),
+    ("lock timeout", _LOCKED),
+    ("full", _FULL),
+    ("no space left", _FULL),
+    ("connection to server", _AWAY),
+    ("failed to resolve", _AWAY),
+    ("closed the connection", _AWAY),
+    ("terminating connection", _AWAY),
+    ("connection is closed", _AWAY),
+    ("connection is lost", _AWAY),
     (
-        "locked",
-        "{where} has been locked by another process for too long: wait until that one "
-        "is done, then try again",
-    ),
-    (
-        "full",
-        "the disk of {where} is full: free some space and run the command again; what was "
-        "committed before is safe",
+        "permission denied",
+        "{where} may not be used ({why}): ask for the right to read and write it",
     ),
     ("malformed", _DAMAGED),
     ("not a database", _DAMAGED),
@@ -50,10 +65,30 @@ _SENTENCES = (
 )
 
 
-def open_url(url: str) -> Engine:
+def open_url(url: str, *, timeout: float) -> Engine:
     """Connect to any database but SQLite; nothing is opened before the first query."""
     with translated(shown(url)):
-        return create_engine(url)
+        parsed = make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        # Asked before it is used again: a server may have been restarted meanwhile.
+        engine = create_engine(parsed, pool_pre_ping=True)
+    if parsed.get_backend_name() == "postgresql":
+        event.listen(engine, "begin", _take_turns(timeout))
+    return engine
+
+
+def _take_turns(timeout: float) -> Callable[[Connection], None]:
+    """Let writers wait for each other, before there is any table that they could lock."""
+
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get(WRITING, False):
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, int(timeout * 1000))}")
+            connection.exec_driver_sql(
+                f"SELECT pg_advisory_xact_lock({_TURN}, hashtext(current_schema()))"
+            )
+
+    return begin
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -148,7 +183,7 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        why = str(error.orig)
+        why = " ".join(str(error.orig).split())
         raise _explain(where, why) from error
     except (SQLAlchemyError, ImportError) as error:
         raise GalleryError(
@@ -159,6 +194,6 @@ def translated(where: str) -> Iterator[None]:
 def _explain(where: str, why: str) -> GalleryError:
     for fragment, sentence in _SENTENCES:
         if fragment in why.lower():
-            kind = GalleryLocked if fragment == "locked" else GalleryError
+            kind = GalleryLocked if sentence is _LOCKED else GalleryError
             return kind(sentence.format(where=where, why=why))
     return GalleryError(f"{where} refused the query ({why}): check that it is a gallery of shitu")

@@ -87,7 +87,7 @@ class Gallery:
         file = where if isinstance(where, Path) else sqlite_file(where)
         gallery = cls(shown(file or str(where)), folder)
         if file is None:
-            gallery._connect(open_url(str(where)), read_only=read_only)
+            gallery._connect(open_url(str(where), timeout=timeout), read_only=read_only)
         elif file.exists() or read_only:
             engine = open_sqlite(file, read_only=read_only, timeout=timeout)
             gallery._connect(engine, read_only=read_only)

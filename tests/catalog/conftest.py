@@ -18,9 +18,13 @@ SHELF = Path("/dev/shm")  # noqa: S108 - a process dies there like anywhere else
 
 
 class Shop:
-    """Pictures in `photos`, the index in `index`; every catalog opened is closed with it."""
+    """Pictures in `photos`, the index in `index`; every catalog opened is closed with it.
 
-    def __init__(self, folder: Path, closing: ExitStack) -> None:
+    `url` is that of its database; None: a file in `index`.
+    """
+
+    def __init__(self, folder: Path, url: str | None, closing: ExitStack) -> None:
+        self.url = url
         self.photos = folder / "photos"
         self.index = folder / "index"
         self.describer = FakeDescriber()
@@ -28,7 +32,7 @@ class Shop:
 
     def open(self, describer: FakeDescriber | None = None, **options: Any) -> Catalog:
         catalog = Catalog.open(
-            self.index, describer or self.describer, **{"create": True, **options}
+            self.index, describer or self.describer, **{"create": True, "url": self.url, **options}
         )
         return self._closing.enter_context(catalog)
 
@@ -45,10 +49,10 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path, database: str | None) -> Iterator[Shop]:
     """Empty as yet."""
     with ExitStack() as closing:
-        yield Shop(tmp_path, closing)
+        yield Shop(tmp_path, database, closing)
 
 
 @pytest.fixture

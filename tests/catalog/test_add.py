@@ -242,7 +242,7 @@ def test_copies_have_names_that_can_be_read(shop: Shop, tmp_path: Path, name: st
 
 def test_without_a_model_nothing_can_be_added(tea_shop: Shop, outside: Path) -> None:
     built(tea_shop)
-    catalog = Catalog.open(tea_shop.index)
+    catalog = Catalog.open(tea_shop.index, url=tea_shop.url)
     with pytest.raises(GalleryError, match="no model was named"):
         catalog.add([outside], "tea")
     catalog.close()

@@ -46,7 +46,8 @@ def spoil(shop: Shop, *statements: str | tuple[str, object]) -> None:
 
 def look(shop: Shop, **options: bool) -> CheckReport:
     """What `shitu check` finds, which opens a gallery for reading only."""
-    with Catalog.open(shop.index, read_only=not options.get("repair", False)) as catalog:
+    reading = not options.get("repair", False)
+    with Catalog.open(shop.index, url=shop.url, read_only=reading) as catalog:
         return catalog.check(**options)
 
 
@@ -70,6 +71,7 @@ def test_a_gallery_that_is_empty(shop: Shop) -> None:
     assert (report.problems, report.notes, report.references) == ((), (), 0)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("statement", "problem"),
     [
@@ -113,6 +115,7 @@ def test_rows_that_were_lost_or_spoilt_are_named_and_stay(
     assert (built.index / "gallery.db").read_bytes() == before
 
 
+@pytest.mark.sqlite
 def test_a_bad_vector_spoils_no_other(
     built: Shop, names: Callable[[Catalog, int], str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -125,6 +128,7 @@ def test_a_bad_vector_spoils_no_other(
     assert "reference 1 has a damaged vector" in caplog.text
 
 
+@pytest.mark.sqlite
 def test_a_hole_in_the_database(built: Shop) -> None:
     spoil(built, "PRAGMA wal_checkpoint(TRUNCATE)")
     file = built.index / "gallery.db"

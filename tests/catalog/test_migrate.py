@@ -58,7 +58,7 @@ def teas(shop: Shop) -> Shop:
 
 def plain(shop: Shop) -> Catalog:
     """The catalog without a model, whatever space it is in."""
-    catalog = Catalog.open(shop.index)
+    catalog = Catalog.open(shop.index, url=shop.url)
     shop._closing.enter_context(catalog)
     return catalog
 

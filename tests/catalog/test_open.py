@@ -90,7 +90,7 @@ def test_without_its_files_an_index_is_made_of_what_is_in_sql(built: Shop, names
     for name in ("vectors.faiss", "manifest.json"):
         (built.index / name).unlink()
     shutil.rmtree(built.photos)  # not even the pictures are needed
-    catalog = Catalog.open(built.index)
+    catalog = Catalog.open(built.index, url=built.url)
     assert (catalog.count, names(catalog, 3)) == (3, "coffee")
     assert catalog.thumbnail(1).startswith(b"\xff\xd8")
     catalog.close()
@@ -116,6 +116,7 @@ def test_an_index_that_lags_behind_catches_up_from_the_log(
     assert built.describer.described == 4
 
 
+@pytest.mark.sqlite
 def test_a_gallery_put_back_from_an_older_copy(built: Shop, vectors_agree: Agree) -> None:
     copy = shutil.copy(built.index / "gallery.db", built.index / "copy")
     for seed, label in ((8, "cocoa"), (9, "juice")):
@@ -159,6 +160,7 @@ def test_two_models_that_begin_at_once(tea_shop: Shop) -> None:
     assert len(first.all_references()) == 3
 
 
+@pytest.mark.sqlite
 def test_there_must_be_an_index(shop: Shop) -> None:
     for options in ({"create": False}, {"read_only": True}):
         with pytest.raises(IndexNotFound, match=r"there is no index in .*build-index"):
@@ -166,6 +168,7 @@ def test_there_must_be_an_index(shop: Shop) -> None:
     assert not shop.index.exists()
 
 
+@pytest.mark.sqlite
 def test_a_later_gallery_is_refused(built: Shop) -> None:
     connection = sqlite3.connect(built.index / "gallery.db")
     with connection:
@@ -254,6 +257,7 @@ def test_search_while_another_thread_refreshes(built: Shop) -> None:
     assert reader.count == 8
 
 
+@pytest.mark.sqlite
 def test_check_finds_what_is_wrong(built: Shop) -> None:
     catalog = built.open()
     assert catalog.check().problems == ()
@@ -329,6 +333,7 @@ def test_large_indexes_are_not_saved_for_every_picture(
     assert vectors_agree(again)
 
 
+@pytest.mark.sqlite
 def test_any_sqlalchemy_url_may_hold_the_gallery(
     tea_shop: Shop, names: Names, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def test_the_next_build_does_not_bring_it_back(tea_shop: Shop, catalog: Catalog)
     assert (again.added, again.unchanged, again.vanished) == (0, 1, ())
 
 
+@pytest.mark.sqlite
 def test_a_removal_in_a_copied_shop_leaves_the_first_one_alone(
     tea_shop: Shop, catalog: Catalog, tmp_path: Path
 ) -> None:

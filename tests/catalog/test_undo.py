@@ -304,6 +304,7 @@ def test_the_log_only_grows(catalog: Catalog) -> None:
     ]
 
 
+@pytest.mark.sqlite
 def test_a_vector_of_an_older_version_cannot_come_back(shop: Shop, tea_shop: Shop) -> None:
     catalog = tea_shop.open()
     tea_shop.build(catalog)
@@ -378,6 +379,7 @@ def test_an_index_that_lags_behind_catches_up_over_remove_and_undo(
     assert vectors_agree(reader)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("point", ["before the commit", "before saving the index"])
 def test_killed_while_undoing_it_is_done_or_can_be_done_again(
     tea_shop: Shop, catalog: Catalog, forker: Forker, vectors_agree: Agree, point: str

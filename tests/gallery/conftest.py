@@ -19,8 +19,8 @@ Make = Callable[..., NewReference]
 
 
 @pytest.fixture
-def gallery(tmp_path: Path) -> Iterator[Gallery]:
-    opened = Gallery.open(tmp_path / "gallery.db", tmp_path)
+def gallery(tmp_path: Path, database: str | None) -> Iterator[Gallery]:
+    opened = Gallery.open(database or tmp_path / "gallery.db", tmp_path)
     yield opened
     opened.close()
 

@@ -217,14 +217,14 @@ def test_a_renamed_item_keeps_id_and_pictures(gallery: Gallery, add: Add) -> Non
 def test_two_items_never_share_a_label(gallery: Gallery, add: Add) -> None:
     add(gallery, "tea", 1)
     add(gallery, "coffee", 2)
-    with pytest.raises(GalleryError, match="UNIQUE"), gallery.write("relabel") as transaction:
+    with pytest.raises(GalleryError, match=r"(?i)unique"), gallery.write("relabel") as transaction:
         transaction.rename_item(1, "coffee")
     assert [item.label for item in gallery.items()] == ["coffee", "tea"]
 
 
 def test_two_references_never_share_a_content(gallery: Gallery, add: Add) -> None:
     add(gallery, "tea", 1)
-    with pytest.raises(GalleryError, match="UNIQUE"):
+    with pytest.raises(GalleryError, match=r"(?i)unique"):
         add(gallery, "coffee", 1)
     assert [item.label for item in gallery.items()] == ["tea"]
 
@@ -236,6 +236,7 @@ def test_vectors_of_two_spaces_never_meet(gallery: Gallery, add: Add, make: Make
     assert gallery.count() == 1
 
 
+@pytest.mark.sqlite
 def test_vectors_are_little_endian_float32_in_the_database(
     gallery: Gallery, add: Add, tmp_path: Path
 ) -> None:

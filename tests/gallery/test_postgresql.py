@@ -1,0 +1,109 @@
+"""What is peculiar to PostgreSQL: taking turns, and what a server can do to those who use it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from postgres import Schemas
+
+from shitu.errors import GalleryError, GalleryLocked
+from shitu.gallery.gallery import Gallery
+
+Add = Callable[..., list[int]]
+
+
+@pytest.fixture
+def url(postgres: Schemas, request: pytest.FixtureRequest) -> str:
+    if request.config.getoption("database") == "sqlite":
+        pytest.skip("not asked for")
+    return postgres.new()
+
+
+def test_many_processes_may_make_the_tables_at_once(url: str, tmp_path: Path, add: Add) -> None:
+    def use(number: int) -> int:
+        with closing(Gallery.open(url, tmp_path)) as gallery:
+            return add(gallery, "tea", number)[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        numbers = list(pool.map(use, range(8)))
+    with closing(Gallery.open(url, tmp_path)) as gallery:
+        assert sorted(numbers) == [r.reference_id for r in gallery.all_references()]
+        assert [change.generation for change in gallery.history()] == list(range(1, 9))
+
+
+def test_a_second_writer_waits_and_sees_what_the_first_did(
+    url: str, tmp_path: Path, add: Add
+) -> None:
+    with closing(Gallery.open(url, tmp_path)) as first, closing(Gallery.open(url, tmp_path)) as two:
+        writing = threading.Thread(target=add, args=(two, "tea", 2))
+        with first.write("slow") as transaction:
+            writing.start()
+            writing.join(0.2)
+            assert writing.is_alive()
+            transaction.set_root(tmp_path / "photos")
+            transaction.ensure_item("tea")
+        writing.join(20)
+        assert [item.references for item in first.items()] == [1]
+        assert first.root() == tmp_path / "photos"
+
+
+def test_who_waits_too_long_is_told_why(url: str, tmp_path: Path) -> None:
+    with (
+        closing(Gallery.open(url, tmp_path)) as first,
+        closing(Gallery.open(url, tmp_path, timeout=0.1)) as second,
+        first.write("slow"),
+        pytest.raises(GalleryLocked, match="locked by another process"),
+        second.write("quick"),
+    ):
+        pass
+
+
+def test_a_reader_is_not_held_up(url: str, tmp_path: Path, add: Add) -> None:
+    with closing(Gallery.open(url, tmp_path)) as one, closing(Gallery.open(url, tmp_path)) as two:
+        add(one, "tea", 1)
+        with one.write("slow") as transaction:
+            transaction.ensure_item("coffee")
+            assert [item.label for item in two.items()] == ["tea"]
+        assert [item.label for item in two.items()] == ["coffee", "tea"]
+
+
+def test_a_server_that_was_restarted_is_asked_again(
+    url: str, postgres: Schemas, tmp_path: Path, add: Add
+) -> None:
+    with closing(Gallery.open(url, tmp_path)) as gallery:
+        add(gallery, "tea", 1)
+        postgres.disconnect_all()
+        assert gallery.count() == 1
+
+
+def test_a_connection_lost_while_writing_loses_nothing_else(
+    url: str, postgres: Schemas, tmp_path: Path, add: Add
+) -> None:
+    with closing(Gallery.open(url, tmp_path)) as gallery:
+        add(gallery, "tea", 1)
+        with pytest.raises(GalleryError, match="cannot be reached") as caught:
+            lose(gallery, postgres)
+        assert "\n" not in str(caught.value)
+        assert [item.label for item in gallery.items()] == ["tea"]
+        add(gallery, "tea", 2)
+        assert gallery.head().generation == 2
+
+
+def lose(gallery: Gallery, postgres: Schemas) -> None:
+    with gallery.write("add") as transaction:
+        transaction.ensure_item("coffee")
+        postgres.disconnect_all()
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg")
+    url = f"postgresql://me:secret@/shop?host={tmp_path}"
+    with pytest.raises(GalleryError, match="cannot be reached") as caught:
+        Gallery.open(url, tmp_path)
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
