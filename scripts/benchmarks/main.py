@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.parts import PARTS
+from benchmarks.parts import KINDS, PARTS
 
 if TYPE_CHECKING:
     from benchmarks.sections import Section
@@ -39,7 +39,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the installed shitu.")
-    commands = parser.add_subparsers(required=True, metavar="quality | sample | speed")
+    commands = parser.add_subparsers(required=True, metavar="quality | sample | speed | gallery")
 
     quality = commands.add_parser("quality", help="retrieval on public photos, in several ways")
     quality.add_argument("data", type=Path, help="folder with grocery/")
@@ -79,7 +79,16 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--rounds", type=int, default=5, help="of all that is timed, interleaved")
     speed.set_defaults(measure=_speed)
 
-    for command in (quality, sample, speed):
+    gallery = commands.add_parser("gallery", help="large galleries: kinds of index, filters, adds")
+    gallery.add_argument("--sizes", type=int, nargs="+", default=[2000], help="references")
+    gallery.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
+    gallery.add_argument("--recall", type=float, default=0.99)
+    gallery.add_argument("--dim", type=int, default=512)
+    gallery.add_argument("--queries", type=int, default=500)
+    gallery.add_argument("--folder", type=Path, help="where there is room: 6 GB for a million")
+    gallery.set_defaults(measure=_gallery)
+
+    for command in (quality, sample, speed, gallery):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -111,3 +120,18 @@ def _speed(arguments: argparse.Namespace) -> list[Section]:
 
     data: Path | None = arguments.data
     return measure_speed(None if data is None else data.resolve() / "grocery", arguments.rounds)
+
+
+def _gallery(arguments: argparse.Namespace) -> list[Section]:
+    from benchmarks.gallery import Wanted, measure_gallery
+
+    return measure_gallery(
+        Wanted(
+            arguments.sizes,
+            arguments.kinds,
+            arguments.recall,
+            arguments.dim,
+            arguments.queries,
+            arguments.folder,
+        )
+    )

@@ -1,4 +1,4 @@
-"""What `bench quality` can measure."""
+"""What `bench quality` and `bench gallery` can measure."""
 
 from __future__ import annotations
 
@@ -10,3 +10,6 @@ PROTOCOLS = {
 """The pictures of the dataset that are the gallery, and what the protocol is called."""
 
 PARTS = (*PROTOCOLS, "open", "robust", "labelled")
+
+KINDS = ("flat", "ivf-sq8", "ivf-rabitq", "hnsw")
+"""Of index."""

@@ -1,6 +1,6 @@
 """One timed job in a process of its own, on as many cores as it has threads.
 
-    python -m benchmarks.worker recognize|build < job.json > times.json
+    python -m benchmarks.worker recognize|build|gallery-... < job.json > times.json
 
 Engines in one process would get in each other's way: idle threads of both wait by spinning.
 """
@@ -70,6 +70,10 @@ def main() -> int:
         cores = sorted(os.sched_getaffinity(0))[: job["threads"]]
         os.sched_setaffinity(0, cores)
     jobs = {"recognize": recognize, "build": build, "grocery": grocery}
+    if sys.argv[1].startswith("gallery-"):
+        from benchmarks.gallery_jobs import JOBS
+
+        jobs = {f"gallery-{name}": function for name, function in JOBS.items()}
     from shitu.errors import ShituError
 
     try:

@@ -13,7 +13,7 @@ import numpy as np
 
 from shitu.errors import IndexFileError
 from shitu.images import display_path
-from shitu.index.ranking import Floats, Integers, compare, rank
+from shitu.index.ranking import Bools, Floats, Integers, compare, rank
 from shitu.index.vector_index import VECTORS, Neighbours, Part, Sink
 
 if TYPE_CHECKING:
@@ -75,14 +75,15 @@ class FlatIndex:
         with self._lock:
             return self._ids[self._by_id()]
 
-    def holds(self, ids: Integers) -> Any:
+    def holds(self, ids: Integers) -> Bools:
         """Return which of these ids (n,) are there: bool (n,)."""
         with self._lock:
             order, ids = self._by_id(), np.asarray(ids, np.int64)
             if not len(order):
                 return np.zeros(len(ids), bool)
             at = np.searchsorted(self._ids, ids, sorter=order)
-            return self._ids[order[np.minimum(at, len(order) - 1)]] == ids
+            there: Bools = self._ids[order[np.minimum(at, len(order) - 1)]] == ids
+            return there
 
     def vectors(self, ids: Integers) -> Floats:
         """Return the vectors (n, dim) of ids (n,) that are all there."""

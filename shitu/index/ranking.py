@@ -12,6 +12,7 @@ from shitu.index.vector_index import Neighbours
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
 Rough: TypeAlias = Callable[[Floats, int], tuple[Floats, Integers]]
 LookUp: TypeAlias = Callable[[Integers], tuple[Integers, Floats]]
 

@@ -16,7 +16,7 @@ from shitu.images import display_path
 from shitu.index.approximate import KINDS, open_mapped, search, train
 from shitu.index.audit import Audit, tune
 from shitu.index.faiss_index import FlatIndex, checked
-from shitu.index.ranking import TIE, Floats, Integers, compare, in_order, rank
+from shitu.index.ranking import TIE, Bools, Floats, Integers, compare, in_order, rank
 from shitu.index.vector_index import Neighbours, Part, Sink
 
 faiss: Any = _stubbed
@@ -100,10 +100,11 @@ class SealedIndex:
         with self._lock:
             return np.sort(np.concatenate([self._ids[self._alive], self._tail.ids()]))
 
-    def holds(self, ids: Integers) -> Any:
+    def holds(self, ids: Integers) -> Bools:
         """Return which of these ids (n,) are there: bool (n,)."""
         with self._lock:
-            return (self._at(ids) >= 0) | self._tail.holds(ids)
+            there: Bools = (self._at(ids) >= 0) | self._tail.holds(ids)
+            return there
 
     def vectors(self, ids: Integers) -> Floats:
         """Return the vectors (n, dim) of ids (n,) that are all there."""
@@ -182,25 +183,26 @@ class SealedIndex:
         total = int(np.count_nonzero(self._alive))
         alive = None if total == len(self._alive) else self._alive
         fetch, kept = min(total, self._kind.candidates(k)), min(total, k)
+        most = self._kind.most(self._base)
         open_ = np.arange(len(queries) if total else 0)
-        lost: list[int] = []  # queries for which too little was found where the base looked
+        lost = open_[:0]
         while len(open_):
             rough, places = search(self._kind, self._base, queries[open_], fetch, effort, alive)
+            # A damaged file may claim places that there are not.
+            good = (places >= 0) & (places < len(self._ids))
+            short = good.sum(axis=1) < kept
             # Twins have the same code: those that reach the end may go on beyond it.
-            unsure = (rough[:, -1] >= rough[:, kept - 1] - TIE) & (fetch < total)
-            unsure &= (places >= 0).all(axis=1)
-            for row, where in zip(open_[~unsure], places[~unsure], strict=True):
-                # A damaged file may claim places that there are not.
-                where = where[(where >= 0) & (where < len(self._ids))]
-                if len(where) < kept:
-                    lost.append(int(row))
-                    continue
+            tied = (rough[:, -1] >= rough[:, kept - 1] - TIE) & (fetch < total) & good.all(axis=1)
+            for done in np.flatnonzero(~(short | tied)):
+                row, where = open_[done], places[done][good[done]]
                 best, who = in_order(queries[row], *self._look_up(where))
                 scores[row, :kept], ids[row, :kept] = best[:kept], who[:kept]
-            open_, fetch = open_[unsure], min(total, fetch * 4)
-        if lost:
-            every = np.flatnonzero(self._alive)
-            exact = self._compare_all(queries[lost], k, every)
+            if effort >= most:  # and still too few
+                lost, short = np.append(lost, open_[short]), np.zeros_like(short)
+            open_ = open_[short | tied]
+            fetch, effort = min(total, fetch * 4), min(most, effort * 4)
+        if len(lost):
+            exact = self._compare_all(queries[lost], k, np.flatnonzero(self._alive))
             scores[lost], ids[lost] = exact.scores, exact.reference_ids
         return Neighbours(scores, ids)
 

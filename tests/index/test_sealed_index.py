@@ -162,6 +162,14 @@ def test_more_neighbours_than_where_it_looks(index: SealedIndex) -> None:
     assert SealedIndex(index.kind, DIM).count == 0
 
 
+def test_it_looks_harder_before_it_compares_everything(
+    index: SealedIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A list holds some 20 vectors, and the audit was about ten neighbours.
+    monkeypatch.setattr(SealedIndex, "_compare_all", lambda *_: pytest.fail("compared all"))
+    assert (index.search(queries(50), 200).reference_ids >= 0).all()
+
+
 def test_everything_may_be_removed(index: SealedIndex) -> None:
     index.remove(index.ids())
     assert index.search(queries(2), 3).reference_ids.tolist() == [[-1] * 3] * 2
