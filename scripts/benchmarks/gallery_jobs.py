@@ -44,6 +44,7 @@ def make(job: dict[str, Any]) -> dict[str, Any]:
     for block in crowds.blocks():
         begun = time.perf_counter()
         with gallery.write("build") as transaction:
+            transaction.set_root(folder.parent / "photos")
             items = {
                 n // PER_ITEM: transaction.ensure_item(f"item {n // PER_ITEM}")
                 for n in range(done, done + len(block), PER_ITEM)

@@ -14,7 +14,7 @@ from shitu.catalog.labels import clean_label
 from shitu.catalog.reading import Picture, read_picture
 from shitu.catalog.summaries import AddSummary, Skipped
 from shitu.describer import Description
-from shitu.errors import DuplicateReference, GalleryError, ImageError
+from shitu.errors import DuplicateReference, GalleryError, ImageError, ItemNotFound
 from shitu.gallery import NewReference
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.transaction import Transaction
@@ -148,8 +148,8 @@ def _not_there(
 
 def _folder_of(gallery: Gallery, label: str, root: Path) -> Path:
     """Return where the item's pictures lie already, or a folder named like it."""
-    item = next((item for item in gallery.items() if item.label == label), None)
-    if item is not None:
+    with contextlib.suppress(ItemNotFound):
+        item = gallery.item(label=label)
         for reference in gallery.all_references(item.item_id):
             with contextlib.suppress(ValueError):
                 inside = reference.path.relative_to(root)

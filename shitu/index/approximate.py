@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ faiss: Any = _stubbed  # its type stubs leave out half of it
 
 _POINTS_PER_LIST = 64  # that train it; more make it slower, not better
 _ADDED = 1 << 16  # vectors at a time
+_FEW = 4  # queries
 _LINKS = 32
 _MOST_CANDIDATES = 2048
 _MAPPED = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY
@@ -69,8 +71,23 @@ def search(
     """
     bits = None if alive is None else np.packbits(alive, bitorder="little")
     selector = None if bits is None else faiss.IDSelectorBitmap(bits)
-    scores, places = index.search(queries, fetch, params=kind.settings(effort, selector))
+    settings = kind.settings(effort, selector)
+    # Comparing one query with the centres of the lists is quicker done alone than shared out:
+    # where other processes are busy, threads wait for each other for tens of milliseconds.
+    with _threads(1) if len(queries) <= _FEW else nullcontext():
+        scores, places = index.search(queries, fetch, params=settings)
     return scores, places
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Have Faiss use so many threads for the calling one."""
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(count)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def open_mapped(kind: Kind, path: Path, count: int, dim: int) -> Any:
