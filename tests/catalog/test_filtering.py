@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,7 @@ from fakes import colours, paint
 
 from shitu.catalog import Catalog
 from shitu.catalog.filtering import Among
-from shitu.errors import DatasetError, WhereError
+from shitu.errors import DatasetError, GalleryError, WhereError
 from shitu.gallery.where import Where, parse_where
 
 if TYPE_CHECKING:
@@ -117,3 +119,40 @@ def test_among_is_a_catalog_of_what_is_allowed(catalog: Catalog) -> None:
     assert among.search(colours(paint(3))[None], 9).reference_ids.max() > 0
     with pytest.raises(DatasetError, match="allows no reference"):
         Among(catalog, parse_where("label=juice"))
+
+
+def any_change(catalog: Catalog, shop: Shop, rng: random.Random, number: int) -> None:
+    items = catalog.items()
+    labels = [item.label for item in items]
+    kind = rng.choice(["add", "add", "set", "relabel", "merge", "remove", "undo", "back"])
+    if kind == "add" or len(labels) < 2:
+        catalog.add([shop.paint(f"new/{number}.png", 100 + number)], rng.choice("abcde"))
+    elif kind == "set":
+        catalog.set_attributes(rng.choice(labels), {"shelf": rng.randrange(3)})
+    elif kind == "relabel":
+        catalog.relabel(rng.choice(labels), f"label {number}")
+    elif kind == "merge":
+        first, second = rng.sample(labels, 2)
+        catalog.merge([first], second)
+    elif kind == "remove":
+        catalog.remove(label=rng.choice(labels))
+    elif kind == "undo":
+        catalog.undo()
+    else:
+        catalog.go_back(max(1, catalog.gallery.head().generation - rng.randrange(1, 6)))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_happens_an_old_answer_is_never_given(tea_shop: Shop, seed: int) -> None:
+    rng = random.Random(seed)
+    catalog = tea_shop.open()
+    tea_shop.build(catalog)
+    for number in range(25):
+        with contextlib.suppress(GalleryError):  # not everything can be undone
+            any_change(catalog, tea_shop, rng, number)
+        where = parse_where(rng.choice(["shelf=1", "not has shelf", "label like 'label%'"]))
+        expected = [item.item_id for item in catalog.items() if where.allows(item)]
+        references = catalog.all_references()
+        assert catalog.allowed(where).tolist() == [
+            r.reference_id for r in references if r.item_id in expected
+        ]

@@ -100,3 +100,20 @@ def test_labels_are_quoted_for_the_shell(arrange: Arrange) -> None:
     [found] = hard(arrange(at(0, 1), ["it's; rm -rf", "b $(x)"]))
     assert "--into 'b $(x)'`" in found.advice
     assert """'it'"'"'s; rm -rf'""" in found.advice
+
+
+def test_strays_both_ways_are_a_mix_up_of_the_items(arrange: Arrange) -> None:
+    shop = arrange(at(0, 1, 2, 80, 81, 82, 83, 84, 3, 4), ["a"] * 5 + ["b"] * 5)
+    # Two of a lie at b, two of b at a: each is near its own in the wrong place, so not odd.
+    assert odd(shop) == []
+    one_each = arrange(at(0, 1, 2, 80.4, 80, 81, 82, 1.4), ["a"] * 4 + ["b"] * 4)
+    assert [f.reference_ids[0] for f in odd(one_each)] == [40, 80]
+    [found] = hard(one_each)
+    assert found.items == ("a", "b")
+
+
+def test_most_of_an_item_at_the_wrong_place_is_no_outlier_of_it(arrange: Arrange) -> None:
+    shop = arrange(at(0, 60, 100, 61, 62, 63, 101, 102, 103), ["a"] * 3 + ["b"] * 6)
+    assert find_strays(shop) == [1, 2]
+    assert misplaced(shop, [1, 2]) == set()
+    assert misplaced(shop, [1]) == {20}
