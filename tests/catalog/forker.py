@@ -76,9 +76,11 @@ def _run(job: Job) -> str:
     Keys: `do` (one of `_DEEDS`), `index`, `photos`; all others are for tests only: `pause` seconds
     a picture, `start` when this file exists, `die` at one of `_POINTS`, `interrupt` (Ctrl-C) when
     asked to describe for the so-and-so-many-th time, `largest` size of a file, `nobody` to be
-    without rights. `kind` is that of the index. With `bare` no model is named.
+    without rights, `step` before which to die and `steps`, a file for their number (see `Steps`).
+    `kind` is that of the index. With `bare` no model is named.
     """
     from fakes import FakeDescriber
+    from steps import Steps
 
     from shitu.catalog import Catalog
     from shitu.index.kinds import IndexChoice
@@ -98,8 +100,14 @@ def _run(job: Job) -> str:
     options = {"create": True, **job.get("options", {})}
     if "kind" in job:
         options["choice"] = IndexChoice(job["kind"], 0.9)
+    steps = Steps(job.get("step", 0))
+    if "step" in job or "steps" in job:
+        steps.watch()
     with Catalog.open(job["index"], None if job.get("bare") else describer, **options) as catalog:
-        return str(_DEEDS[job["do"]](catalog, Path(job["photos"]), job))
+        done = str(_DEEDS[job["do"]](catalog, Path(job["photos"]), job))
+    if "steps" in job:
+        Path(job["steps"]).write_text(str(steps.taken))
+    return done
 
 
 def _build(catalog: Any, photos: Path, job: Job) -> object:
@@ -166,6 +174,10 @@ _DEEDS: dict[str, Callable[[Any, Path, Job], object]] = {
     "export": lambda catalog, _, job: catalog.export(Path(job["file"]), pictures=True).references,
     "import": lambda catalog, _, job: catalog.import_from(Path(job["file"])).added,
     "sync": lambda catalog, photos, _: catalog.sync(photos).changes,
+    "merge": lambda catalog, _, job: catalog.merge(job["labels"], job["into"]).generation,
+    "set-attr": lambda catalog, _, job: catalog.set_attributes(job["label"], job["attributes"]),
+    "go back": lambda catalog, _, job: catalog.go_back(job["generation"]).undone,
+    "compact": lambda catalog, _, job: catalog.compact(job["before"]),
     "wait for": _wait_for,
     "look": lambda catalog, _, job: [(i.label, i.references) for i in catalog.items()],
 }
