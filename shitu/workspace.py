@@ -259,7 +259,8 @@ class Workspace:
 
     def lint(self, progress: Progress | None = None) -> LintReport:
         """Find pictures and items that make the gallery answer wrongly, or worse than it could."""
-        return lint(self.catalog.gallery, self.catalog, progress)
+        self.catalog.refresh()
+        return lint(self.catalog.gallery, self.catalog.resembling, progress)
 
     def evaluate_boxes(
         self,

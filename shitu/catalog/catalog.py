@@ -230,13 +230,22 @@ class Catalog:
         Raises:
             SpaceMismatch: the vectors are of another model than the describer's.
         """
+        cache, describer = self._cache, self._describer
+        if cache is not None and describer is not None and cache.space != describer.space:
+            raise self._mismatch(cache.space, describer.space)
+        return self.resembling(queries, k, allowed)
+
+    def resembling(
+        self,
+        vectors: npt.NDArray[np.float32],
+        k: int,
+        allowed: npt.NDArray[np.int64] | None = None,
+    ) -> Neighbours:
+        """Return the k nearest references of vectors (m, dim) of the gallery's own space."""
         if self._cache is None:
-            shape = (len(queries), k)
+            shape = (len(vectors), k)
             return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
-        cache = self._cache
-        if self._describer is not None and cache.space != self._describer.space:
-            raise self._mismatch(cache.space, self._describer.space)
-        return cache.index.search(queries, k, allowed)
+        return self._cache.index.search(vectors, k, allowed)
 
     def select(self, where: str | Where) -> Selection:
         """Return the references that a filter allows, and what is to be said about the filter.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,7 @@ _BLOCK = 512  # queries at a time
 
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
-
-
-class Lookup(Protocol):
-    """The gallery's index."""
-
-    def search(self, queries: Floats, k: int) -> Neighbours:
-        """The k nearest references of each query (n, dim)."""
+Search: TypeAlias = Callable[[Floats, int], Neighbours]
 
 
 @dataclass(frozen=True)
@@ -50,16 +44,16 @@ class Likeness:
         ids: Ids,
         owners: Ids,
         vectors: Floats,
-        lookup: Lookup,
+        search: Search,
         progress: Callable[[int], None],
     ) -> Likeness:
-        """Compare references; `vectors` (n, dim) are theirs."""
+        """Compare references; `vectors` (n, dim) are theirs, `search` finds the nearest k."""
         own = _own(owners, vectors)
         near = np.full((len(ids), NEIGHBOURS), -1, np.int64)
         scores = np.full((len(ids), NEIGHBOURS), -np.inf, np.float32)
         for start in range(0, len(ids), _BLOCK):
             rows = slice(start, start + _BLOCK)
-            found = lookup.search(vectors[rows], NEIGHBOURS + 1)
+            found = search(vectors[rows], NEIGHBOURS + 1)
             places = _places(found.reference_ids, ids)
             places[places == np.arange(start, start + len(places))[:, None]] = -1
             last = np.argsort(places < 0, axis=1, kind="stable")[:, :NEIGHBOURS]

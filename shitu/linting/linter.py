@@ -6,20 +6,20 @@ from shitu.gallery.gallery import Gallery
 from shitu.linting import references as single
 from shitu.linting.duplicates import NEAR, SAME, duplicates, find_pairs, near_duplicates
 from shitu.linting.findings import Finding, LintReport, ranked
-from shitu.linting.likeness import Lookup
+from shitu.linting.likeness import Search
 from shitu.linting.separation import confusable, encounters, find_strays, misplaced, outliers
 from shitu.linting.subject import Progress, Subject, read_subject
 
 
-def lint(gallery: Gallery, lookup: Lookup, progress: Progress | None = None) -> LintReport:
+def lint(gallery: Gallery, search: Search, progress: Progress | None = None) -> LintReport:
     """Look for what makes a gallery answer wrongly, or worse than it could.
 
     Args:
         gallery: what is looked at.
-        lookup: its index.
+        search: finds the k nearest references of vectors (n, dim) of the gallery.
         progress: called with the work done so far and the total.
     """
-    subject = read_subject(gallery, lookup, progress)
+    subject = read_subject(gallery, search, progress)
     seen = {r.reference_id for r in subject.references}
     return LintReport(
         items=len(subject.by_item),

@@ -13,7 +13,7 @@ from shitu.errors import ImageError
 from shitu.gallery import Reference
 from shitu.gallery.gallery import Gallery
 from shitu.images import Image, load_image
-from shitu.linting.likeness import Floats, Ids, Likeness, Lookup
+from shitu.linting.likeness import Floats, Ids, Likeness, Search
 from shitu.linting.pictures import Measures, measure
 
 Progress = Callable[[int, int], None]
@@ -47,7 +47,7 @@ class Subject:
         return self.by_item[int(item_id)][0].label
 
 
-def read_subject(gallery: Gallery, lookup: Lookup, progress: Progress | None) -> Subject:
+def read_subject(gallery: Gallery, search: Search, progress: Progress | None) -> Subject:
     """Read a gallery, measure its thumbnails, and compare its vectors."""
     everything = tuple(gallery.all_references())
     ids, vectors = _vectors(gallery)
@@ -61,7 +61,7 @@ def read_subject(gallery: Gallery, lookup: Lookup, progress: Progress | None) ->
     numbers = np.array(seen, np.int64)
     owners = np.array([r.item_id for r in references], np.int64)
     places = np.searchsorted(ids, numbers)
-    likeness = Likeness.of(numbers, owners, vectors[places], lookup, told)
+    likeness = Likeness.of(numbers, owners, vectors[places], search, told)
     return Subject(everything, references, measures, likeness)
 
 

@@ -76,3 +76,12 @@ def test_a_kind_that_does_not_exist_is_wrong_usage(run: Run, faulty: Path) -> No
     result = run("lint", "--index", faulty, "--kind", "ugly")
     assert result.exit_code == 2
     assert "near-duplicate" in result.stderr
+
+
+def test_no_model_is_needed(
+    run: Run, faulty: Path, labels: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHITU_DETECTOR_MODEL", "none")  # other boxes, so another space
+    result = run("lint", "--index", faulty)
+    assert result.exit_code == 0, result.output
+    assert labels[2] in result.stdout

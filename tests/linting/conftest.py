@@ -80,7 +80,7 @@ def arrange() -> Arrange:
             everything=tuple(references),
             references=tuple(references),
             measures=measure(paint(place) for place in range(len(rows))),
-            likeness=Likeness.of(ids, owners, rows, lookup, lambda _: None),
+            likeness=Likeness.of(ids, owners, rows, lookup.search, lambda _: None),
         )
 
     return make
