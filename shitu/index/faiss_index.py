@@ -141,25 +141,12 @@ class FlatIndex:
             if allowed is None:
                 return rank(queries, k, self.count, self._all, self._look_up)
             places = self._places(allowed)
-            few = len(places) <= _GATHERED or len(queries) >= _MATRIX
-            among = partial(self._gathered if few else self._selected, places)
-            return rank(queries, k, len(places), among, self._look_up)
+            rough = partial(compare_some, places, self._vectors())
+            return rank(queries, k, len(places), rough, self._look_up)
 
     def _all(self, queries: Floats, fetch: int) -> tuple[Floats, Integers]:
         scores, places = self._flat.search(queries, fetch)
         return scores, places
-
-    def _gathered(self, places: Integers, queries: Floats, fetch: int) -> tuple[Floats, Integers]:
-        return compare(queries, fetch, places, self._vectors())
-
-    def _selected(self, places: Integers, queries: Floats, fetch: int) -> tuple[Floats, Integers]:
-        # By place, because that is what the inner index calls its vectors.
-        mask = np.zeros(self.count, bool)
-        mask[places] = True
-        selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
-        parameters = faiss.SearchParameters(sel=selector)
-        scores, found = self._flat.search(queries, fetch, params=parameters)
-        return scores, found
 
     def _look_up(self, places: Integers) -> tuple[Integers, Floats]:
         return self._ids[places], self._vectors()[places]
@@ -212,6 +199,29 @@ class FlatIndex:
             raise IndexFileError(f"{called} holds another kind of index")
         with self._lock:
             self._use(index)
+
+
+def compare_some(
+    places: Integers, vectors: Floats, queries: Floats, fetch: int
+) -> tuple[Floats, Integers]:
+    """Return scores and places (m, fetch) of the nearest among some vectors, best first.
+
+    Args:
+        places: (n,) ascending, at least `fetch`.
+        vectors: all of them, of which those at these places are looked at.
+    """
+    if len(places) <= _GATHERED or len(queries) >= _MATRIX:
+        return compare(queries, fetch, places, vectors)
+    count, dim = vectors.shape
+    mask = np.zeros(count, bool)
+    mask[places] = True
+    selector = faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
+    scores = np.empty((len(queries), fetch), np.float32)
+    found = np.empty((len(queries), fetch), np.int64)
+    # What a flat index does with its vectors, done with any that lie in memory.
+    given = [faiss.swig_ptr(queries), faiss.swig_ptr(vectors), dim, len(queries), count, fetch]
+    faiss.knn_inner_product(*given, faiss.swig_ptr(scores), faiss.swig_ptr(found), selector)
+    return scores, found
 
 
 def checked(vectors: Floats, dim: int) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from shitu.errors import IndexFileError
 from shitu.images import display_path
 from shitu.index.approximate import KINDS, open_mapped, search, train
 from shitu.index.audit import Audit, tune
-from shitu.index.faiss_index import FlatIndex, checked
-from shitu.index.ranking import TIE, Bools, Floats, Integers, compare, in_order, rank
+from shitu.index.faiss_index import FlatIndex, checked, compare_some
+from shitu.index.ranking import TIE, Bools, Floats, Integers, in_order, rank
 from shitu.index.vector_index import Neighbours, Part, Sink
 
 faiss: Any = _stubbed
@@ -167,10 +168,7 @@ class SealedIndex:
 
     def _compare_all(self, queries: Floats, k: int, places: Integers) -> Neighbours:
         places = places[np.searchsorted(places, 0) :]
-
-        def rough(queries: Floats, fetch: int) -> tuple[Floats, Integers]:
-            return compare(queries, fetch, places, self._vectors)
-
+        rough = partial(compare_some, places, self._vectors)
         return rank(queries, k, len(places), rough, self._look_up)
 
     def _look_up(self, places: Integers) -> tuple[Integers, Floats]:

@@ -118,15 +118,20 @@ def test_a_removed_id_may_come_back(index: SealedIndex) -> None:
     assert index.count == COUNT
 
 
+@pytest.mark.parametrize("asked_for", [1, 9])
 @pytest.mark.parametrize("share", [0.0, 0.002, 0.3, 1.0])
-def test_among_the_allowed_none_of_the_nearest_is_missed(index: SealedIndex, share: float) -> None:
+def test_among_the_allowed_none_of_the_nearest_is_missed(
+    index: SealedIndex, share: float, asked_for: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shitu.index.faiss_index._GATHERED", 100)
     index.add(np.array([1, 2, 50_000]), clustered(3, seed=9))
     index.remove(np.append(index.ids()[::7], 10))
     random = np.random.default_rng(1)
     allowed = np.sort(random.choice(index.ids(), int(index.count * share), replace=False))
     asked = np.union1d(allowed, [-3, 10, 60_000]).astype(np.int64)  # 10 was removed
     flat = flat_like(index)
-    found, wanted = index.search(queries(9), 20, asked), flat.search(queries(9), 20, allowed)
+    few = queries(asked_for)
+    found, wanted = index.search(few, 20, asked), flat.search(few, 20, allowed)
     np.testing.assert_array_equal(found.reference_ids, wanted.reference_ids)
     np.testing.assert_array_equal(found.scores, wanted.scores)
 
