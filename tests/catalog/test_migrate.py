@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from fakes import FakeCropper, FakeDescriber, paint
+from sqlalchemy import delete
 
 from shitu.catalog import Catalog
 from shitu.catalog.migration import Absent, drop_unused, previous_space
 from shitu.describer import Description
 from shitu.errors import GalleryError, ModelError, SpaceMismatch
+from shitu.gallery.tables import thumbnails
 from shitu.images import load_image, save_image
 from shitu.index.kinds import IndexChoice
 
@@ -396,13 +396,10 @@ def test_the_kind_of_the_index_stays(teas: Shop) -> None:
 
 
 def forget_thumbnails(shop: Shop, label: str) -> None:
-    with contextlib.closing(sqlite3.connect(shop.index / "gallery.db")) as connection:
-        connection.execute(
-            "DELETE FROM thumbnails WHERE reference_id IN (SELECT reference_id FROM item_references"
-            " JOIN items USING (item_id) WHERE label = ?)",
-            [label],
-        )
-        connection.commit()
+    catalog = plain(shop)
+    numbers = [r.reference_id for r in catalog.all_references() if r.label == label]
+    with catalog.gallery._begin() as connection:
+        connection.execute(delete(thumbnails).where(thumbnails.c.reference_id.in_(numbers)))
 
 
 def test_a_missing_picture_without_a_thumbnail_stops_it(teas: Shop) -> None:
