@@ -217,6 +217,7 @@ class Workspace:
         # What other processes committed meanwhile is found, too.
         if self.catalog.refresh():
             self._follow_the_gallery()
+            self.catalog.require_own_space()
         used = self.recognizer if as_of is None else self._recognizer_over(self.as_of(as_of))
         return used.recognize(image, whole_image=whole_image, where=where)
 
@@ -293,6 +294,7 @@ class Workspace:
         """The gallery and its index, made if they do not exist yet."""
         if "catalog" not in self.__dict__:
             self.__dict__["catalog"] = self._open_catalog(create=True)
+        self._follow_the_gallery()
         return self.catalog
 
     @cached_property
@@ -419,10 +421,12 @@ class Workspace:
 
     def _follow_the_gallery(self) -> None:
         """After a switch to another space: use its models, unless the settings name others."""
-        if self._takes_the_gallerys_models:
+        if not self._takes_the_gallerys_models or "lineup" not in self.__dict__:
+            return
+        space = self.catalog.gallery.active_space()
+        if space is not None and space != self._space:
             for name in _OF_THE_MODELS:
                 self.__dict__.pop(name, None)
-        self.catalog.require_own_space()
 
     @cached_property
     def _feature_spec(self) -> ModelSpec:

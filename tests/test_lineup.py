@@ -106,13 +106,21 @@ def test_a_running_workspace_follows_a_switch(shop: Workspace, mine: Path, tmp_p
     )
     for one in (running, strict):
         assert one.recognize(picture(LABELS[0], 2)).objects[0].matches[0].label == LABELS[0]
+    start = running.catalog.gallery.head().generation
+    running.recognize(picture(LABELS[0], 2), as_of=start)
     shop.migrate(str(mine))
+    with pytest.raises(SpaceMismatch):
+        strict.add([picture(LABELS[0], 3)], LABELS[0])
+    then = running.recognize(picture(LABELS[0]), as_of=start).objects[0]
+    assert then.score is not None
+    assert then.score > 0.9999
     found = running.recognize(picture(LABELS[0], 2)).objects[0]
     assert running.lineup.feature == str(mine)
     assert found.matches[0].label == LABELS[0]
     own = running.recognize(picture(LABELS[0])).objects[0]
     assert own.score is not None
     assert own.score > 0.9999  # against its own vector, so it is one of the new space
+    running.add([picture(LABELS[0], 2)], LABELS[0])
     # Whoever named the old models is told, each time, and never gets an answer of mixed spaces.
     for _ in range(2):
         with pytest.raises(SpaceMismatch, match=f"{mine}.*not {FEATURE_MODEL}"):

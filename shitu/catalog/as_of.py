@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from shitu.catalog.filtering import select_from
 from shitu.catalog.forgotten import why_forgotten
-from shitu.errors import GalleryError
+from shitu.errors import GalleryError, SpaceMismatch
 from shitu.gallery import Item, Reference, Space
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.moments import Moment, parse_moment
@@ -27,12 +27,16 @@ class PastGallery:
 
     May be shared between threads. The vectors are read at the first search.
 
+    Args:
+        wanted: the space of all queries, None for whatever is in use.
+
     Attributes:
         generation: of the state.
     """
 
-    def __init__(self, gallery: Gallery, named: Named) -> None:
+    def __init__(self, gallery: Gallery, named: Named, wanted: Space | None = None) -> None:
         self._gallery = gallery
+        self._wanted = wanted
         self._lock = threading.Lock()
         self._index: VectorIndex | None = None
         self._state = gallery.state_at(parse_moment(named))
@@ -65,6 +69,7 @@ class PastGallery:
 
         Raises:
             GalleryError: vectors of that time have been forgotten.
+            SpaceMismatch: another space than the queries' is in use by now.
         """
         with self._lock:
             if self._index is None:
@@ -78,6 +83,11 @@ class PastGallery:
         space: Space | None = self._gallery.active_space()
         if space is None:
             return None
+        if self._wanted is not None and space != self._wanted:
+            raise SpaceMismatch(
+                f"the gallery has gone over from {self._wanted.called} to {space.called}: restart "
+                "with the new model"
+            )
         ids, vectors = self._gallery.vectors_of(space, set(self._state.references))
         missing = len(self._state.references) - len(ids)
         if missing:

@@ -293,7 +293,8 @@ class Catalog:
         Raises:
             GalleryError: there was no such generation, or no gallery then.
         """
-        return PastGallery(self.gallery, moment)
+        wanted = None if self._describer is None else self._describer.space
+        return PastGallery(self.gallery, moment, wanted)
 
     def events(self, label: str | None = None, limit: int | None = None) -> list[Event]:
         """Return what happened in words, oldest first; with a limit, only the last ones.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from fakes import FakeCropper, FakeDescriber, paint
+from fakes import FakeCropper, FakeDescriber, colours, paint
 from sqlalchemy import delete
 
 from shitu.catalog import Catalog
@@ -378,6 +378,15 @@ def test_going_back_to_a_generation_keeps_the_space_and_its_boxes(teas: Shop) ->
     }
     assert boxes(catalog) == {CORNER, (0, 0, 8, 8)}
     assert catalog.check(full=True).problems == ()
+
+
+def test_the_past_is_never_searched_in_another_space(teas: Shop) -> None:
+    reader, catalog = teas.open(), plain(teas)
+    then = reader.as_of(1)
+    catalog.migrate(FakeCropper())
+    with pytest.raises(SpaceMismatch, match="from colours to corners"):
+        then.search(colours(paint(1))[None], 1)
+    assert catalog.as_of(1).search(colours(paint(1)[:12, :12], 3)[None], 1).scores[0, 0] > 0.9
 
 
 def test_the_kind_of_the_index_stays(teas: Shop) -> None:
