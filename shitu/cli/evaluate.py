@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from shitu.evaluation.endtoend import BoxReport
     from shitu.evaluation.report import RetrievalReport
     from shitu.evaluation.runs import Run
+    from shitu.workspace import Workspace
 
     Report: TypeAlias = RetrievalReport | BoxReport
 
@@ -50,6 +51,11 @@ if TYPE_CHECKING:
     "--against",
     type=click.Path(path_type=Path),
     help="A run kept by --save: say whether the difference is more than chance.",
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    help="Write a page that opens offline, with the worst mistakes as pictures.",
 )
 @click.option(
     "--exclude-leaks",
@@ -80,6 +86,7 @@ def eval_recall(
     boxes: Path | None,
     save: Path | None,
     against: Path | None,
+    html: Path | None,
     exclude_leaks: bool,
     resamples: int,
     by_label: bool,
@@ -114,7 +121,9 @@ def eval_recall(
                 threshold=workspace.threshold,
             )
             found = workspace.evaluate(queries, progress, where=where, options=options)
-    compared = _keep_and_compare(found, save, earlier, plan, by_label=by_label)
+        compared = _keep_and_compare(found, save, earlier, plan, by_label=by_label)
+        if html is not None:
+            _write_page(html, found, workspace, compared)
     say_leaks(found)
     if as_json:
         print_json({**found.to_dict(), **({"against": asdict(compared)} if compared else {})})
@@ -134,3 +143,18 @@ def _keep_and_compare(
     if save is not None:
         save_run(save, run)
     return None if earlier is None else compare(earlier, run, plan, by_label=by_label)
+
+
+def _write_page(
+    html: Path, found: Report, workspace: Workspace, compared: Comparison | None
+) -> None:
+    from shitu.evaluation.page import boxes_page, retrieval_page
+    from shitu.evaluation.pictures import Pictures
+    from shitu.evaluation.report import RetrievalReport
+    from shitu.evaluation.runs import write_text
+
+    pictures = Pictures(workspace.catalog.thumbnail)
+    if isinstance(found, RetrievalReport):
+        write_text(html, retrieval_page(found, pictures, compared))
+    else:
+        write_text(html, boxes_page(found, pictures, compared))

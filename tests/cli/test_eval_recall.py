@@ -110,3 +110,13 @@ def test_wrong_usage(run: Run, built: Path, arguments: list[str], code: int, rea
     result = run("eval-recall", "--index", built / "index", *arguments)
     assert result.exit_code == code
     assert reason in result.stderr
+
+
+@pytest.mark.parametrize("kind", ["queries", "boxes"])
+def test_a_page_is_written(run: Run, built: Path, queries: Path, tmp_path: Path, kind: str) -> None:
+    source = queries if kind == "queries" else SAMPLE / "scenes" / "scenes.jsonl"
+    page = tmp_path / "page.html"
+    result = run("eval-recall", f"--{kind}", source, "--index", built / "index", "--html", page)
+    assert result.exit_code == 0, result.output
+    assert page.read_text().startswith("<!doctype html>")
+    assert ("Evaluation of whole scenes" in page.read_text()) == (kind == "boxes")
