@@ -102,20 +102,19 @@ def interval_text(interval: Interval | None, form: str = ".3f") -> str:
 def _print_open_set(found: OpenSetReport) -> None:
     at = found.at_threshold
     rows = [
-        ("strangers answered unknown", f"{at.strangers_unknown:.3f}"),
-        ("known named rightly", f"{at.known_right:.3f}"),
-        ("known named wrongly", f"{at.known_wrong:.3f}"),
-        ("known answered unknown", f"{at.known_unknown:.3f}"),
-        ("AUROC of the score", f"{at.auroc:.3f}"),
-        ("AUROC of the margin", f"{found.auroc_margin:.3f}"),
+        ("strangers answered unknown", f"{at.strangers_unknown:.3f}", ""),
+        ("known named rightly", f"{at.known_right:.3f}", ""),
+        ("known named wrongly", f"{at.known_wrong:.3f}", ""),
+        ("known answered unknown", f"{at.known_unknown:.3f}", ""),
         *(
-            (f"DIR at FAR {row.far:.0%} (score above {row.above:.3f})", f"{row.rate:.3f}")
-            for row in found.identification
+            (name, f"{value:.3f}", interval_text(found.intervals.get(key)))
+            for key, name, value in found.lines()
         ),
-        ("OSCR area", f"{found.oscr:.3f}"),
     ]
     echo("")
-    echo(table((f"open set: {at.strangers} strangers, threshold {at.threshold:.2f}", ""), rows))
+    last = "95 % interval" if found.intervals else ""
+    header = (f"open set: {at.strangers} strangers, threshold {at.threshold:.2f}", "", last)
+    echo(table(header, rows))
     if at.strangers < 100:
         say(f"DIR at FAR 1% needs 100 strangers; of {at.strangers} none may pass.")
 

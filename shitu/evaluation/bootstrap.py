@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +85,31 @@ def macro_interval(values: Floats, codes: Codes, plan: Resampling, *, by_label: 
         counts = np.add.reduceat(weights, starts, axis=1)
         found.append(np.nanmean(_ratio(sums, counts), axis=1))
     return _percentiles(np.concatenate(found), plan.level)
+
+
+def interval_of(
+    figures: Callable[[NDArray[np.int64]], Mapping[str, float]],
+    clusters: Codes,
+    plan: Resampling,
+) -> dict[str, Interval]:
+    """Percentile intervals of figures that are no sums; see `ratio_interval`.
+
+    Args:
+        figures: from row numbers (n,), some of them several times, to values by name; an empty
+            mapping where these rows have no such figures: that draw is left out.
+        clusters: (rows,) number of the cluster of each row.
+        plan: resamples, seed and level.
+    """
+    _, which, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    members = np.split(np.argsort(which, kind="stable"), np.cumsum(sizes)[:-1])
+    random = np.random.default_rng(plan.seed)
+    found: dict[str, list[float]] = {}
+    for _ in range(plan.resamples):
+        drawn = random.integers(0, len(members), len(members))
+        rows = np.concatenate([members[cluster] for cluster in drawn])
+        for name, value in figures(rows).items():
+            found.setdefault(name, []).append(value)
+    return {name: _percentiles(np.array(values), plan.level) for name, values in found.items()}
 
 
 def _draws(count: int, plan: Resampling) -> Iterator[Floats]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from shitu.evaluation.bootstrap import Interval
 from shitu.evaluation.metrics import Bools, Floats
 
 FALSE_ALARM_RATES = (0.01, 0.1)
@@ -90,12 +92,30 @@ class OpenSetReport:
         auroc_margin: the same for the margin, score minus score of the best other item.
         identification: at FAR 1 % and 10 %.
         oscr: area under the curve of right answers over answered strangers.
+        intervals: 95 %, by name: those of `free_figures`; empty if none were asked for.
     """
 
     at_threshold: OpenSetScores
     auroc_margin: float
     identification: tuple[Identification, ...]
     oscr: float
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+
+    def lines(self) -> list[tuple[str, str, float]]:
+        """Key in `intervals`, name and value of the figures that no threshold was chosen for."""
+        return [
+            ("auroc", "AUROC of the score", self.at_threshold.auroc),
+            ("auroc_margin", "AUROC of the margin", self.auroc_margin),
+            *(
+                (
+                    f"dir_at_far_{row.far:.0%}",
+                    f"DIR at FAR {row.far:.0%} (score above {row.above:.3f})",
+                    row.rate,
+                )
+                for row in self.identification
+            ),
+            ("oscr", "OSCR area", self.oscr),
+        ]
 
 
 def open_set_report(
@@ -109,6 +129,21 @@ def open_set_report(
         tuple(identification(scores, right, known, far) for far in FALSE_ALARM_RATES),
         oscr_area(scores, right, known),
     )
+
+
+def free_figures(
+    scores: Floats, margins: Floats, right: Bools, known: Bools
+) -> Mapping[str, float]:
+    """The figures that no threshold was chosen for; none without known queries and strangers."""
+    if known.all() or not known.any():
+        return {}
+    rates = (identification(scores, right, known, far) for far in FALSE_ALARM_RATES)
+    return {
+        "auroc": auroc(scores[known], scores[~known]),
+        "auroc_margin": auroc(margins[known], margins[~known]),
+        **{f"dir_at_far_{row.far:.0%}": row.rate for row in rates},
+        "oscr": oscr_area(scores, right, known),
+    }
 
 
 def identification(scores: Floats, right: Bools, known: Bools, far: float) -> Identification:

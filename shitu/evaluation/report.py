@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from shitu.evaluation.bootstrap import Interval, Resampling, macro_interval, mean_interval
+from shitu.evaluation.bootstrap import (
+    Interval,
+    Resampling,
+    interval_of,
+    macro_interval,
+    mean_interval,
+)
 from shitu.evaluation.calibration import Calibration, calibration
 from shitu.evaluation.leaks import NEAR_DUPLICATE, Leak, find_leaks, leak_of
 from shitu.evaluation.metrics import (
@@ -19,7 +25,7 @@ from shitu.evaluation.metrics import (
     macro_average,
     reciprocal,
 )
-from shitu.evaluation.openset import OpenSetReport, open_set_report
+from shitu.evaluation.openset import OpenSetReport, free_figures, open_set_report
 from shitu.evaluation.outcomes import Confidence, QueryOutcome
 from shitu.evaluation.runs import Run, RunRow, distinct
 
@@ -142,7 +148,7 @@ def make_report(
         macro_recall_at_1=macro_average(values["recall_at_1"], codes),
         intervals=_intervals(values, codes, options),
         cmc=tuple(cumulative_match(first, CMC_DEPTH).tolist()),
-        open_set=_open_set(outcomes, options.threshold),
+        open_set=_open_set(outcomes, options),
         calibration=_calibration(known),
         confusions=_confusions(known),
         leaks=leaks,
@@ -199,19 +205,26 @@ def _intervals(
     return found
 
 
-def _open_set(outcomes: Sequence[QueryOutcome], threshold: float) -> OpenSetReport | None:
+def _open_set(outcomes: Sequence[QueryOutcome], options: EvaluationOptions) -> OpenSetReport | None:
     """Strangers are queries whose label the gallery does not have at all."""
     asked = [outcome for outcome in outcomes if outcome.kind != "alone"]
     known = np.array([outcome.kind == "known" for outcome in asked])
     if known.all():
         return None
-    return open_set_report(
-        np.array([outcome.score for outcome in asked]),
-        np.array([outcome.margin for outcome in asked]),
-        np.array([outcome.right for outcome in asked]),
-        known,
-        threshold,
+    scores = np.array([outcome.score for outcome in asked])
+    margins = np.array([outcome.margin for outcome in asked])
+    right = np.array([outcome.right for outcome in asked])
+    found = open_set_report(scores, margins, right, known, options.threshold)
+    plan = options.resampling
+    if plan is None or not plan.resamples:
+        return found
+    clusters = label_codes(asked) if options.by_label else np.arange(len(asked))
+    intervals = interval_of(
+        lambda rows: free_figures(scores[rows], margins[rows], right[rows], known[rows]),
+        clusters,
+        plan,
     )
+    return replace(found, intervals=intervals)
 
 
 def _calibration(known: Sequence[QueryOutcome]) -> Calibration | None:

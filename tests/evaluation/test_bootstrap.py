@@ -10,6 +10,7 @@ import pytest
 from shitu.evaluation.bootstrap import (
     Interval,
     Resampling,
+    interval_of,
     macro_interval,
     mean_interval,
     ratio_interval,
@@ -88,3 +89,21 @@ def test_a_hundred_thousand_queries_need_little_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 200e6
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_the_interval_of_any_figure_agrees_with_that_of_a_mean(size: int) -> None:
+    values = np.random.default_rng(0).random(200)
+    clusters = np.arange(200) // size
+    plan = Resampling(resamples=3000)
+    found = interval_of(lambda rows: {"mean": float(values[rows].mean())}, clusters, plan)["mean"]
+    expected = mean_interval(values, clusters, plan)
+    assert found.low == pytest.approx(expected.low, abs=0.005)
+    assert found.high == pytest.approx(expected.high, abs=0.005)
+
+
+def test_draws_without_the_figure_are_left_out() -> None:
+    def figures(rows: np.ndarray) -> dict[str, float]:
+        return {"has both": 1.0} if len(set(rows.tolist())) == 2 else {}
+
+    assert interval_of(figures, np.arange(2), PLAN) == {"has both": Interval(1.0, 1.0)}

@@ -189,3 +189,24 @@ def test_the_report_is_json_without_the_outcomes() -> None:
     assert "outcomes" not in printed
     assert printed["open_set"]["at_threshold"]["strangers"] == 1
     assert printed["cmc"][0] == 1.0
+
+
+@pytest.mark.parametrize("by_label", [False, True])
+def test_the_open_set_has_intervals(by_label: bool) -> None:
+    known = [("red", 3.0 * i) for i in range(20)] + [("green", 60.0 + 2 * i) for i in range(20)]
+    strangers = [("violet", 20.0 * i) for i in range(8)] + [("white", 5.0 * i) for i in range(8)]
+    plan = Resampling(resamples=200)
+    options = EvaluationOptions(plan, by_label=by_label)
+    found = score_queries(described(*known, *strangers), GALLERY, options).open_set
+    assert found is not None
+    lines = {key: value for key, _, value in found.lines()}
+    assert set(found.intervals) == set(lines)
+    for key, value in lines.items():
+        interval = found.intervals[key]
+        assert interval.low <= value <= interval.high, key
+    assert found.intervals["auroc"].low < found.intervals["auroc"].high
+    again = score_queries(described(*known, *strangers), GALLERY, options).open_set
+    assert again == found
+    plain = score_queries(described(*known, *strangers), GALLERY).open_set
+    assert plain is not None
+    assert plain.intervals == {}
