@@ -53,17 +53,26 @@ def label_folds(codes: Codes, folds: int, seed: int) -> Iterator[Split]:
 
 def ranks(codes: Codes, seed: int) -> Codes:
     """Place (n,) of each reference among those of its label, drawn by chance, from 0."""
-    order = np.random.default_rng(seed).permutation(len(codes))
-    order = order[np.argsort(codes[order], kind="stable")]
-    grouped = codes[order]
-    starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
-    rank = np.empty(len(codes), np.int64)
-    rank[order] = np.arange(len(codes)) - np.repeat(starts, np.diff(np.r_[starts, len(codes)]))
-    return rank
+    return _places(codes, np.random.default_rng(seed).permutation(len(codes)))
 
 
 def _dealt(codes: Codes, folds: int, seed: int) -> Codes:
-    """Number of the fold (n,) of each reference."""
+    """Number of the fold (n,) of each reference.
+
+    References of a label that follow each other fall into one fold: photos taken together, which
+    resemble each other more than any new photo will resemble them, are mostly held out together.
+    """
+    place = _places(codes, np.arange(len(codes)))
     # Labels start at folds of their own, or the first would get all the odd ones.
     offset = np.random.default_rng(seed).integers(0, folds, int(codes.max()) + 1)
-    return np.asarray((ranks(codes, seed) + offset[codes]) % folds)
+    return np.asarray((place * folds // np.bincount(codes)[codes] + offset[codes]) % folds)
+
+
+def _places(codes: Codes, order: Codes) -> Codes:
+    """Place (n,) of each reference among those of its label, in this order."""
+    order = order[np.argsort(codes[order], kind="stable")]
+    grouped = codes[order]
+    starts = np.flatnonzero(np.r_[True, grouped[1:] != grouped[:-1]])
+    place = np.empty(len(codes), np.int64)
+    place[order] = np.arange(len(codes)) - np.repeat(starts, np.diff(np.r_[starts, len(codes)]))
+    return place

@@ -1,0 +1,86 @@
+"""What was learnt from the gallery about its own answers, as a small JSON object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shitu.calibration.evidence import Evidence, Floats
+from shitu.calibration.logistic import sigmoid
+
+COLUMNS = ("score", "margin", "closeness", "agreement")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Evidence -> probability, and the operating point.
+
+    The probability is that the best answer is right, of queries half of which show things that the
+    gallery does not have.
+
+    Attributes:
+        space: fingerprint of the space whose scores it speaks of.
+        weights: of `COLUMNS`, none negative.
+        constant: added to the weighted evidence.
+        operating_point: an answer of this probability or more is given, any other is unknown.
+        far: the false-accept rate that this is meant to keep.
+        usual: by item id, the score that its references usually find each other with.
+        usual_of_all: the mean of all items, for those that came later.
+        report: what was measured.
+    """
+
+    space: str
+    weights: tuple[float, ...]
+    constant: float
+    operating_point: float
+    far: float
+    usual: Mapping[int, float]
+    usual_of_all: float
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    def confidence(self, evidence: Evidence) -> Floats:
+        """Probability (m,) that each best answer is right; 0 where there is no answer."""
+        columns = columns_of(evidence, self.usual, self.usual_of_all)
+        chances = sigmoid(columns @ np.array(self.weights) + self.constant)
+        return np.where(evidence.item >= 0, chances, 0.0)
+
+    def accepts(self, confidence: Floats) -> npt.NDArray[np.bool_]:
+        """Whether answers (m,) of this confidence are given."""
+        return np.asarray(confidence >= self.operating_point)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, as `json.dumps` takes it."""
+        usual = {str(item): round(score, 6) for item, score in self.usual.items()}
+        return {**asdict(self), "weights": list(self.weights), "usual": usual}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Calibration:
+        """Read what `to_json` made.
+
+        Raises:
+            ValueError: it is no calibration.
+        """
+        names = {each.name for each in fields(cls)}
+        if not isinstance(values, Mapping) or set(values) != names:
+            raise ValueError("not a calibration")
+        if len(values["weights"]) != len(COLUMNS):
+            raise ValueError(f"a calibration has {len(COLUMNS)} weights")
+        usual = {int(item): float(score) for item, score in values["usual"].items()}
+        weights = tuple(float(weight) for weight in values["weights"])
+        return cls(**{**values, "usual": usual, "weights": weights})
+
+
+def columns_of(evidence: Evidence, usual: Mapping[int, float], usual_of_all: float) -> Floats:
+    """The numbers (m, 4) that the probability is made of, each one better when it is higher.
+
+    Closeness is the score beside what is usual for the item: so one that is seen in many ways has
+    another threshold than a carton that always looks the same.
+    """
+    expected = np.array([usual.get(int(item), usual_of_all) for item in evidence.item])
+    return np.column_stack(
+        [evidence.score, evidence.margin, evidence.score - expected, evidence.agreement]
+    )

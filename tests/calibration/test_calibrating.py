@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from shitu.adapter import Recipe
+from shitu.calibration import (
+    Calibrated,
+    Calibration,
+    Evidence,
+    Refusal,
+    calibrate,
+    evidence_of,
+    gather,
+    gather_strangers,
+)
+from shitu.calibration.calibrating import auroc, calibration_error
+from shitu.calibration.logistic import fit_logistic, sigmoid
+
+Photos = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
+
+
+def _photos(items: range, each: int, seed: int, noise: float = 0.16) -> Photos:
+    """Photos of items; an item is the same whatever the seed, a photo is not."""
+    ids = np.repeat(np.array(items), each)
+    means = {item: np.random.default_rng(item).normal(size=32) for item in items}
+    vectors = np.stack([means[item] for item in ids])
+    vectors += np.random.default_rng(seed).normal(size=vectors.shape) * noise * 8
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors.astype(np.float32), ids
+
+
+def _calibrated(photos: Photos, far: float = 0.01) -> Calibrated:
+    found = calibrate(gather(*photos, recipe=None), far, "space")
+    assert isinstance(found, Calibrated)
+    return found
+
+
+@pytest.fixture(scope="module")
+def shop() -> Photos:
+    return _photos(range(60), 8, seed=1)
+
+
+def test_what_it_promises_holds_for_new_photos_and_strangers(shop: Photos) -> None:
+    found = _calibrated(shop)
+    known, labels = _photos(range(60), 20, seed=2)
+    strange, _ = _photos(range(1000, 1120), 10, seed=2)
+    genuine, stranger = (gather_strangers(each, *shop) for each in (known, strange))
+    sure, unsure = (found.calibration.confidence(each) for each in (genuine, stranger))
+    right = genuine.item == labels
+    assert found.calibration.accepts(unsure).mean() <= 0.02
+    assert (found.calibration.accepts(sure) & right).mean() > found.named - 0.05
+    both = np.concatenate([sure, unsure])
+    assert calibration_error(both, np.concatenate([right, np.zeros(len(unsure), bool)])) < 0.06
+    assert auroc(sure, unsure) == pytest.approx(found.auroc, abs=0.04)
+
+
+def test_the_own_item_is_hidden_from_impostors(shop: Photos) -> None:
+    cases = gather(*shop, recipe=None)
+    assert cases.stranger.sum() == len(shop[0]) == (~cases.stranger).sum()
+    assert (cases.evidence.item != cases.group)[cases.stranger].all()
+    assert not cases.right[cases.stranger].any()
+
+
+def test_no_case_is_judged_by_a_map_that_knows_it() -> None:
+    """Labels that mean nothing must look like that, however well a map may learn them by heart."""
+    random = np.random.default_rng(0)
+    vectors = random.normal(size=(240, 48)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    items = np.repeat(np.arange(40), 6)
+    cases = gather(vectors, items, Recipe("all by heart", 0.01, 0.0, True))
+    assert cases.right[~cases.stranger].mean() < 0.12
+
+
+def test_items_have_thresholds_of_their_own() -> None:
+    calm, moved = _photos(range(30), 8, 1, noise=0.08), _photos(range(30, 60), 8, 1, noise=0.22)
+    shop = np.concatenate([calm[0], moved[0]]), np.concatenate([calm[1], moved[1]])
+    found = _calibrated(shop)
+    usual = found.calibration.usual
+    assert min(usual[item] for item in range(30)) > max(usual[item] for item in range(30, 60))
+    alike = Evidence(np.array([3, 33]), *(np.full(2, v) for v in (0.7, 0.4, 1.0)))
+    calm_item, moved_item = found.calibration.confidence(alike)
+    assert calm_item < moved_item
+
+
+@pytest.mark.parametrize(
+    ("items", "each", "far", "needed"), [(5, 4, 0.01, 149), (60, 1, 0.05, 30), (30, 5, 0.001, 1497)]
+)
+def test_too_few_references_are_refused(items: int, each: int, far: float, needed: int) -> None:
+    found = calibrate(gather(*_photos(range(items), each, 1), recipe=None), far, "space")
+    assert isinstance(found, Refusal)
+    assert found.references_needed == needed
+    assert f"takes {needed} references" in found.reason
+
+
+def test_too_few_items_are_refused() -> None:
+    found = calibrate(gather(*_photos(range(4), 60, 1), recipe=None), 0.01, "space")
+    assert isinstance(found, Refusal)
+    assert "5 items" in found.reason
+
+
+def test_a_stricter_rate_has_a_higher_point(shop: Photos) -> None:
+    points = [_calibrated(shop, far).calibration.operating_point for far in (0.05, 0.02, 0.01)]
+    assert points == sorted(points)
+    assert points[0] < points[2]
+
+
+def test_the_reported_rate_is_within_the_wanted_one(shop: Photos) -> None:
+    found = _calibrated(shop, 0.02)
+    assert found.false_accepts_low <= found.false_accepts <= 0.02
+    assert found.false_accepts <= found.false_accepts_high
+
+
+def test_better_evidence_never_makes_less_sure(shop: Photos) -> None:
+    calibration = _calibrated(shop).calibration
+    assert min(calibration.weights) >= 0
+
+
+def test_json_brings_it_back(shop: Photos) -> None:
+    calibration = _calibrated(shop).calibration
+    again = Calibration.from_json(json.loads(json.dumps(calibration.to_json())))
+    evidence = gather(*shop, recipe=None).evidence
+    assert np.allclose(again.confidence(evidence), calibration.confidence(evidence), atol=1e-4)
+    assert again.operating_point == calibration.operating_point
+
+
+def test_other_json_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a calibration"):
+        Calibration.from_json({"weights": []})
+
+
+def test_no_answer_has_no_confidence(shop: Photos) -> None:
+    nothing = evidence_of(np.zeros((2, 0), np.float32), np.zeros((2, 0), np.int64))
+    assert _calibrated(shop).calibration.confidence(nothing).tolist() == [0.0, 0.0]
+
+
+def test_logistic_finds_the_truth_and_no_negative_weight() -> None:
+    random = np.random.default_rng(0)
+    columns = random.normal(size=(20_000, 3)) * [1.0, 5.0, 1.0] + 3
+    chances = sigmoid(1.5 * columns[:, 0] + 0.2 * columns[:, 1] - 1.0 * columns[:, 2] - 1)
+    targets = (random.random(20_000) < chances).astype(float)
+    found = fit_logistic(columns, targets, np.ones(20_000))
+    assert found[2] == 0.0
+    assert found[0] == pytest.approx(1.3, abs=0.3)
+    assert found[1] == pytest.approx(0.2, abs=0.05)
+
+
+def test_logistic_bears_cases_that_a_line_parts() -> None:
+    columns = np.linspace(-1, 1, 40)[:, None]
+    found = fit_logistic(columns, (columns[:, 0] > 0).astype(float), np.ones(40))
+    assert np.isfinite(found).all()
+    assert found[0] > 4
