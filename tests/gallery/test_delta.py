@@ -31,6 +31,21 @@ def test_from_nothing_to_all(gallery: Gallery, add: Add, space: Space) -> None:
     assert (delta.removed.tolist(), delta.head) == ([], gallery.head())
 
 
+def test_all_vectors_come_in_blocks(
+    gallery: Gallery, add: Add, space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = add(gallery, "tea", 0, 1, 2, 3)
+    remove(gallery, numbers[1])
+    monkeypatch.setattr("shitu.gallery.reading._BLOCK", 2)
+    with gallery.all_vectors(space) as found:
+        assert (found.count, found.head) == (3, gallery.head())
+        blocks = list(found.blocks)
+    assert [ids.tolist() for ids, _ in blocks] == [[numbers[0], numbers[2]], [numbers[3]]]
+    np.testing.assert_array_equal(blocks[0][1], np.eye(4, dtype=np.float32)[[0, 2]])
+    with gallery.all_vectors(Space("another", 4)) as none:
+        assert (none.count, list(none.blocks)) == (0, [])
+
+
 def test_from_a_state_to_the_next(gallery: Gallery, add: Add, space: Space) -> None:
     old = add(gallery, "tea", 1, 2)
     since = gallery.head()
