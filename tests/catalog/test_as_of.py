@@ -107,6 +107,7 @@ def test_paths_lead_to_where_pictures_lie_now(
     )
 
 
+@pytest.mark.sqlite
 def test_a_state_whose_vectors_are_gone_can_be_listed_but_not_searched(
     tea_shop: Shop, catalog: Catalog
 ) -> None:
