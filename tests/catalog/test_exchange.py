@@ -45,12 +45,13 @@ def file(source: Catalog, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Any:
-    """Opens an empty catalog in another folder."""
+def other(tmp_path: Path, database: str | None, request: pytest.FixtureRequest) -> Any:
+    """Opens an empty catalog in another folder, in the same kind of database."""
     opened: list[Catalog] = []
 
     def open_other(name: str = "other", describer: FakeDescriber | None = None) -> Catalog:
-        catalog = Catalog.open(tmp_path / name, describer or FakeDescriber(), create=True)
+        url = None if database is None else request.getfixturevalue("postgres").new()
+        catalog = Catalog.open(tmp_path / name, describer or FakeDescriber(), create=True, url=url)
         opened.append(catalog)
         return catalog
 
@@ -285,6 +286,7 @@ def edit(file: Path, *statements: str) -> None:
     connection.close()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", ["../../evil.png", "/etc/evil.png", "a/..", ".bashrc", "..\\e"])
 def test_names_in_the_file_lead_nowhere_else(
     source: Catalog, other: Any, tmp_path: Path, name: str
@@ -303,6 +305,7 @@ def test_names_in_the_file_lead_nowhere_else(
     assert not list(tmp_path.rglob(".bashrc"))
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("statement", "reason"),
     [
@@ -349,6 +352,7 @@ def test_a_picture_that_poses_as_another_is_refused(
     assert not [path for path in (tmp_path / "other").rglob("*.png") if path.is_file()]
 
 
+@pytest.mark.sqlite
 def test_flipped_bits_are_found(file: Path, source: Catalog, other: Any, tmp_path: Path) -> None:
     """Either the file is refused, or the bit lies where nothing is kept."""
     good, whole = file.read_bytes(), content(source)
@@ -369,6 +373,7 @@ def test_flipped_bits_are_found(file: Path, source: Catalog, other: Any, tmp_pat
     assert refused > 0
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("part", [0, 10, 99, 100, 4096, 0.3, 0.5, 0.9, 0.999])
 def test_a_torn_file_is_refused(file: Path, other: Any, part: float) -> None:
     data = file.read_bytes()
@@ -379,6 +384,7 @@ def test_a_torn_file_is_refused(file: Path, other: Any, part: float) -> None:
     assert copy.items() == []
 
 
+@pytest.mark.sqlite
 def test_files_of_other_programs_are_refused(
     source: Catalog, other: Any, tea_shop: Shop, tmp_path: Path
 ) -> None:
@@ -389,6 +395,7 @@ def test_files_of_other_programs_are_refused(
         other().import_from(tmp_path / "nothing")
 
 
+@pytest.mark.sqlite
 def test_a_later_format_is_refused(file: Path, other: Any) -> None:
     edit(file, "PRAGMA user_version = 7")
     with pytest.raises(GalleryError, match="later version"):
@@ -404,6 +411,7 @@ def test_another_model_is_refused_by_name(source: Catalog, file: Path, other: An
     assert len(mine.items()) == 1
 
 
+@pytest.mark.sqlite
 def test_an_export_never_overwrites_something_else(source: Catalog, tmp_path: Path) -> None:
     diary = tmp_path / "diary.txt"
     diary.write_text("dear diary " * 20)

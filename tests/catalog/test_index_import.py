@@ -73,7 +73,7 @@ def test_both_layouts(
     assert (done.added, done.items, done.skipped, done.generation) == (3, 2, (), 1)
     assert (done.kind, done.metric, done.space) == ("HNSWFlat", "IP", MODEL)
     assert labels(catalog) == {"red bull tea": 2, "咖啡": 1}
-    with Catalog.open(shop.index) as plain:  # without a model to contradict
+    with Catalog.open(shop.index, url=shop.url) as plain:  # without a model to contradict
         assert names(plain, 1) == "red bull tea"
         assert names(plain, 3) == "咖啡"
     assert vectors_agree(catalog)
@@ -240,6 +240,7 @@ def test_half_an_index_is_refused(shop: Shop, clas: Path, missing: str) -> None:
     assert not shop.index.exists()
 
 
+@pytest.mark.sqlite
 def test_the_demo_index_of_upstream(shop: Shop, data_folder: Path) -> None:
     folder = data_folder / "ppshitu_index"
     if not folder.is_dir():

@@ -61,6 +61,9 @@ def test_json_and_pictures(run: Run, foreign: Path, built: Path, tmp_path: Path)
     arguments = ["import-index", foreign, "--model", "theirs", "--index", tmp_path / "index"]
     done = json.loads(run(*arguments, "--pictures", built / "photos", "--json").stdout)
     assert (done["added"], done["pictures"], done["space"]) == (20, 20, "theirs")
+    linted = run("lint", "--index", tmp_path / "index", "--json")
+    assert linted.exit_code == 0, linted.output
+    assert json.loads(linted.stdout)["unseen"] == []
 
 
 def test_wrong_folders_and_usage(run: Run, built: Path, tmp_path: Path) -> None:
