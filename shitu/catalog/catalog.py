@@ -24,6 +24,7 @@ from shitu.catalog.entries import Entry
 from shitu.catalog.files import absolute, may_write, original
 from shitu.catalog.filtering import Filters
 from shitu.catalog.importing import Choice, ImportSummary, compare_gallery, import_gallery
+from shitu.catalog.index_files import refuse_emptied
 from shitu.catalog.index_import import IndexImportSummary, import_index
 from shitu.catalog.mending import mend
 from shitu.catalog.merging import merge_items, set_attributes
@@ -121,7 +122,9 @@ class Catalog:
             raise IndexNotFound(
                 f"there is no index in {display_path(folder)}: make one with `shitu build-index`"
             )
-        read_only = read_only or (isinstance(where, Path) and not may_write(where))
+        if isinstance(where, Path):
+            refuse_emptied(where, folder)
+            read_only = read_only or not may_write(where)
         gallery = Gallery.open(where, folder, read_only=read_only, timeout=timeout)
         catalog = cls(
             folder, gallery, describer, read_only=read_only, any_space=any_space, choice=choice

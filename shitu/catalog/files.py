@@ -21,6 +21,7 @@ REMOVED = ".removed"  # hidden, so that no build walks into it
 _NAME_BYTES = 200  # a name may have 255, and a number is added
 _HALF = ".shitu-"  # how files that are being written are called
 _HOUR = 3600
+_LAST_NS = (1 << 63) - 1
 
 
 def absolute(path: Path | str) -> Path:
@@ -39,7 +40,8 @@ def file_state(path: Path | str) -> FileState | None:
         status = os.stat(path)  # noqa: PTH116 - a hundred thousand times; Path costs double
     except (OSError, ValueError):
         return None
-    return FileState(status.st_size, status.st_mtime_ns)
+    # Some file systems go beyond the year 2262, databases do not.
+    return FileState(status.st_size, max(-_LAST_NS, min(_LAST_NS, status.st_mtime_ns)))
 
 
 def is_gone(path: Path | str) -> bool:

@@ -5,15 +5,29 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from shitu.errors import IndexFileError
+from shitu.errors import GalleryError, IndexFileError
 from shitu.gallery import Head, Space
 from shitu.gallery.gallery import Gallery
-from shitu.index.manifest import check_files, read_manifest
+from shitu.images import display_path
+from shitu.index.manifest import MANIFEST, check_files, read_manifest
 
 _TRIES = 5
 _PAUSE = 0.1  # seconds in which whoever replaces the files gets from the first to the last
 
 _MEND = "`shitu check --repair` writes it anew"
+
+
+def refuse_emptied(database: Path, folder: Path) -> None:
+    """An empty file is a gallery about to be made, unless there is an index of one already.
+
+    Raises:
+        GalleryError: there is.
+    """
+    if database.exists() and not database.stat().st_size and (folder / MANIFEST).exists():
+        raise GalleryError(
+            f"{display_path(database)} is empty, but there is an index of what was in it: restore "
+            "a copy of it, or move it away and run `shitu build-index` again"
+        )
 
 
 def file_problems(
