@@ -21,19 +21,22 @@ class Ranking:
     Attributes:
         ids: (queries, depth) of the references.
         codes: (queries, depth) numbers of their labels; `NOBODY` past the end.
+        items: (queries, depth) ids of their items; -1 past the end.
         scores: (queries, depth) cosines; -inf past the end.
     """
 
     ids: NDArray[np.int64]
     codes: NDArray[np.int64]
+    items: NDArray[np.int64]
     scores: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class AnswerKey:
-    """References as arrays: ids ascending, and a number for the label of each."""
+    """References as arrays: ids ascending, and item and number of the label of each."""
 
     ids: NDArray[np.int64]
+    items: NDArray[np.int64]
     codes: NDArray[np.int64]
     code_of: Mapping[str, int]
     by_hash: Mapping[str, Sequence[int]]
@@ -49,6 +52,7 @@ class AnswerKey:
             by_hash.setdefault(reference.sha256, []).append(reference.reference_id)
         return cls(
             np.array([r.reference_id for r in references], dtype=np.int64),
+            np.array([r.item_id for r in references], dtype=np.int64),
             np.array([code_of[r.label] for r in references], dtype=np.int64),
             code_of,
             by_hash,
@@ -90,8 +94,15 @@ class AnswerKey:
         return Ranking(
             np.take_along_axis(found.reference_ids, order, axis=1),
             np.take_along_axis(codes, order, axis=1),
+            np.take_along_axis(self._items_at(found.reference_ids, gone), order, axis=1),
             np.take_along_axis(scores, order, axis=1),
         )
+
+    def _items_at(self, ids: NDArray[np.int64], gone: NDArray[np.bool_]) -> NDArray[np.int64]:
+        if not len(self.ids):
+            return np.full(ids.shape, -1, dtype=np.int64)
+        places = np.searchsorted(self.ids, ids).clip(max=len(self.ids) - 1)
+        return np.where(gone, -1, self.items[places])
 
     def _codes_at(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Numbers of the labels of these references; `NOBODY` for those not in the gallery."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from shitu.evaluation.answers import NOBODY, AnswerKey, Ranking
 from shitu.evaluation.metrics import Bools, Floats, first_right, map_at_r
@@ -36,8 +37,13 @@ class Lookup(Protocol):
 class Confidence(Protocol):
     """Calibrated probabilities that answers are right."""
 
-    def __call__(self, scores: Floats, margins: Floats, /) -> Floats:
-        """From scores (n,) and margins (n,) to 0..1 (n,)."""
+    def __call__(self, scores: Floats, items: NDArray[np.int64], /) -> Floats:
+        """Probabilities (n,), 0..1, from the neighbours of n queries, best first.
+
+        Args:
+            scores: (n, depth) cosines; -inf past the end.
+            items: (n, depth) ids of their items; -1 past the end.
+        """
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def rank_queries(
             lookup.search(found.embeddings[rows], depth), [own[row] for row in rows]
         )
         block = _Block(ranking, codes[rows], relevant[rows], whole=depth == len(key.ids))
-        sure = None if confidence is None else confidence(block.scores, block.margins)
+        sure = None if confidence is None else confidence(ranking.scores, ranking.items)
         outcomes += block.outcomes(found, rows, own, names, sure)
     return outcomes
 

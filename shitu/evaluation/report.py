@@ -149,7 +149,7 @@ def make_report(
         intervals=_intervals(values, codes, options),
         cmc=tuple(cumulative_match(first, CMC_DEPTH).tolist()),
         open_set=_open_set(outcomes, options),
-        calibration=_calibration(known),
+        calibration=_calibration(outcomes),
         confusions=_confusions(known),
         leaks=leaks,
         leaks_excluded=options.exclude_leaks,
@@ -227,11 +227,13 @@ def _open_set(outcomes: Sequence[QueryOutcome], options: EvaluationOptions) -> O
     return replace(found, intervals=intervals)
 
 
-def _calibration(known: Sequence[QueryOutcome]) -> Calibration | None:
-    sure = [outcome.confidence for outcome in known if outcome.confidence is not None]
-    if len(sure) < len(known):
+def _calibration(outcomes: Sequence[QueryOutcome]) -> Calibration | None:
+    """Of known queries and strangers: an answer to a stranger is never right."""
+    asked = [one for one in outcomes if one.kind != "alone"]
+    sure = [one.confidence for one in asked if one.confidence is not None]
+    if len(sure) < len(asked):
         return None
-    return calibration(np.array(sure), np.array([outcome.right for outcome in known]))
+    return calibration(np.array(sure), np.array([one.right for one in asked]))
 
 
 def _confusions(known: Sequence[QueryOutcome]) -> tuple[Confusion, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from fakes import FakeLookup, reference
 
+from shitu.calibration import evidence_of
 from shitu.errors import DatasetError
 from shitu.evaluation.bootstrap import Interval, Resampling
 from shitu.evaluation.outcomes import QueryOutcome, rank_queries
@@ -171,16 +172,28 @@ def test_nothing_but_leaks_is_an_error_that_says_so() -> None:
 
 
 def test_calibration_is_reported_where_there_is_a_confidence() -> None:
-    queries = described(("red", 0), ("green", 85), ("blue", 91))
+    queries = described(("red", 0), ("green", 85), ("blue", 91), ("violet", 20))
 
-    def sure(scores: np.ndarray, margins: np.ndarray) -> np.ndarray:
-        assert scores.shape == margins.shape
+    def sure(scores: np.ndarray, items: np.ndarray) -> np.ndarray:
+        assert scores.shape == items.shape == (4, 4)
         return np.full(len(scores), 0.9)
 
     report = score_queries(queries, GALLERY, EvaluationOptions(confidence=sure))
     assert report.calibration is not None
-    assert report.calibration.error == pytest.approx(0.9 - 2 / 3)
+    assert report.calibration.error == pytest.approx(0.9 - 2 / 4), "a stranger is never right"
     assert report.outcomes[0].confidence == 0.9
+
+
+def test_a_confidence_is_told_the_items_without_the_querys_own_file() -> None:
+    seen: list[list[int]] = []
+
+    def sure(scores: np.ndarray, items: np.ndarray) -> np.ndarray:
+        seen.extend(items.tolist())
+        assert (np.isfinite(scores) == (items >= 0)).all()
+        return evidence_of(scores.astype(np.float32), items).score.clip(0, 1)
+
+    rank_queries(described(("red", 5), ("blue", 175, "file of blue")), GALLERY, sure)
+    assert seen == [[1, 1, 2, 3], [2, 1, 1, -1]]
 
 
 def test_the_report_is_json_without_the_outcomes() -> None:
