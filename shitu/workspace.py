@@ -19,6 +19,7 @@ from shitu.catalog import (
     BuildSummary,
     Catalog,
     CheckReport,
+    CompactSummary,
     Entry,
     MergeSummary,
     PastGallery,
@@ -165,6 +166,10 @@ class Workspace:
     def undo(self, generation: int | None = None, *, back_to: Named | None = None) -> UndoSummary:
         """Undo one change, by default the last; or all after the generation or date `back_to`."""
         return self.catalog.undo(generation) if back_to is None else self.catalog.go_back(back_to)
+
+    def compact(self, before: Named | None = None) -> CompactSummary:
+        """Forget for good what was removed before a generation or date; see `Catalog.compact`."""
+        return self.catalog.compact(before)
 
     def recognize(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shitu.catalog.as_of import PastGallery
 from shitu.catalog.catalog import Catalog
 from shitu.catalog.check_report import CheckPart, CheckReport
+from shitu.catalog.compacting import CompactSummary
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry, entries_from_file, entries_from_folder
 from shitu.catalog.index_import import IndexImportSummary
@@ -25,6 +26,7 @@ __all__ = [
     "Catalog",
     "CheckPart",
     "CheckReport",
+    "CompactSummary",
     "Conflict",
     "Describer",
     "Entry",

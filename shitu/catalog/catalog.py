@@ -19,6 +19,7 @@ from shitu.catalog.cache import IndexCache
 from shitu.catalog.check_report import CheckReport
 from shitu.catalog.checking import check_catalog
 from shitu.catalog.chronicle import Event, events
+from shitu.catalog.compacting import CompactSummary, compact
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry
 from shitu.catalog.files import absolute, may_write, original
@@ -529,6 +530,21 @@ class Catalog:
         """
         with self._changing(describing=False):
             return import_index(self.gallery, folder, model, pictures, progress)
+
+    def compact(self, before: Named | None = None) -> CompactSummary:
+        """Forget vectors and thumbnails of references that were removed before a moment.
+
+        They cannot come back after that, and states that need them cannot be searched any more.
+        History and picture files stay. An SQLite file is made smaller.
+
+        Args:
+            before: a generation or date; a day means its beginning. By default 90 days ago.
+
+        Raises:
+            GalleryError: there is no such generation.
+        """
+        with self._changing(describing=False):
+            return compact(self.gallery, before)
 
     def check(
         self,

@@ -10,6 +10,7 @@ import click
 from shitu import __version__
 from shitu.cli import (
     check,
+    compact,
     config,
     evaluate,
     exchange,
@@ -69,6 +70,7 @@ for command in (
     items.set_attr,
     history.history,
     history.undo,
+    compact.compact,
     sync.sync,
     exchange.export_gallery,
     exchange.import_gallery,

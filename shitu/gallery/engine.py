@@ -152,6 +152,35 @@ def open_blank() -> Engine:
     return engine
 
 
+def shrink_sqlite(engine: Engine, where: str) -> int:
+    """Give the space of deleted rows back to the disk; returns the bytes freed.
+
+    Raises:
+        GalleryLocked: another process was busy for too long.
+        GalleryError: the disk is full.
+    """
+    pooled = engine.raw_connection()
+    try:
+        raw = pooled.driver_connection
+        assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - the caller knows its database
+        before = _size(raw)
+        raw.execute("VACUUM")
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return before - _size(raw)
+    except sqlite3.Error as error:
+        raise _explain(where, str(error)) from error
+    finally:
+        pooled.close()
+
+
+def _size(connection: sqlite3.Connection) -> int:
+    pages, size = (
+        int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+        for name in ("page_count", "page_size")
+    )
+    return pages * size
+
+
 def _begin(connection: Connection) -> None:
     # Taking the write lock at the start is what lets a second writer wait instead of failing.
     writing = connection.get_execution_options().get(WRITING, False)

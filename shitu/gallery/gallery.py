@@ -21,6 +21,7 @@ from shitu.gallery.engine import (
     open_sqlite,
     open_url,
     shown,
+    shrink_sqlite,
     sqlite_file,
     translated,
 )
@@ -172,6 +173,18 @@ class Gallery:
             transaction = Transaction(connection, operation, self._roots(connection))
             yield transaction
             transaction.finish()
+
+    def shrink(self) -> int | None:
+        """Give unused space of an SQLite file back; returns the bytes freed, None without a file.
+
+        Raises:
+            GalleryError: it could not be done now; nothing is lost.
+        """
+        self._settle(writing=False)
+        if self._later is not None or self._engine.dialect.name != "sqlite":
+            return None  # other databases use the space of deleted rows again by themselves
+        with translated(self._where):
+            return shrink_sqlite(self._engine, self._where)
 
     @contextmanager
     def snapshot(self) -> Iterator[tuple[Connection, Roots]]:

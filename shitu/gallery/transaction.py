@@ -13,8 +13,10 @@ import numpy as np
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from shitu.errors import GalleryError, SpaceMismatch
+from shitu.gallery.compaction import Forgotten, first_kept, forget
 from shitu.gallery.history import now, read_changes
 from shitu.gallery.journal import Journal
+from shitu.gallery.moments import Moment
 from shitu.gallery.past import Row
 from shitu.gallery.reading import VARIABLES, read_items
 from shitu.gallery.records import Change, FileState, Item, NewReference, Space
@@ -292,6 +294,18 @@ class Transaction:
         write_root(self._connection, root, old.folder)
         was = None if old.recorded is None else path_to_text(old.recorded)
         self._journal.root(was, path_to_text(root), moved=moved)
+
+    def forget(self, moment: Moment) -> Forgotten:
+        """Delete vectors and thumbnails of references that were removed before a moment.
+
+        Raises:
+            GalleryError: there is no such generation.
+        """
+        done = forget(self._connection, first_kept(self._connection, moment))
+        if done.references:
+            told = {"before": done.before, "forgotten": done.references, "bytes": done.size}
+            self._journal.note("compact", [], [told])
+        return done
 
     # --- the past ----------------------------------------------------------------------
 

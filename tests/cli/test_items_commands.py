@@ -132,3 +132,20 @@ def test_the_past_from_the_command_line(
     assert "no gallery at 2000-01-01" in early.stderr
     assert run("recognize", query, "--as-of", "yesterday", *index).exit_code == 2
     assert run("undo", "--back-to", "2000-01-01", *index).exit_code == 1
+
+
+def test_compact_from_the_command_line(run: Run, shop: Path, labels: list[str]) -> None:
+    index = ("--index", shop / "index")
+    run("remove-item", labels[0], *index)
+    assert run("compact", *index).stdout.startswith("0 references forgotten")
+    generation = lines(run("history", *index, "--json"))[-1]["generation"]
+    done = run("compact", "--before", generation + 1, *index)
+    assert "forgotten that had been removed before generation" in done.stdout
+    assert "bytes freed" in done.stdout
+    refused = run("undo", generation, *index)
+    assert refused.exit_code == 1
+    assert "shitu compact" in refused.stderr
+    [summary] = lines(run("compact", "--before", "2100-01-01", *index, "--json"))
+    assert (summary["forgotten"], summary["problem"]) == (0, None)
+    assert run("compact", "--before", "long ago", *index).exit_code == 2
+    assert run("compact", "--before", "99", *index).exit_code == 1

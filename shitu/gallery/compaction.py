@@ -1,0 +1,89 @@
+"""Forgetting for good what removed references left behind: their vectors and thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from sqlalchemy import Connection, Table, delete, func, select
+
+from shitu.errors import GalleryError
+from shitu.gallery import history
+from shitu.gallery.moments import Moment
+from shitu.gallery.past import pairs
+from shitu.gallery.reading import VARIABLES
+from shitu.gallery.tables import changes, embeddings, item_references, thumbnails
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What was forgotten.
+
+    Attributes:
+        before: what was removed in this generation or a later one is kept.
+        references: how many were forgotten.
+        size: bytes of their vectors and thumbnails.
+    """
+
+    before: int
+    references: int
+    size: int
+
+
+def first_kept(connection: Connection, moment: Moment) -> int:
+    """Return the generation from which on removed references are kept.
+
+    Of a date it is the first that was made at it or later: where the clock was wrong for a while,
+    rather too much is kept.
+
+    Raises:
+        GalleryError: there is no such generation.
+    """
+    end = history.head(connection).generation + 1
+    if moment.generation is not None:
+        if not 1 <= moment.generation <= end:
+            raise GalleryError(
+                f"there is no generation {moment.generation}: give 1 to {end}, see `shitu history`"
+            )
+        return moment.generation
+    query = select(func.min(changes.c.generation)).where(changes.c.at >= moment.start)
+    found = connection.execute(query).scalar()
+    return end if found is None else int(found)
+
+
+def forget(connection: Connection, before: int) -> Forgotten:
+    """Delete what is left of references that were removed before a generation."""
+    alive = set(connection.execute(select(item_references.c.reference_id)).scalars())
+    left: set[int] = set()
+    for table in (embeddings, thumbnails):
+        left |= set(connection.execute(select(table.c.reference_id).distinct()).scalars())
+    gone = sorted(left - alive - _removed_since(connection, before))
+    size = 0
+    for some in _chunks(gone):
+        size += _delete(connection, embeddings, "vector", some)
+        size += _delete(connection, thumbnails, "jpeg", some)
+    return Forgotten(before, len(gone), size)
+
+
+def _removed_since(connection: Connection, generation: int) -> set[int]:
+    return {
+        number
+        for change in history.read_changes(connection, generation - 1)
+        for number, was, became in pairs(change, "references")
+        if was is not None and became is None
+    }
+
+
+def _delete(connection: Connection, table: Table, column: str, some: list[int]) -> int:
+    theirs = table.c.reference_id.in_(some)
+    size = select(func.sum(func.length(table.c[column]))).where(theirs)
+    found = int(connection.execute(size).scalar() or 0)
+    connection.execute(delete(table).where(theirs))
+    return found
+
+
+def _chunks(values: Iterable[int]) -> Iterator[list[int]]:
+    rest = iter(values)
+    while some := list(islice(rest, VARIABLES)):
+        yield some
