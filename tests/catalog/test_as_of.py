@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from fakes import colours, paint, paint_file
+from sqlalchemy import text
 
 from shitu.catalog import Catalog, PastGallery, entries_from_folder
 from shitu.errors import GalleryError
@@ -107,16 +107,11 @@ def test_paths_lead_to_where_pictures_lie_now(
     )
 
 
-@pytest.mark.sqlite
-def test_a_state_whose_vectors_are_gone_can_be_listed_but_not_searched(
-    tea_shop: Shop, catalog: Catalog
-) -> None:
+def test_a_state_whose_vectors_are_gone_can_be_listed_but_not_searched(catalog: Catalog) -> None:
     catalog.remove(label="tea")
-    with closing(sqlite3.connect(tea_shop.index / "gallery.db")) as database, database:
-        database.execute(
-            "DELETE FROM embeddings WHERE reference_id NOT IN "
-            "(SELECT reference_id FROM item_references)"
-        )
+    alive = "(SELECT reference_id FROM item_references)"
+    with catalog.gallery._begin() as connection:
+        connection.execute(text(f"DELETE FROM embeddings WHERE reference_id NOT IN {alive}"))
     past = catalog.as_of(1)
     assert len(past.items()) == 2
     with pytest.raises(GalleryError, match=r"of its 3 references 2 have no vector.*older version"):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from fakes import colours, paint
 from forker import Forker
+from sqlalchemy import text
 
 from shitu.catalog import Catalog
 from shitu.errors import GalleryError
@@ -35,16 +34,22 @@ def catalog(tea_shop: Shop) -> Catalog:
     return opened
 
 
-def sql(tea_shop: Shop, statement: str, *values: object) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(tea_shop.index / "gallery.db")) as database, database:
-        return database.execute(statement, values).fetchall()
+def sql(catalog: Catalog, statement: str, **values: object) -> list[tuple[Any, ...]]:
+    with catalog.gallery._begin() as connection:
+        result = connection.execute(text(statement), values)
+        return [tuple(row) for row in result] if result.returns_rows else []
 
 
-def kept(tea_shop: Shop) -> int:
+def kept(catalog: Catalog) -> int:
     """How many references have something left, which must be vector and thumbnail."""
-    vectors = sql(tea_shop, "SELECT reference_id FROM embeddings ORDER BY 1")
-    assert vectors == sql(tea_shop, "SELECT reference_id FROM thumbnails ORDER BY 1")
+    vectors = sql(catalog, "SELECT reference_id FROM embeddings ORDER BY 1")
+    assert vectors == sql(catalog, "SELECT reference_id FROM thumbnails ORDER BY 1")
     return len(vectors)
+
+
+def set_clock(catalog: Catalog, generation: int, at: str) -> None:
+    change = "UPDATE changes SET at = :at WHERE generation = :generation"
+    sql(catalog, change, at=at, generation=generation)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_only_what_was_removed_before_then(
 ) -> None:
     summary = catalog.compact(before)
     assert (summary.forgotten, summary.before) == (forgotten, before), why
-    assert kept(tea_shop) == 3 - forgotten
+    assert kept(catalog) == 3 - forgotten
     assert (summary.bytes > 0, summary.generation) == (forgotten > 0, 3 + (forgotten > 0))
     assert summary.problem is None
     for generation in range(1, 4):
@@ -101,7 +106,7 @@ def test_what_came_back_and_went_again_went_the_last_time(tea_shop: Shop, catalo
 def test_what_is_alive_is_never_forgotten(tea_shop: Shop, catalog: Catalog) -> None:
     catalog.go_back(1)
     assert catalog.compact("9999-12-31").forgotten == 0
-    assert kept(tea_shop) == 3
+    assert kept(catalog) == 3
 
 
 def test_by_itself_it_forgets_what_is_older_than_90_days(tea_shop: Shop, catalog: Catalog) -> None:
@@ -109,7 +114,7 @@ def test_by_itself_it_forgets_what_is_older_than_90_days(tea_shop: Shop, catalog
     now = datetime.now(timezone.utc)
     for generation, days in ((1, 100), (2, 91), (3, 89)):
         at = (now - timedelta(days=days)).isoformat(timespec="milliseconds")
-        sql(tea_shop, "UPDATE changes SET at = ? WHERE generation = ?", at, generation)
+        set_clock(catalog, generation, at)
     summary = catalog.compact()
     assert (summary.before, summary.forgotten) == (3, 1)
 
@@ -127,8 +132,7 @@ def test_a_clock_that_was_wrong(
     tea_shop: Shop, catalog: Catalog, times: tuple[str, ...], forgotten: int, why: str
 ) -> None:
     for generation, day in enumerate(times, 1):
-        at = f"{day}T12:00:00.000Z"
-        sql(tea_shop, "UPDATE changes SET at = ? WHERE generation = ?", at, generation)
+        set_clock(catalog, generation, f"{day}T12:00:00.000Z")
     assert catalog.compact("2026-02-01").forgotten == forgotten, why
 
 
@@ -138,11 +142,9 @@ def test_generations_that_are_not_there(catalog: Catalog, before: int) -> None:
         catalog.compact(before)
 
 
+@pytest.mark.sqlite
 def test_the_file_gets_smaller(tea_shop: Shop, catalog: Catalog) -> None:
-    ids = sql(tea_shop, "SELECT reference_id FROM thumbnails ORDER BY 1")
-    large = "UPDATE thumbnails SET jpeg = zeroblob(1000000) WHERE reference_id = ?"
-    for (number,) in ids:
-        sql(tea_shop, large, number)
+    sql(catalog, "UPDATE thumbnails SET jpeg = zeroblob(1000000)")
     summary = catalog.compact(4)
     assert summary.bytes > 2_000_000
     assert summary.freed_bytes is not None
@@ -183,6 +185,7 @@ def test_readers_go_on_while_it_shrinks(tea_shop: Shop, catalog: Catalog) -> Non
     assert problems == []
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("point", ["before the commit", "before saving the index"])
 def test_killed_while_compacting(
     tea_shop: Shop, catalog: Catalog, forker: Forker, vectors_agree: Agree, point: str
@@ -190,7 +193,7 @@ def test_killed_while_compacting(
     where = {"index": str(tea_shop.index), "photos": str(tea_shop.photos)}
     assert forker.run(do="compact", before=4, die=point, **where).code == -9
     again = tea_shop.open()
-    assert kept(tea_shop) == (3 if point == "before the commit" else 1)
+    assert kept(catalog) == (3 if point == "before the commit" else 1)
     assert vectors_agree(again)
     again.compact(4)
-    assert kept(tea_shop) == 1
+    assert kept(catalog) == 1
