@@ -13,7 +13,7 @@ from shitu.index.vector_index import Neighbours
 
 _QUERIES = 500
 _DEPTH = 10
-_NOISE = 0.5  # length of what is added to a vector: as far from it as another photo of the thing
+_NOISE = 0.9  # length of what is added to a vector: cosine 0.74, as of another photo of the thing
 _TIE = 1e-6
 
 
