@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, delete, func, select
 
 from shitu.errors import GalleryError
 from shitu.gallery import history
+from shitu.gallery.crops import forget_crops
 from shitu.gallery.moments import Moment
 from shitu.gallery.past import pairs
 from shitu.gallery.reading import VARIABLES
@@ -63,6 +64,7 @@ def forget(connection: Connection, before: int) -> Forgotten:
     for some in _chunks(gone):
         size += _delete(connection, embeddings, "vector", some)
         size += _delete(connection, thumbnails, "jpeg", some)
+    forget_crops(connection, gone)
     return Forgotten(before, len(gone), size)
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from shitu.gallery.tables import item_references, meta, thumbnails
+from shitu.gallery.tables import item_references, meta, spaces, thumbnails
 from shitu.geometry import Box
 
 _SOME = 500  # crops held in memory at a time
@@ -110,6 +110,16 @@ class CropShelf:
             self._connection.execute(old)
             rows = [{"reference_id": number, "jpeg": jpeg} for number, jpeg in new.items()]
             self._connection.execute(insert(thumbnails), rows)
+
+
+def forget_crops(connection: Connection, numbers: Iterable[int]) -> None:
+    """Forget what all spaces see of some references, which will never come back."""
+    space_ids = list(connection.execute(select(spaces.c.space_id)).scalars())
+    for some in _chunks(numbers):
+        for kind in ("crop", "makeshift"):
+            keys = [f"{kind}.{space_id}.{number}" for space_id in space_ids for number in some]
+            for part in _chunks(keys):
+                connection.execute(delete(meta).where(meta.c.key.in_(part)))
 
 
 def _key(space_id: int, number: int | str) -> str:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from fakes import FakeCropper, FakeDescriber, colours, paint
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from shitu.catalog import Catalog
 from shitu.catalog.migration import Absent, drop_unused, previous_space
 from shitu.describer import Description
 from shitu.errors import GalleryError, ModelError, SpaceMismatch
-from shitu.gallery.tables import thumbnails
+from shitu.gallery.tables import meta, thumbnails
 from shitu.images import load_image, save_image
 from shitu.index.kinds import IndexChoice
 
@@ -430,4 +430,17 @@ def test_a_switch_brings_thumbnails_where_there_were_none(teas: Shop) -> None:
     }
     catalog.migrate(teas.describer)
     assert boxes(catalog) == {None, (0, 0, 8, 8)}
+    assert catalog.check(full=True).problems == ()
+
+
+def test_compacting_spares_a_migration_under_way(teas: Shop) -> None:
+    catalog, new = plain(teas), FakeCropper()
+    catalog.migrate(new, dry_run=True)
+    catalog.remove(label="green")
+    assert catalog.compact(catalog.gallery.head().generation + 1).forgotten == 3
+    with catalog.gallery._begin() as connection:
+        keys = connection.execute(select(meta.c.key).where(meta.c.key.startswith("crop."))).all()
+    assert len(keys) == 6  # of the pictures that are left
+    assert catalog.migrate(new).embedded == 0
+    assert catalog.migrate(teas.describer).embedded == 0
     assert catalog.check(full=True).problems == ()
