@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from shitu.calibration import DEPTH, Calibration, evidence_of
 from shitu.cropper import WHOLE, Candidate, Cropper, Dropped
 from shitu.embedder import Embedder
 from shitu.gallery import Reference
@@ -63,14 +64,19 @@ class RecognizedObject:
     Attributes:
         box: xyxy in pixels of the original picture; None for the whole picture.
         detection_score: of the detector; None where no detector chose the box.
-        label: of the best match if that scores at least the threshold, else None: unknown.
+        label: of the best match if that is to be believed, else None: unknown.
         matches: items in order of score, at most `top_k`.
+        confidence: probability that the best match is right; None where the gallery is not
+            calibrated.
+        margin: how far its score is above that of the next item.
     """
 
     box: Box | None
     detection_score: float | None
     label: str | None
     matches: tuple[Match, ...]
+    confidence: float | None = None
+    margin: float | None = None
 
     @property
     def score(self) -> float | None:
@@ -86,6 +92,8 @@ class Recognition:
         objects: best detection first.
         dropped: boxes without an answer, the stage that dropped them and why.
         threshold: score below which a label was not trusted.
+        operating_point: confidence below which a label was not trusted; None where the score
+            decided.
         milliseconds: time by stage: detect, embed, search.
         notes: what is to be said about the filter, if there was one.
     """
@@ -95,6 +103,7 @@ class Recognition:
     threshold: float
     milliseconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
+    operating_point: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings, as `shitu recognize --json` prints them."""
@@ -105,6 +114,7 @@ class Recognition:
             ],
             "dropped": [asdict(item) for item in self.dropped],
             "threshold": self.threshold,
+            "operating_point": self.operating_point,
             "milliseconds": dict(self.milliseconds),
             "notes": list(self.notes),
         }
@@ -119,16 +129,28 @@ class Recognizer:
         lookup: the gallery and its index.
         threshold: a label whose score is lower is `unknown`.
         top_k: items listed as matches of each object.
+        calibration: what is known of the scores at the moment, if anything.
+        by_score: the threshold decides what is unknown even where there is a calibration.
     """
 
     def __init__(
-        self, cropper: Cropper, embedder: Embedder, lookup: Lookup, threshold: float, top_k: int = 5
+        self,
+        cropper: Cropper,
+        embedder: Embedder,
+        lookup: Lookup,
+        threshold: float,
+        top_k: int = 5,
+        calibration: Callable[[], Calibration | None] = lambda: None,
+        *,
+        by_score: bool = False,
     ) -> None:
         self._cropper = cropper
         self._embedder = embedder
         self._lookup = lookup
         self._threshold = threshold
         self._top_k = top_k
+        self._calibration = calibration
+        self._by_score = by_score
 
     def recognize(
         self, image: Image, *, whole_image: bool = False, where: str | Where | None = None
@@ -154,12 +176,18 @@ class Recognizer:
         )
         clock.lap("embed")
         # The nearest references vote for their items; the best one gives the score.
-        objects = self._name(candidates.kept, embeddings, allowed)
+        calibration = self._calibration()
+        objects = self._name(candidates.kept, embeddings, allowed, calibration)
         clock.lap("search")
         # Two boxes around the same thing with the same answer are one object; so is its lid.
         objects, merged = _merge(objects)
         return Recognition(
-            tuple(objects), (*merged, *candidates.dropped), self._threshold, clock.laps, notes
+            tuple(objects),
+            (*merged, *candidates.dropped),
+            self._threshold,
+            clock.laps,
+            notes,
+            None if self._by_score or calibration is None else calibration.operating_point,
         )
 
     def _allowed(self, where: str | Where | None) -> tuple[Int64Array | None, tuple[str, ...]]:
@@ -173,21 +201,47 @@ class Recognizer:
         candidates: Sequence[Candidate],
         embeddings: Float32Array,
         allowed: Int64Array | None,
+        calibration: Calibration | None,
     ) -> list[RecognizedObject]:
-        wanted = self._top_k * _REFERENCES_PER_ITEM
+        wanted = max(self._top_k * _REFERENCES_PER_ITEM, DEPTH)
         neighbours = self._lookup.search(embeddings, wanted, allowed)
         known = self._lookup.references({int(i) for i in neighbours.reference_ids.flat if i >= 0})
+        evidence = evidence_of(neighbours.scores, _items_of(neighbours.reference_ids, known))
+        sure = None if calibration is None else calibration.confidence(evidence)
         return [
-            self._object(candidate, _by_item(ids, scores, known, self._top_k))
-            for candidate, ids, scores in zip(
-                candidates, neighbours.reference_ids, neighbours.scores, strict=True
+            self._object(
+                candidate,
+                _by_item(ids, scores, known, self._top_k),
+                float(evidence.margin[i]),
+                None if sure is None or calibration is None else (float(sure[i]), calibration),
+            )
+            for i, (candidate, ids, scores) in enumerate(
+                zip(candidates, neighbours.reference_ids, neighbours.scores, strict=True)
             )
         ]
 
-    def _object(self, candidate: Candidate, matches: tuple[Match, ...]) -> RecognizedObject:
-        trusted = bool(matches) and matches[0].score >= self._threshold
+    def _object(
+        self,
+        candidate: Candidate,
+        matches: tuple[Match, ...],
+        margin: float,
+        sure: tuple[float, Calibration] | None,
+    ) -> RecognizedObject:
+        if not matches:
+            return RecognizedObject(candidate.box, candidate.score, None, ())
+        trusted = matches[0].score >= self._threshold
+        if sure is not None and not self._by_score:
+            trusted = sure[0] >= sure[1].operating_point
         label = matches[0].label if trusted else None
-        return RecognizedObject(candidate.box, candidate.score, label, matches)
+        confidence = None if sure is None else sure[0]
+        return RecognizedObject(candidate.box, candidate.score, label, matches, confidence, margin)
+
+
+def _items_of(reference_ids: Int64Array, known: Mapping[int, Reference]) -> Int64Array:
+    """Item of each reference (m, k); -1 where there is none."""
+    unique, places = np.unique(reference_ids, return_inverse=True)
+    items = [known[i].item_id if i in known else -1 for i in unique.tolist()]
+    return np.array(items, np.int64)[places].reshape(reference_ids.shape)
 
 
 def _by_item(

@@ -14,6 +14,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from shitu.catalog import (
     AddSummary,
     BuildSummary,
@@ -29,6 +32,7 @@ from shitu.catalog import (
     entries_from_file,
     entries_from_folder,
 )
+from shitu.catalog.adapting import DEFAULT_FAR, LearnSummary
 from shitu.catalog.as_of import Named
 from shitu.catalog.filtering import Among
 from shitu.catalog.migration import Absent, MigrateSummary, previous_space
@@ -50,7 +54,7 @@ from shitu.evaluation.truths import LabelledPicture, read_truths
 from shitu.gallery import Item, Space
 from shitu.gallery.where import Where, parse_where
 from shitu.geometry import Box
-from shitu.images import Image, load_image
+from shitu.images import Image, find_images, load_image
 from shitu.index.kinds import IndexChoice
 from shitu.lineup import Lineup, find_lineup, lineup_of
 from shitu.linting import LintReport, lint
@@ -60,6 +64,7 @@ from shitu.runtime.session import Session
 
 Progress = Callable[[int, int], None]
 
+_SOME = 32  # pictures described at a time
 _AHEAD = 2  # pictures decoded before they are needed
 
 _OF_THE_MODELS = (
@@ -309,7 +314,16 @@ class Workspace:
 
     def _recognizer_over(self, lookup: Catalog | PastGallery) -> Recognizer:
         self.catalog.require_own_space()
-        return Recognizer(self._cropper, self._embedder, lookup, self.threshold, self.config.top_k)
+        return Recognizer(
+            self._cropper,
+            self._embedder,
+            lookup,
+            self.threshold,
+            self.config.top_k,
+            # Scores of the past are those of the model: what was learnt since is not about them.
+            lookup.calibration if isinstance(lookup, Catalog) else lambda: None,
+            by_score=self.config.threshold is not None,
+        )
 
     @property
     def threshold(self) -> float:
@@ -330,6 +344,37 @@ class Workspace:
         where = Path(config.index)
         with Catalog.open(where, url=config.database, read_only=not repair) as catalog:
             return catalog.check(repair=repair, full=full, progress=progress)
+
+    def adapt(
+        self, *, far: float = DEFAULT_FAR, dry_run: bool = False, progress: Progress | None = None
+    ) -> LearnSummary:
+        """Compare through a map fitted on the gallery, if that helps; see `Catalog.adapt`."""
+        return self.catalog.adapt(far=far, dry_run=dry_run, progress=progress)
+
+    def calibrate(
+        self,
+        *,
+        far: float = DEFAULT_FAR,
+        strangers: str | Path | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> LearnSummary:
+        """Learn when an answer is to be believed; see `Catalog.calibrate`.
+
+        Args:
+            far: share of strangers that may get an answer.
+            strangers: folder of pictures of things that the gallery does not have.
+            dry_run: only measure.
+            progress: called with the number of strangers described so far, and of all.
+
+        Raises:
+            ImageError: there is no picture in the folder, or one cannot be read.
+        """
+        found = None
+        if strangers is not None:
+            self.catalog.require_own_space()
+            found = describe_folder(self.describer, Path(strangers), progress)
+        return self.catalog.calibrate(far=far, strangers=found, dry_run=dry_run)
 
     def migrate(
         self,
@@ -526,6 +571,26 @@ class LazyDescriber:
 def list_entries(source: Path) -> list[Entry]:
     """Pictures and labels of a folder with one folder per label, or of a label file."""
     return list(entries_from_folder(source) if source.is_dir() else entries_from_file(source))
+
+
+def describe_folder(
+    describer: Describer, folder: Path, progress: Progress | None
+) -> npt.NDArray[np.float32]:
+    """Embeddings (n, dim) of all pictures of a folder.
+
+    Raises:
+        ImageError: there is none, or one cannot be read.
+    """
+    pictures = find_images(folder)
+    if not pictures:
+        raise ImageError(f"No picture found in {folder}.")
+    found = []
+    for start in range(0, len(pictures), _SOME):
+        images = [load_image(path) for path in pictures[start : start + _SOME]]
+        found += [described.embedding for described in describer.describe(images)]
+        if progress is not None:
+            progress(len(found), len(pictures))
+    return np.stack(found)
 
 
 def _paddle_session(spec: ModelSpec, threads: int | None) -> Session:

@@ -246,7 +246,9 @@ def test_a_recognition_is_json() -> None:
     found = recognizer([LEFT, RIGHT], [0.9, 0.8], suppressed=[lost], threshold=0.9)
     blurred = (RED + GREEN) / 2
     printed = json.loads(json.dumps(found.recognize(picture(RED, blurred)).to_dict()))
-    assert set(printed) == {"objects", "dropped", "threshold", "milliseconds", "notes"}
+    assert set(printed) == {
+        *("objects", "dropped", "threshold", "operating_point", "milliseconds", "notes"),
+    }
     first, second = printed["objects"]
     assert first["box"] == list(LEFT)
     assert (first["label"], first["unknown"]) == ("red", False)
@@ -264,6 +266,8 @@ def test_a_recognition_of_a_whole_picture_and_an_empty_gallery_is_json() -> None
         "detection_score": None,
         "label": None,
         "matches": [],
+        "confidence": None,
+        "margin": None,
         "score": None,
         "unknown": True,
     }

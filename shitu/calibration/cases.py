@@ -8,7 +8,7 @@ that it was fitted into, or it would do better here than a stranger does in use.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,17 @@ class Cases:
     group: Ids
     usual: dict[int, float]
     usual_of_all: float
+
+    def with_strangers(self, found: Evidence) -> Cases:
+        """With pictures, too, of things that the gallery does not have."""
+        many = len(found)
+        return replace(
+            self,
+            evidence=Evidence.joined([self.evidence, found]),
+            right=np.append(self.right, np.zeros(many, bool)),
+            stranger=np.append(self.stranger, np.ones(many, bool)),
+            group=np.append(self.group, np.full(many, -1)),
+        )
 
 
 def gather(embeddings: Vectors, items: Ids, recipe: Recipe | None, seed: int = 0) -> Cases:

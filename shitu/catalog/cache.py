@@ -7,10 +7,14 @@ import logging
 import threading
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from shitu.catalog.learning import View, read_view
 from shitu.errors import IndexFileError
 from shitu.gallery import Delta, Head, Space
 from shitu.gallery.gallery import Gallery
-from shitu.index import VectorIndex
+from shitu.index import Neighbours, VectorIndex
 from shitu.index.kinds import FLAT, IndexChoice, gather_index, new_index
 from shitu.index.manifest import Manifest, load_index, read_manifest, save_index
 
@@ -29,7 +33,8 @@ class IndexCache:
         read_only: nothing will be saved, so what would take long to make is not made.
 
     Attributes:
-        space: of the vectors.
+        space: of the vectors in the database.
+        view: how they are mapped into the index.
         index: what is searched.
         state: how it came to be when it was opened: "loaded", "caught up" or "rebuilt: why".
     """
@@ -46,6 +51,7 @@ class IndexCache:
         self._folder = folder
         self._gallery = gallery
         self.space = space
+        self.view = read_view(gallery, space)
         self._choice = IndexChoice(FLAT) if read_only else choice
         self._lock = threading.RLock()
         self._saving = threading.RLock()
@@ -53,7 +59,8 @@ class IndexCache:
         self._made = Head(-1, "")  # the state of which a sealed index was made
         self._saved: Head | None = None
         self._unsaved = 0
-        self.index: VectorIndex = new_index(FLAT, space.dim)
+        self.index: VectorIndex = new_index(FLAT, self.view.space.dim)
+        self._serving = self.view, self.index
         self.state = self._open()
 
     def _open(self) -> str:
@@ -72,7 +79,7 @@ class IndexCache:
         """
         index, manifest = self._read()
         with self._lock:
-            self.index = index
+            self._serve(self.view, index)
             self._head = self._made = Head(manifest.generation, manifest.token)
             self._saved, self._unsaved = self._head, 0
 
@@ -81,10 +88,10 @@ class IndexCache:
             manifest = read_manifest(self._folder)
             if manifest is None:
                 raise IndexFileError("there is no manifest")
-            if manifest.space != self.space.fingerprint:
+            if manifest.space != self.view.space.fingerprint:
                 raise IndexFileError("the vectors on disk are of another space")
             try:
-                index = new_index(manifest.kind, self.space.dim)
+                index = new_index(manifest.kind, self.view.space.dim)
                 load_index(self._folder, manifest, index)
             except IndexFileError as error:
                 problem = error
@@ -99,6 +106,21 @@ class IndexCache:
     def head(self) -> Head:
         """The state of the gallery that the index equals."""
         return self._head
+
+    def _serve(self, view: View, index: VectorIndex) -> None:
+        # Together, and at once: whoever searches must not map a query for another index.
+        self._serving = view, index
+        self.view, self.index = view, index
+
+    def search(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        allowed: npt.NDArray[np.int64] | None = None,
+    ) -> Neighbours:
+        """Return the k nearest references of each query (m, dim), as the network made it."""
+        view, index = self._serving
+        return index.search(view(queries), k, allowed)
 
     def remake(self) -> None:
         """Make the index anew from the gallery's vectors, and save it, whatever it was."""
@@ -126,7 +148,7 @@ class IndexCache:
         # A process interrupted in here applies the same once more, so both steps may repeat.
         self.index.remove(delta.removed)
         new = ~self.index.holds(delta.ids)
-        self.index.add(delta.ids[new], delta.vectors[new])
+        self.index.add(delta.ids[new], self.view(delta.vectors[new]))
         self._unsaved += len(delta.removed) + int(new.sum())
         self._head = delta.head
 
@@ -141,10 +163,15 @@ class IndexCache:
     def _rebuild(self, *, strictly: bool = False) -> None:
         with self._gallery.all_vectors(self.space) as all_:
             head = all_.head
-            make = gather_index(self._choice, self.space.dim, all_.count, all_.blocks)
+            # Should a later map be read here than was in use at that state, the log has it, too:
+            # the next refresh comes to it, and makes all anew.
+            view = read_view(self._gallery, self.space)
+            blocks = ((ids, view(vectors)) for ids, vectors in all_.blocks)
+            make = gather_index(self._choice, view.space.dim, all_.count, blocks)
         index = make(strictly)  # the database is let go of by now
         with self._lock:
-            self.index, self._head, self._made = index, head, head
+            self._serve(view, index)
+            self._head = self._made = head
             self._saved = None
 
     def save(self, *, lazily: bool = False) -> None:
@@ -174,7 +201,7 @@ class IndexCache:
         save_index(
             self._folder,
             index,
-            space=self.space.fingerprint,
+            space=self.view.space.fingerprint,
             generation=head.generation,
             token=head.token,
         )
@@ -194,7 +221,7 @@ class IndexCache:
             return (
                 self._saved is not None
                 and manifest is not None
-                and manifest.space == self.space.fingerprint
+                and manifest.space == self.view.space.fingerprint
                 and manifest.generation > head.generation
             )
         return False

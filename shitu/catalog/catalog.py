@@ -7,11 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from shitu.catalog.adapting import (
+    DEFAULT_FAR,
+    LearnSummary,
+    Progress,
+    adapt,
+    calibrate,
+    enough_to_adapt,
+    turn_off,
+)
 from shitu.catalog.addition import add_pictures
 from shitu.catalog.as_of import Named, PastGallery
 from shitu.catalog.build import Build
@@ -27,6 +36,7 @@ from shitu.catalog.filtering import Filters
 from shitu.catalog.importing import Choice, ImportSummary, compare_gallery, import_gallery
 from shitu.catalog.index_files import refuse_emptied
 from shitu.catalog.index_import import IndexImportSummary, import_index
+from shitu.catalog.learning import View, read_calibration
 from shitu.catalog.mending import mend
 from shitu.catalog.merging import merge_items, set_attributes
 from shitu.catalog.migration import IN_USE, SWITCHED, MigrateSummary, drop_unused, migrate
@@ -42,7 +52,7 @@ from shitu.catalog.summaries import (
 from shitu.catalog.sync import Sync
 from shitu.catalog.undoing import go_back, undo
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
-from shitu.gallery import Change, Item, Reference, Space
+from shitu.gallery import Change, Head, Item, Reference, Space
 from shitu.gallery.exporting import ExportSummary, export_gallery
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.moments import parse_moment
@@ -52,6 +62,9 @@ from shitu.images import display_path
 from shitu.index import Audit, Neighbours
 from shitu.index.kinds import FLAT, IndexChoice
 from shitu.lineup import named
+
+if TYPE_CHECKING:
+    from shitu.calibration import Calibration
 
 DATABASE = "gallery.db"
 
@@ -83,6 +96,7 @@ class Catalog:
         self._choice = choice or IndexChoice()
         self._cache: IndexCache | None = None
         self._filters = Filters(gallery)
+        self._calibration: tuple[tuple[Head, View], Calibration | None] | None = None
 
     @classmethod
     def open(
@@ -249,7 +263,7 @@ class Catalog:
         if self._cache is None:
             shape = (len(vectors), k)
             return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
-        return self._cache.index.search(vectors, k, allowed)
+        return self._cache.search(vectors, k, allowed)
 
     def select(self, where: str | Where) -> Selection:
         """Return the references that a filter allows, and what is to be said about the filter.
@@ -469,6 +483,60 @@ class Catalog:
         """
         with self._changing(describing=False):
             return set_attributes(self.gallery, label, attributes, unset)
+
+    def adapt(
+        self, *, far: float = DEFAULT_FAR, dry_run: bool = False, progress: Progress | None = None
+    ) -> LearnSummary:
+        """Fit a linear map on the gallery's own vectors and, if it helps, compare through it.
+
+        It is measured on references that it was not fitted on, of items that it knows and of such
+        that it does not. The answers are calibrated anew in the same commit. Vectors are kept as
+        they are; nothing is embedded.
+
+        Args:
+            far: false-accept rate that the calibration is to keep.
+            dry_run: only measure.
+            progress: told the number of rounds done so far, and the total.
+        """
+        with self._changing(describing=False, lazily=False):
+            return adapt(self.gallery, far=far, dry_run=dry_run, progress=progress)
+
+    def calibrate(
+        self,
+        *,
+        far: float = DEFAULT_FAR,
+        strangers: npt.NDArray[np.float32] | None = None,
+        dry_run: bool = False,
+    ) -> LearnSummary:
+        """Learn from the gallery's own references when an answer is to be believed.
+
+        Args:
+            far: share of strangers that may get an answer.
+            strangers: embeddings (n, dim) of things that the gallery does not have.
+            dry_run: only measure.
+        """
+        with self._changing(describing=False):
+            return calibrate(self.gallery, far=far, strangers=strangers, dry_run=dry_run)
+
+    def unlearn(self, *, adapter: bool, dry_run: bool = False) -> LearnSummary:
+        """Go without the calibration and, if so wanted, without the map."""
+        with self._changing(describing=False, lazily=not adapter):
+            return turn_off(self.gallery, adapter=adapter, dry_run=dry_run)
+
+    @property
+    def could_learn(self) -> bool:
+        """Whether `adapt` has not been asked for, and there are references enough to try it."""
+        return enough_to_adapt(self.gallery)
+
+    def calibration(self) -> Calibration | None:
+        """Return what is known of the scores of `search`; None if nothing is."""
+        if self._cache is None:
+            return None
+        at = self._cache.head, self._cache.view
+        if self._calibration is None or self._calibration[0] != at:
+            found = read_calibration(self.gallery, at[1].space)
+            self._calibration = at, found
+        return self._calibration[1]
 
     def migrate(self, describer: Describer, **options: Any) -> MigrateSummary:
         """Go over to the space of another describer; see `shitu.catalog.migration.migrate`.

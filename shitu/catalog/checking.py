@@ -14,6 +14,7 @@ from shitu.catalog.cache import IndexCache
 from shitu.catalog.check_report import CheckPart, CheckReport
 from shitu.catalog.files import file_state, holds, is_gone
 from shitu.catalog.index_files import file_problems
+from shitu.catalog.learning import read_view
 from shitu.errors import ImageError
 from shitu.gallery.audit import Audit, StoredFile
 from shitu.gallery.gallery import Gallery
@@ -89,7 +90,8 @@ class _Check:
             good.append(ids)
             if index is not None:
                 some = np.isin(ids, compared)
-                differ += _different(index, ids[some], vectors[some])
+                mapped = self._cache.view(vectors[some]) if self._cache is not None else vectors
+                differ += _different(index, ids[some], mapped)
             self._told.forward(len(ids) + len(problems))
         described = np.concatenate([np.empty(0, np.int64), *good])
         parts = [CheckPart("vectors", len(described), tuple(wrong))]
@@ -120,9 +122,9 @@ class _Check:
         return CheckPart("thumbnails", checked, tuple(problems))
 
     def _files(self) -> CheckPart:
-        space = self._audit.space
-        if space is None:
+        if self._audit.space is None:
             return CheckPart("index files", 0)
+        space = read_view(self._gallery, self._audit.space).space
         problems, notes = file_problems(self._folder, self._gallery, space, self._audit.head)
         return CheckPart("index files", 1, tuple(problems), tuple(notes))
 

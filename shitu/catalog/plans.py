@@ -95,6 +95,12 @@ def _refuse_unknown(change: Change) -> None:
             f"{named} went over to another model: `shitu migrate --back` goes back to the one "
             "before the last migration"
         )
+    for kind, command in (("adapter", "adapt"), ("calibration", "calibrate")):
+        if kind in kinds:
+            raise GalleryError(
+                f"{named} touched no item: `shitu {command} --off` goes without, and `shitu "
+                f"{command}` learns anew"
+            )
     if kinds:
         raise GalleryError(
             f"{named} is not of the kind that `shitu undo` takes back: name another generation, "

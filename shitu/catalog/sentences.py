@@ -30,6 +30,12 @@ def _notes(change: Change) -> Iterator[str]:
         was = change.before["space"][0]["called"]
         cropped = _count(len(change.after.get("boxes", ())), "picture")
         yield f"went over from {was} to {space['called']}; {cropped} cropped anew"
+    for row in change.after.get("adapter", ()):
+        name = row["name"]
+        yield "embeddings are no longer adapted" if name is None else f"adapted by {name}"
+    for row in change.after.get("calibration", ()):
+        name = row["name"]
+        yield "answers are no longer calibrated" if name is None else f"calibrated for {name}"
     for note in change.after.get("compact", ()):
         yield (
             f"forgot vectors and thumbnails of {_count(note['forgotten'], 'reference')} removed "

@@ -9,6 +9,7 @@ import click
 
 from shitu import __version__
 from shitu.cli import (
+    adapt,
     check,
     compact,
     config,
@@ -79,6 +80,8 @@ for command in (
     lint.lint,
     check.check,
     migrate.migrate,
+    adapt.adapt,
+    adapt.calibrate,
     config.show_config,
 ):
     main.add_command(command)

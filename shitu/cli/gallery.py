@@ -68,6 +68,7 @@ def build_index(
     with open_workspace(context, **settings) as workspace, progress_bar("pictures") as progress:
         summary = workspace.build(gallery, prune=prune, progress=progress)
         kind, audit = workspace.catalog.index_kind, workspace.catalog.audit
+        could_learn = workspace.catalog.could_learn
     if as_json:
         found = None if audit is None else asdict(audit)
         print_json({**asdict(summary), "index_kind": kind, "audit": found})
@@ -78,6 +79,8 @@ def build_index(
             f"Kind {kind}: of {audit.queries} queries it finds the nearest for "
             f"{audit.recall_at_1:.1%} and {audit.recall_at_10:.1%} of the ten nearest."
         )
+    if could_learn:
+        say("There are enough references to learn from: `shitu adapt` may name more of them.")
 
 
 def _print_summary(summary: BuildSummary, index: str) -> None:

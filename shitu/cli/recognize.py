@@ -124,13 +124,18 @@ class _Tables:
     def __init__(self, *, explain: bool) -> None:
         self._explain = explain
         self._objects: list[tuple[str, ...]] = []
+        self._why: list[tuple[str, ...]] = []
+        self._sure = False  # whether any object has a confidence
         self._matches: list[tuple[str, ...]] = []
         self._dropped: list[tuple[str, ...]] = []
 
     def add(self, path: Path, result: Recognition) -> None:
         name = show_path(path)
         for number, item in enumerate(result.objects, 1):
-            self._objects.append((name, str(number), *_row(item, result.threshold)))
+            self._objects.append((name, str(number), *_row(item, result)))
+            self._sure |= item.confidence is not None
+            if item.margin is not None:
+                self._why.append((name, str(number), *_reason(item, result)))
             self._matches += [
                 (name, str(number), match.label, f"{match.score:.2f}", show_path(_near(match.path)))
                 for match in item.matches
@@ -147,7 +152,14 @@ class _Tables:
 
     def print(self) -> None:
         if self._objects:
-            echo(table(("picture", "#", "label", "score", "detection", "box"), self._objects))
+            columns = ("picture", "#", "label", "confidence", "score", "detection", "box")
+            # Without a calibration there is no such column.
+            keep = [i for i, name in enumerate(columns) if self._sure or name != "confidence"]
+            rows = [[row[i] for i in keep] for row in self._objects]
+            echo(table([columns[i] for i in keep], rows))
+        if self._explain and self._why:
+            why = ("picture", "#", "score", "next item", "margin", "confidence", "needed")
+            echo("\n" + table(why, self._why))
         if self._explain and self._matches:
             header = ("picture", "#", "match", "score", "nearest reference")
             echo("\n" + table(header, self._matches))
@@ -156,16 +168,30 @@ class _Tables:
             echo("\n" + table(header, self._dropped))
 
 
-def _row(item: RecognizedObject, threshold: float) -> tuple[str, ...]:
+def _row(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
     label = item.label
     if label is None and item.matches:
-        label = f"unknown ({item.matches[0].label} is below {threshold:.2f})"
+        wanted = result.operating_point
+        wanted = result.threshold if wanted is None else wanted
+        label = f"unknown ({item.matches[0].label} is below {wanted:.2f})"
     return (
         label or "unknown",
+        "" if item.confidence is None else f"{item.confidence:.2f}",
         "" if item.score is None else f"{item.score:.2f}",
         "" if item.detection_score is None else f"{item.detection_score:.2f}",
         _numbers(item.box),
     )
+
+
+def _reason(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
+    """Score, that of the next item, their difference, confidence, and what was asked for."""
+    score, margin = item.score or 0.0, item.margin or 0.0
+    if result.operating_point is None:
+        needed = f"score {result.threshold:.2f}"
+    else:
+        needed = f"confidence {result.operating_point:.2f}"
+    sure = "" if item.confidence is None else f"{item.confidence:.2f}"
+    return f"{score:.2f}", f"{score - margin:.2f}", f"{margin:.2f}", sure, needed
 
 
 def _near(path: str) -> str:

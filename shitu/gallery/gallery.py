@@ -53,6 +53,8 @@ from shitu.gallery.spaces import SpaceReader, refuse_other_space
 from shitu.gallery.tables import item_references, items, spaces, thumbnails
 from shitu.gallery.transaction import Transaction
 
+REMAKES = ("space", "adapter")  # kinds of changes after which an index is made anew
+
 
 class Gallery:
     """All items and references of one shop, in any database that SQLAlchemy speaks.
@@ -204,6 +206,11 @@ class Gallery:
         """Return the folder in which the shop's pictures live, None before the first build."""
         with self._read() as connection:
             return self._roots(connection).root
+
+    def setting(self, key: str) -> str | None:
+        """Return what was learnt from the gallery and is kept with it; see `Transaction`."""
+        with self._read() as connection:
+            return history.get_meta(connection, key)
 
     def active_space(self) -> Space | None:
         """Return the space of the vectors in use, None before the first picture."""
@@ -379,7 +386,7 @@ class Gallery:
 
         Returns None where the gallery has never been in that state, as when the index was made
         from another gallery or the gallery was restored from an older copy; and where the space
-        was another one for a while, since when vectors may have been made anew.
+        or its map was another one for a while, since when vectors may have been made anew.
 
         Raises:
             SpaceMismatch: since that state, another space has come into use.
@@ -393,7 +400,7 @@ class Gallery:
             else:
                 refuse_other_space(connection, space, self._where)
                 log = history.read_changes(connection, since.generation)
-                if any("space" in change.after for change in log):
+                if any(kind in change.after for change in log for kind in REMAKES):
                     return None
                 came, gone = history.net_effect(log)
             ids, vectors = read_vectors(connection, space, came)

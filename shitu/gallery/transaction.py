@@ -349,6 +349,23 @@ class Transaction:
         self._journal.items_after(item_rows)
         self._journal.references_after(reference_rows)
 
+    def set_setting(self, key: str, value: str | None, told: str | None) -> None:
+        """Keep something that was learnt from the gallery, or (None) forget it.
+
+        Args:
+            key: one of few; the log bears it as the kind of the change.
+            value: any text.
+            told: what the log says of it, short.
+        """
+        there = meta.c.key == key
+        before = self._connection.execute(select(meta.c.value).where(there)).scalar()
+        if before == value:
+            return
+        self._connection.execute(delete(meta).where(there))
+        if value is not None:
+            self._connection.execute(insert(meta).values(key=key, value=value))
+        self._journal.note(key, [{"there": before is not None}], [{"name": told, "at": now()}])
+
     @property
     def root(self) -> Path | None:
         """The folder in which the pictures live, None before the first build."""

@@ -1,0 +1,175 @@
+"""Learning from a gallery: fits, measures, and commits what helps in one change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shitu.catalog.learning import (
+    ADAPTER,
+    CALIBRATION,
+    View,
+    read_view,
+    view_of,
+    write_adapter,
+    write_calibration,
+)
+from shitu.errors import GalleryError
+from shitu.gallery import Space
+from shitu.gallery.gallery import Gallery
+
+if TYPE_CHECKING:
+    from shitu.adapter import Choice, Recipe
+    from shitu.calibration import Calibrated, Refusal
+
+Vectors = npt.NDArray[np.float32]
+Progress = Callable[[int, int], None]
+
+DEFAULT_FAR = 0.01
+
+
+@dataclass(frozen=True)
+class LearnSummary:
+    """What `adapt` or `calibrate` did.
+
+    Attributes:
+        outcome: "adapted", "calibrated", "nothing to gain", "too little", "dry run", "off" or
+            "was off".
+        reason: one sentence.
+        choice: what maps were measured; None where none were.
+        measured: what the calibration does; None where there is none.
+        generation: of the gallery afterwards.
+    """
+
+    outcome: str
+    reason: str
+    choice: Choice | None
+    measured: Calibrated | None
+    generation: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as `--json` prints it."""
+        return {
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "adapter": None if self.choice is None else self.choice.to_dict(),
+            "calibration": None if self.measured is None else self.measured.to_dict(),
+            "generation": self.generation,
+        }
+
+
+def adapt(
+    gallery: Gallery, *, far: float, dry_run: bool, progress: Progress | None = None
+) -> LearnSummary:
+    """Choose a map, calibrate for it, and put both into use in one commit; see `Catalog.adapt`."""
+    from shitu.adapter import choose
+    from shitu.calibration import Refusal
+
+    raw, items, vectors = _references(gallery)
+    codes = np.asarray(np.unique(items, return_inverse=True)[1], np.int64)
+    choice = choose(vectors, codes, progress=progress)
+    if choice.adapter is None:
+        outcome = "nothing to gain" if choice.trials else "too little"
+        return LearnSummary(outcome, choice.reason, choice, None, gallery.head().generation)
+    view = view_of(raw, choice.adapter)
+    found = _calibrated(vectors, items, choice.recipe, view, far, None)
+    if isinstance(found, Refusal):
+        reason = f"scores would change, and no point from which they count is known: {found.reason}"
+        return LearnSummary("too little", reason, choice, None, gallery.head().generation)
+    if dry_run:
+        return LearnSummary("dry run", choice.reason, choice, found, gallery.head().generation)
+    with gallery.write("adapt") as transaction:
+        transaction.ensure_space(raw)
+        write_adapter(transaction, raw, choice.adapter)
+        write_calibration(transaction, found.calibration)
+    return LearnSummary("adapted", choice.reason, choice, found, gallery.head().generation)
+
+
+def calibrate(
+    gallery: Gallery, *, far: float, strangers: Vectors | None, dry_run: bool
+) -> LearnSummary:
+    """Learn when answers are to be believed; see `Catalog.calibrate`."""
+    from shitu.calibration import Refusal
+
+    raw, items, vectors = _references(gallery)
+    view = read_view(gallery, raw)
+    found = _calibrated(vectors, items, _recipe(view), view, far, strangers)
+    if isinstance(found, Refusal):
+        return LearnSummary("too little", found.reason, None, None, gallery.head().generation)
+    outcome = "dry run"
+    if not dry_run:
+        outcome = "calibrated"
+        with gallery.write("calibrate") as transaction:
+            transaction.ensure_space(raw)
+            write_calibration(transaction, found.calibration)
+    reason = f"{found.false_accepts:.2%} of the strangers get an answer"
+    return LearnSummary(outcome, reason, None, found, gallery.head().generation)
+
+
+def turn_off(gallery: Gallery, *, adapter: bool, dry_run: bool = False) -> LearnSummary:
+    """Forget the calibration, and with `adapter` the map, too."""
+    kinds = (ADAPTER, CALIBRATION) if adapter else (CALIBRATION,)
+    there = any(gallery.setting(kind) is not None for kind in kinds)
+    if there and not dry_run:
+        with gallery.write("adapt" if adapter else "calibrate") as transaction:
+            for kind in kinds:
+                transaction.set_setting(kind, None, None)
+    outcome = ("dry run" if dry_run else "off") if there else "was off"
+    reason = "scores and threshold are those of the model" if there else "there was none"
+    return LearnSummary(outcome, reason, None, None, gallery.head().generation)
+
+
+def enough_to_adapt(gallery: Gallery) -> bool:
+    """Whether a build may say that `shitu adapt` could help."""
+    counts = [item.references for item in gallery.items()]
+    far_enough = sum(counts) >= 149  # what the default false-accept rate takes
+    return gallery.setting(ADAPTER) is None and far_enough and sum(c > 1 for c in counts) >= 5
+
+
+def _references(gallery: Gallery) -> tuple[Space, npt.NDArray[np.int64], Vectors]:
+    """Space, item ids (n,) and vectors (n, d) as the network made them, by reference id."""
+    raw = gallery.active_space()
+    if raw is None:
+        raise GalleryError("the gallery is empty: build it first with `shitu build-index`")
+    owners = gallery.membership()
+    with gallery.all_vectors(raw) as all_:
+        blocks = list(all_.blocks)
+    ids = np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in blocks)])
+    empty = np.empty((0, raw.dim), np.float32)
+    vectors = np.concatenate([empty, *(vectors for _, vectors in blocks)])
+    place = np.searchsorted(owners.reference_ids, ids)
+    place = np.minimum(place, max(len(owners.reference_ids) - 1, 0))
+    known = owners.reference_ids[place] == ids if len(owners.reference_ids) else place < 0
+    return raw, owners.item_ids[place[known]], vectors[known]
+
+
+def _recipe(view: View) -> Recipe | None:
+    from shitu.adapter import Recipe
+
+    return None if view.adapter is None else Recipe(**view.adapter.provenance["recipe"])
+
+
+def _calibrated(
+    vectors: Vectors,
+    items: npt.NDArray[np.int64],
+    recipe: Recipe | None,
+    view: View,
+    far: float,
+    strangers: Vectors | None,
+) -> Calibrated | Refusal:
+    from shitu.calibration import calibrate as learn
+    from shitu.calibration import gather, gather_strangers
+
+    if len(np.unique(items)) < 2:
+        from shitu.calibration import Refusal
+
+        return Refusal("it takes two items or more to mistake one for another", 2)
+    cases = gather(vectors, items, recipe)
+    if strangers is not None and len(strangers):
+        found = gather_strangers(view(strangers), view(vectors), items)
+        cases = cases.with_strangers(found)
+    return learn(cases, far, view.space.fingerprint)

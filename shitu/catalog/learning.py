@@ -1,0 +1,98 @@
+"""What a gallery has learnt from its own references: a map of its space, and when to believe it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shitu.gallery import Space
+from shitu.gallery.gallery import Gallery
+from shitu.gallery.transaction import Transaction
+
+if TYPE_CHECKING:
+    from shitu.adapter import Adapter
+    from shitu.calibration import Calibration
+
+ADAPTER = "adapter"
+CALIBRATION = "calibration"
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """How vectors of a space are compared: through a map, or as they are.
+
+    Attributes:
+        raw: of the vectors that the network makes and the database keeps.
+        adapter: None for none.
+        space: of the vectors in the index.
+    """
+
+    raw: Space
+    adapter: Adapter | None
+    space: Space
+
+    def __call__(self, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> Any:
+        """Vectors (n, raw dim) of the network -> vectors (n, dim) of the index."""
+        return vectors if self.adapter is None else self.adapter.apply(vectors)
+
+
+def view_of(raw: Space, adapter: Adapter | None) -> View:
+    """Compare the vectors of a space through a map."""
+    if adapter is None:
+        return View(raw, None, raw)
+    both = f"{raw.fingerprint} {adapter.fingerprint}"
+    space = replace(raw, fingerprint=hashlib.sha256(both.encode()).hexdigest(), dim=adapter.dim)
+    return View(raw, adapter, space)
+
+
+def read_view(gallery: Gallery, raw: Space) -> View:
+    """Return how a gallery compares vectors; a map of another model is as good as none."""
+    kept = gallery.setting(ADAPTER)
+    if kept is None:
+        return view_of(raw, None)
+    values = json.loads(kept)
+    if values["space"] != raw.fingerprint:
+        return view_of(raw, None)
+    from shitu.adapter import Adapter
+
+    data = base64.b64decode(values["map"])
+    return view_of(raw, Adapter.from_bytes(data, values["name"], values["provenance"]))
+
+
+def write_adapter(transaction: Transaction, raw: Space, adapter: Adapter | None) -> None:
+    """Put a map into use from this change on, or none."""
+    if adapter is None:
+        transaction.set_setting(ADAPTER, None, None)
+        return
+    values = {
+        "space": raw.fingerprint,
+        "name": adapter.name,
+        "provenance": dict(adapter.provenance),
+        "map": base64.b64encode(adapter.to_bytes()).decode(),
+    }
+    transaction.set_setting(ADAPTER, json.dumps(values), adapter.name)
+
+
+def read_calibration(gallery: Gallery, space: Space) -> Calibration | None:
+    """Return what is known of scores of a space, through a map or not; None if nothing is."""
+    kept = gallery.setting(CALIBRATION)
+    if kept is None:
+        return None
+    from shitu.calibration import Calibration
+
+    calibration = Calibration.from_json(json.loads(kept))
+    return calibration if calibration.space == space.fingerprint else None
+
+
+def write_calibration(transaction: Transaction, calibration: Calibration | None) -> None:
+    """Put a calibration into use from this change on, or none."""
+    if calibration is None:
+        transaction.set_setting(CALIBRATION, None, None)
+        return
+    told = f"{calibration.far:.2%} false accepts"
+    transaction.set_setting(CALIBRATION, json.dumps(calibration.to_json()), told)

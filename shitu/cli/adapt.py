@@ -1,0 +1,160 @@
+"""`shitu adapt` and `shitu calibrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shitu.cli._common import (
+    echo,
+    index_options,
+    json_option,
+    open_workspace,
+    print_json,
+    progress_bar,
+    table,
+)
+from shitu.errors import GalleryError
+
+if TYPE_CHECKING:
+    from shitu.adapter import Choice
+    from shitu.calibration import Calibrated
+    from shitu.catalog.adapting import LearnSummary
+
+_far_option = click.option(
+    "--far",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of strangers that may get an answer.",
+)
+
+
+@click.command(epilog="Example: shitu adapt --dry-run")
+@click.option("--dry-run", is_flag=True, help="Only measure.")
+@click.option("--off", is_flag=True, help="Compare embeddings as the network makes them again.")
+@_far_option
+@index_options
+@json_option
+@click.pass_context
+def adapt(
+    context: click.Context,
+    /,
+    *,
+    dry_run: bool,
+    off: bool,
+    far: float,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Learn from the gallery which differences between pictures matter.
+
+    Linear maps are fitted on the gallery's own embeddings and measured on references that they were
+    not fitted on. The best one is used from then on if it helps the items that there are and does
+    not hurt those which come later. Answers are calibrated anew with it. Nothing is embedded, and
+    --off goes back.
+    """
+    with open_workspace(context, **settings) as workspace:
+        if off:
+            summary = workspace.catalog.unlearn(adapter=True, dry_run=dry_run)
+        else:
+            with progress_bar("rounds") as progress:
+                summary = workspace.adapt(far=far, dry_run=dry_run, progress=progress)
+    _print(summary, as_json=as_json)
+
+
+@click.command(epilog="Example: shitu calibrate --far 0.01 --strangers other-photos")
+@_far_option
+@click.option(
+    "--strangers",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of pictures of things that the gallery does not have.",
+)
+@click.option("--dry-run", is_flag=True, help="Only measure.")
+@click.option("--off", is_flag=True, help="Let the score and the model's threshold decide again.")
+@index_options
+@json_option
+@click.pass_context
+def calibrate(
+    context: click.Context,
+    /,
+    *,
+    far: float,
+    strangers: Path | None,
+    dry_run: bool,
+    off: bool,
+    as_json: bool,
+    **settings: Any,
+) -> None:
+    """Learn from the gallery when an answer is to be believed.
+
+    Each reference is looked up among the others, once as itself and once with its own item hidden,
+    as a stranger. From then on objects have a confidence, and those below the operating point are
+    unknown.
+    """
+    with open_workspace(context, **settings) as workspace:
+        if off:
+            summary = workspace.catalog.unlearn(adapter=False, dry_run=dry_run)
+        else:
+            with progress_bar("strangers") as progress:
+                summary = workspace.calibrate(
+                    far=far, strangers=strangers, dry_run=dry_run, progress=progress
+                )
+    _print(summary, as_json=as_json)
+
+
+def _print(summary: LearnSummary, *, as_json: bool) -> None:
+    if as_json:
+        print_json(summary.to_dict())
+    else:
+        _print_tables(summary)
+    if summary.outcome == "too little":
+        raise GalleryError(f"nothing was changed: {summary.reason}")
+
+
+def _print_tables(summary: LearnSummary) -> None:
+    if summary.choice is not None and summary.choice.trials:
+        _print_choice(summary.choice)
+    if summary.measured is not None:
+        _print_measured(summary.measured)
+    if summary.outcome != "too little":
+        echo(f"{summary.outcome}: {summary.reason}.")
+
+
+def _print_choice(choice: Choice) -> None:
+    rows = [
+        (
+            trial.name,
+            f"{trial.recall:.3f}",
+            f"+{trial.gained} -{trial.lost}",
+            f"{trial.new_recall:.3f}",
+            f"+{trial.new_gained} -{trial.new_lost}",
+            trial.verdict,
+        )
+        for trial in choice.trials
+    ]
+    header = ("map", "recall@1", "references", "of new items", "references", "")
+    echo(table(header, rows))
+    echo(f"measured on {choice.references} references of {choice.labels} items\n")
+
+
+def _print_measured(measured: Calibrated) -> None:
+    low, high = measured.false_accepts_low, measured.false_accepts_high
+    rows = (
+        (
+            "references asked",
+            f"{measured.genuine} as themselves, {measured.strangers} as strangers",
+        ),
+        ("operating point", f"confidence {measured.calibration.operating_point:.3f}"),
+        (
+            "strangers with an answer",
+            f"{measured.false_accepts:.2%} (95 %: {low:.2%} to {high:.2%})",
+        ),
+        ("named rightly", f"{measured.named:.1%} (by score alone {measured.named_by_score:.1%})"),
+        ("named wrongly", f"{measured.misnamed:.1%}"),
+        ("AUROC", f"{measured.auroc:.3f} (by score alone {measured.auroc_of_score:.3f})"),
+        ("calibration error", f"{measured.calibration_error:.3f}"),
+    )
+    echo(table(("calibration", ""), rows) + "\n")

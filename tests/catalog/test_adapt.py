@@ -1,0 +1,203 @@
+"""A gallery learns from its own references, and everything follows in one commit."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from fakes import FakeCropper, FakeDescriber, colours
+
+from shitu.catalog import Catalog
+from shitu.errors import GalleryError
+from shitu.images import Image, save_image
+from shitu.index.manifest import MANIFEST
+
+if TYPE_CHECKING:
+    from conftest import Shop
+
+ITEMS, EACH = 32, 6
+
+
+def _photo(item: int, number: int) -> Image:
+    """Squares of an item under light of some colour: what differs most tells nothing."""
+    random = np.random.default_rng([item, number])
+    squares = np.random.default_rng(item).normal(0, 18, (4, 4, 3))
+    light = random.normal(0, 30, 3)
+    shown = np.clip(128 + squares + light + random.normal(0, 8, (4, 4, 3)), 0, 255)
+    return np.ascontiguousarray(shown.astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1))
+
+
+def _queries(items: range) -> tuple[npt.NDArray[np.float32], list[str]]:
+    photos = [(item, number) for item in items for number in range(100, 104)]
+    return np.stack([colours(_photo(*photo)) for photo in photos]), [f"{i:02}" for i, _ in photos]
+
+
+def _named(catalog: Catalog, items: range = range(ITEMS)) -> float:
+    vectors, labels = _queries(items)
+    found = catalog.search(vectors, 1).reference_ids[:, 0]
+    known = catalog.references(found.tolist())
+    return float(np.mean([known[i].label == want for i, want in zip(found, labels, strict=True)]))
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos by label; not to be changed."""
+    photos = tmp_path_factory.mktemp("lit") / "photos"
+    for item in range(ITEMS):
+        (photos / f"{item:02}").mkdir(parents=True)
+        for number in range(EACH):
+            save_image(photos / f"{item:02}" / f"{number}.png", _photo(item, number))
+    return photos
+
+
+@pytest.fixture
+def lit_shop(shop: Shop, taken: Path) -> Shop:
+    """Built, and nothing learnt yet."""
+    shutil.copytree(taken, shop.photos)
+    with Catalog.open(shop.index, FakeDescriber(), url=shop.url, create=True) as catalog:
+        shop.build(catalog)
+    return shop
+
+
+def test_it_names_more_and_embeds_nothing(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    assert catalog.could_learn
+    before, described = _named(catalog), lit_shop.describer.described
+    summary = catalog.adapt(far=0.02)
+    assert summary.outcome == "adapted"
+    assert _named(catalog) > before + 0.05
+    assert lit_shop.describer.described == described
+    assert catalog.check().problems == ()
+    assert summary.generation == catalog.gallery.head().generation
+    assert not catalog.could_learn
+
+
+def test_a_reader_notices_and_the_next_open_needs_not_rebuild(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    reader = lit_shop.open(read_only=True)
+    catalog.adapt(far=0.02)
+    assert reader.calibration() is None
+    assert reader.refresh()
+    assert _named(reader) == _named(catalog)
+    assert reader.calibration() is not None
+    again = lit_shop.open()
+    assert again.index_state == "loaded"
+    assert _named(again) == _named(catalog)
+
+
+def test_off_goes_back_to_what_was(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    before = catalog.search(_queries(range(4))[0], 5)
+    catalog.adapt(far=0.02)
+    assert catalog.unlearn(adapter=True).outcome == "off"
+    after = catalog.search(_queries(range(4))[0], 5)
+    assert np.array_equal(before.reference_ids, after.reference_ids)
+    assert np.array_equal(before.scores, after.scores)
+    assert catalog.calibration() is None
+    assert catalog.unlearn(adapter=True).outcome == "was off"
+    assert catalog.check().problems == ()
+
+
+def test_what_is_added_later_is_mapped_too(lit_shop: Shop, tmp_path: Path) -> None:
+    catalog = lit_shop.open()
+    catalog.adapt(far=0.02)
+    new = tmp_path / "new.png"
+    save_image(new, _photo(77, 0))
+    added = catalog.add([new], "new")
+    found = catalog.search(colours(_photo(77, 0))[None], 1)
+    assert found.scores[0, 0] == pytest.approx(1.0, abs=1e-5)
+    number = int(found.reference_ids[0, 0])
+    assert catalog.references([number])[number].label == "new"
+    assert added is not None
+    assert catalog.check(full=True).problems == ()
+
+
+@pytest.mark.parametrize("damage", ["torn", "gone"])
+def test_a_damaged_index_is_made_anew_through_the_map(lit_shop: Shop, damage: str) -> None:
+    catalog = lit_shop.open()
+    catalog.adapt(far=0.02)
+    wanted = _named(catalog)
+    file = lit_shop.index / MANIFEST
+    file.write_bytes(file.read_bytes()[:50]) if damage == "torn" else file.unlink()
+    again = lit_shop.open()
+    assert again.index_state.startswith("rebuilt")
+    assert _named(again) == wanted
+    assert again.check().problems == ()
+
+
+def test_a_dry_run_changes_nothing(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    head = catalog.gallery.head()
+    assert catalog.adapt(far=0.02, dry_run=True).outcome == "dry run"
+    assert catalog.calibrate(far=0.02, dry_run=True).outcome == "dry run"
+    assert catalog.gallery.head() == head
+
+
+def test_history_tells_and_undo_says_what_to_do_instead(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    catalog.adapt(far=0.02)
+    last = catalog.events()[-1]
+    assert last.operation == "adapt"
+    assert "adapted by" in last.sentence
+    assert "calibrated for 2.00% false accepts" in last.sentence
+    with pytest.raises(GalleryError, match="`shitu adapt --off`"):
+        catalog.undo()
+
+
+def test_going_back_leaves_the_map_in_use(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    generation = catalog.gallery.head().generation
+    catalog.adapt(far=0.02)
+    wanted = _named(catalog)
+    catalog.remove(label="03")
+    catalog.go_back(generation)
+    assert _named(catalog) == wanted
+    assert catalog.check().problems == ()
+
+
+def test_too_few_references_are_not_adapted(tea_shop: Shop) -> None:
+    catalog = tea_shop.open()
+    tea_shop.build(catalog)
+    summary = catalog.adapt()
+    assert summary.outcome == "too little"
+    assert catalog.gallery.setting("adapter") is None
+    assert catalog.calibrate().outcome == "too little"
+    assert catalog.calibration() is None
+
+
+def test_without_a_calibration_there_is_no_map(lit_shop: Shop) -> None:
+    """It changes the scale of all scores, so that the model's threshold would mean nothing."""
+    catalog = lit_shop.open()
+    summary = catalog.adapt(far=0.001)
+    assert summary.outcome == "too little"
+    assert "takes 1497 references" in summary.reason
+    assert catalog.gallery.setting("adapter") is None
+
+
+def test_calibrating_keeps_the_map_and_knows_its_scores(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    catalog.adapt(far=0.05)
+    wanted = _named(catalog)
+    strangers = _queries(range(500, 540))[0]
+    assert catalog.calibrate(far=0.02, strangers=strangers).outcome == "calibrated"
+    assert _named(catalog) == wanted
+    calibration = catalog.calibration()
+    assert calibration is not None
+    assert calibration.far == 0.02
+    assert calibration.report["strangers"] == ITEMS * EACH + len(strangers)
+
+
+def test_a_map_of_another_model_is_as_good_as_none(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    catalog.adapt(far=0.02)
+    catalog.migrate(FakeCropper(), max_loss=None)
+    assert catalog.calibration() is None
+    assert catalog.search(np.eye(27, dtype=np.float32)[:1], 1).reference_ids[0, 0] > 0
+    assert catalog.check().problems == ()
+    catalog.migrate(FakeDescriber(), max_loss=None)
+    assert catalog.calibration() is not None
+    assert _named(catalog) > 0.5

@@ -1,0 +1,87 @@
+"""`shitu adapt` and `shitu calibrate`, on the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from shitu.calibration import Calibration
+from shitu.catalog.learning import write_calibration
+from shitu.workspace import Workspace
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def shop(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "shop"))
+
+
+@pytest.mark.parametrize("command", ["adapt", "calibrate"])
+def test_too_few_references_are_an_error_that_says_what_is_missing(
+    run: Run, shop: Path, command: str
+) -> None:
+    result = run(command, "--index", shop / "index")
+    assert result.exit_code == 1
+    assert "nothing was changed" in result.stderr
+    assert "references" in result.stderr
+    told = run(command, "--index", shop / "index", "--json")
+    assert json.loads(told.stdout)["outcome"] == "too little"
+
+
+@pytest.mark.parametrize("command", ["adapt", "calibrate"])
+def test_off_where_there_was_none(run: Run, shop: Path, command: str) -> None:
+    result = run(command, "--off", "--index", shop / "index")
+    assert result.exit_code == 0
+    assert "was off" in result.stdout
+
+
+def test_a_loose_rate_can_be_had_with_few_references(run: Run, shop: Path) -> None:
+    arguments = ("--far", "0.2", "--index", shop / "index", "--json")
+    told = json.loads(run("calibrate", "--dry-run", *arguments).stdout)
+    assert told["outcome"] in {"dry run", "too little"}
+
+
+def _know(shop: Path, operating_point: float) -> None:
+    with Workspace(shop / "index") as workspace:
+        gallery = workspace.catalog.gallery
+        space = gallery.active_space()
+        assert space is not None
+        weights = (10.0, 0.0, 0.0, 0.0)
+        known = Calibration(space.fingerprint, weights, -5.0, operating_point, 0.01, {}, 0.5)
+        with gallery.write("calibrate") as transaction:
+            write_calibration(transaction, known)
+
+
+def test_confidence_decides_and_is_explained(run: Run, shop: Path, query: Path) -> None:
+    arguments = ("recognize", query, "--index", shop / "index")
+    assert "confidence" not in run(*arguments).stdout
+    _know(shop, 0.2)
+    known = run(*arguments, "--explain")
+    assert known.exit_code == 0
+    assert "confidence" in known.stdout
+    assert "margin" in known.stdout
+    assert "confidence 0.20" in known.stdout
+    found = json.loads(run(*arguments, "--json").stdout)
+    best = found["objects"][0]
+    assert found["operating_point"] == 0.2
+    assert 0.2 < best["confidence"] < 1
+    assert best["label"] is not None
+
+
+def test_what_is_less_sure_is_unknown_unless_a_threshold_is_named(
+    run: Run, shop: Path, query: Path
+) -> None:
+    _know(shop, 0.9999999)
+    arguments = ("recognize", query, "--index", shop / "index")
+    unsure = run(*arguments)
+    assert "is below 1.00" in unsure.stdout
+    found = json.loads(run(*arguments, "--threshold", "0.1", "--json").stdout)
+    assert found["operating_point"] is None
+    assert found["objects"][0]["label"] is not None
+    assert found["objects"][0]["confidence"] is not None
