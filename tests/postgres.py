@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import pwd
 import re
@@ -60,11 +59,10 @@ def _running(programs: Path, folder: Path, as_whom: dict[str, Any]) -> Iterator[
     settings = [part for option in _OPTIONS for part in ("-c", option)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-k", folder, *settings],
+            [*_with_parent(), programs / "postgres", "-D", data, "-k", folder, *settings],
             cwd=folder,
             stdout=log,
             stderr=log,
-            preexec_fn=_die_with_parent,
             **as_whom,
         )
     try:
@@ -90,9 +88,10 @@ def _wait_for(process: subprocess.Popen[bytes], folder: Path) -> None:
             return
 
 
-def _die_with_parent() -> None:
-    with contextlib.suppress(AttributeError):  # Linux only
-        ctypes.CDLL(None).prctl(1, signal.SIGINT)
+def _with_parent() -> list[str]:
+    """Let the server end with this process, even if that is killed."""
+    setpriv = shutil.which("setpriv")  # of util-linux
+    return [] if setpriv is None else [setpriv, "--pdeathsig", "INT"]
 
 
 def _programs() -> Path | None:
