@@ -78,8 +78,9 @@ DEEDS = (
     Deed("relabel", {"do": "relabel", "label": "tea 1", "to": "coffee"}),
     Deed("merge", {"do": "merge", "labels": ["tea 1", "tea 2"], "into": "tea 0"}),
     Deed("set-attr", {"do": "set-attr", "label": "tea 1", "attributes": {"shelf": 3}}),
-    Deed("undo", {"do": "undo"}),
+    Deed("undo", {"do": "undo", "generation": 6}),
     Deed("go back", {"do": "go back", "generation": 2}),
+    Deed("compact", {"do": "compact", "before": "7"}),
     Deed("sync", {"do": "sync", "pause": SLOW}, _changed_folder),
     Deed("import", {"do": "import", "file": "{shop}/other.gallery"}),
     Deed("migrate", {"do": "migrate", "to": "corners", "bare": True, "pause": SLOW}),
@@ -103,6 +104,7 @@ def make_shop(shop: Path) -> None:
         catalog.set_attributes("juice", {"price": 1.5})
         catalog.relabel("juice", "squash")
         catalog.remove(label="squash")
+        catalog.set_attributes("tea 0", {"shelf": 7})
     with Catalog.open(shop / "other", FakeDescriber(), create=True) as other:
         other.build(entries_from_folder(shop / "elsewhere"), root=shop / "elsewhere")
         other.export(shop / "other.gallery", pictures=True)
