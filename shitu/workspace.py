@@ -263,6 +263,9 @@ class Workspace:
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
         self.catalog.require_own_space()
         options = options or EvaluationOptions(threshold=self.threshold)
+        calibration = self.catalog.calibration()
+        if calibration is not None and options.confidence is None:
+            options = replace(options, confidence=calibration.of_neighbours)
         report = evaluate_retrieval(
             queries, self.describer, lookup, _towards(len(queries), progress), options
         )

@@ -74,6 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     sample = commands.add_parser("sample", help="queries and scenes of the sample gallery")
     sample.set_defaults(measure=_sample)
 
+    adapted = commands.add_parser("adapted", help="`shitu adapt` and `calibrate` on public photos")
+    adapted.add_argument("data", type=Path, help="folder with grocery/")
+    adapted.add_argument("--strangers", type=Path, help="folder of pictures of other things")
+    adapted.add_argument("--cache", type=Path, help="folder that keeps embeddings between runs")
+    adapted.set_defaults(measure=_adapted)
+
     speed = commands.add_parser("speed", help="times and sizes")
     speed.add_argument("data", type=Path, nargs="?", help="folder with grocery/, if there is one")
     speed.add_argument("--rounds", type=int, default=5, help="of all that is timed, interleaved")
@@ -88,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     gallery.add_argument("--folder", type=Path, help="where there is room: 6 GB for a million")
     gallery.set_defaults(measure=_gallery)
 
-    for command in (quality, sample, speed, gallery):
+    for command in (quality, sample, adapted, speed, gallery):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -107,6 +113,12 @@ def _quality(arguments: argparse.Namespace) -> list[Section]:
             arguments.per_label,
         )
     )
+
+
+def _adapted(arguments: argparse.Namespace) -> list[Section]:
+    from benchmarks.adapted import measure_adapted
+
+    return measure_adapted(arguments.data / "grocery", arguments.strangers, arguments.cache)
 
 
 def _sample(_: argparse.Namespace) -> list[Section]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shitu.calibration.evidence import Evidence, Floats
+from shitu.calibration.evidence import Evidence, Floats, evidence_of
 from shitu.calibration.logistic import sigmoid
 
 COLUMNS = ("score", "margin", "closeness", "agreement")
@@ -47,6 +47,10 @@ class Calibration:
         columns = columns_of(evidence, self.usual, self.usual_of_all)
         chances = sigmoid(columns @ np.array(self.weights) + self.constant)
         return np.where(evidence.item >= 0, chances, 0.0)
+
+    def of_neighbours(self, scores: Floats, items: npt.NDArray[np.int64]) -> Floats:
+        """Probability (m,) from scores and item ids (m, k) of the nearest references."""
+        return self.confidence(evidence_of(scores, items))
 
     def accepts(self, confidence: Floats) -> npt.NDArray[np.bool_]:
         """Whether answers (m,) of this confidence are given."""

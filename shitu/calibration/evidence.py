@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ class Evidence:
         return cls(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
 
 
-def evidence_of(scores: npt.NDArray[np.float32], items: Ids) -> Evidence:
+def evidence_of(scores: npt.NDArray[np.floating[Any]], items: Ids) -> Evidence:
     """Weigh the nearest references of m queries, best first.
 
     Args:

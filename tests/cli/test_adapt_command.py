@@ -85,3 +85,10 @@ def test_what_is_less_sure_is_unknown_unless_a_threshold_is_named(
     assert found["operating_point"] is None
     assert found["objects"][0]["label"] is not None
     assert found["objects"][0]["confidence"] is not None
+
+
+def test_an_evaluation_reports_how_true_confidences_are(run: Run, shop: Path) -> None:
+    arguments = ("eval-recall", "--queries", shop / "photos", "--index", shop / "index", "--json")
+    assert json.loads(run(*arguments).stdout)["calibration"] is None
+    _know(shop, 0.2)
+    assert json.loads(run(*arguments).stdout)["calibration"] is not None
