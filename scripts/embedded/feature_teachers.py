@@ -3,8 +3,8 @@
     python feature_teachers.py ROWS --v1 MOBILENET_V1.tflite --v2 MOBILENET_V2.pt [--lite2 FILE]
 
 ROWS is what feature_data.py wrote; `teacher_v1.npy` and its like (float16) join it. A row of zeros
-was not embedded: `--limit` says how many rows to embed, those of the sets nearest to products
-first; a second run goes on.
+was not embedded: `--limit` says how many rows to embed, the held-out ones
+first, then those of the sets nearest to products; a second run goes on.
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import openvino
 import torch
 import torch.nn.functional as F
 from feature_data import SIDE, resize
@@ -34,6 +37,8 @@ FAR_SETS = (
     "coins",
     "emoji",
 )
+STREAMS = 2  # of OpenVINO, one a core
+BATCH = 16
 V1_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 
 
@@ -213,7 +218,10 @@ def normalise(pixels: Tensor, kind: str) -> Tensor:
 
 
 class Teachers:
-    """All three teachers; each sees a crop at the size it was trained for."""
+    """All three teachers; each sees a crop at the size it was trained for.
+
+    They run in OpenVINO, in bfloat16: ten times as fast as the same in PyTorch.
+    """
 
     def __init__(self, v1: Path | None, v2: Path | None = None, lite2: Path | None = None) -> None:
         nets: dict[str, nn.Module] = {}
@@ -223,21 +231,34 @@ class Teachers:
             nets["v2"] = load_mobilenet_v2(v2)
         if lite2 is not None:
             nets["lite2"] = Lite2(lite2)
-        self.nets = {k: net.to(memory_format=torch.channels_last) for k, net in nets.items()}
         self.sides = {"v1": 224, "v2": 224, "lite2": 260}
+        self.nets = {kind: _compile(net.eval(), self.sides[kind]) for kind, net in nets.items()}
 
-    @torch.inference_mode()
     def embed(self, crops: list[np.ndarray]) -> dict[str, np.ndarray]:
         """RGB uint8 crops of any size to {teacher: (n, dim) float32}, not normalised."""
         found = {}
         for kind, net in self.nets.items():
-            batch = np.stack([resize(c, self.sides[kind]) for c in crops])
-            x = normalise(torch.from_numpy(batch), kind).contiguous(
-                memory_format=torch.channels_last
-            )
-            with torch.autocast("cpu", torch.bfloat16):
-                found[kind] = net(x).float().numpy()
+            rows = np.empty((len(crops), DIMENSIONS[kind]), np.float32)
+            queue = openvino.AsyncInferQueue(net, STREAMS)
+            queue.set_callback(partial(_keep, rows))
+            for start in range(0, len(crops), BATCH):
+                some = crops[start : start + BATCH]
+                batch = np.stack([resize(crop, self.sides[kind]) for crop in some])
+                queue.start_async({0: normalise(torch.from_numpy(batch), kind).numpy()}, start)
+            queue.wait_all()
+            found[kind] = rows
         return found
+
+
+def _compile(net: nn.Module, side: int) -> Any:
+    model = openvino.convert_model(net, example_input=torch.zeros(2, 3, side, side))
+    settings = {"INFERENCE_PRECISION_HINT": "bf16", "NUM_STREAMS": str(STREAMS)}
+    return openvino.Core().compile_model(model, "CPU", settings)
+
+
+def _keep(rows: np.ndarray, request: Any, start: int) -> None:
+    made = request.get_output_tensor().data
+    rows[start : start + len(made)] = made
 
 
 def inner_crop(pixels: np.ndarray, inner: np.ndarray) -> np.ndarray:
@@ -251,12 +272,13 @@ def main() -> None:
     for kind in DIMENSIONS:
         parser.add_argument(f"--{kind}", type=Path)
     parser.add_argument("--limit", type=int)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=512)
     args = parser.parse_args()
     cv2.setNumThreads(1)
     rows = np.load(args.rows / "rows.npz")
     inner, count = rows["inner"], len(rows["inner"])
-    order = np.argsort(np.isin(rows["dataset"], FAR_SETS), kind="stable")[: args.limit]
+    late = ~rows["held_out"] * (1 + np.isin(rows["dataset"], FAR_SETS))
+    order = np.argsort(late, kind="stable")[: args.limit]
     raw = np.memmap(args.rows / "pixels.raw", np.uint8, "r").reshape(-1, SIDE, SIDE, 3)
     teachers = Teachers(args.v1, args.v2, args.lite2)
     kept = {k: _cache(args.rows / f"teacher_{k}.npy", count, DIMENSIONS[k]) for k in teachers.nets}
@@ -268,7 +290,7 @@ def main() -> None:
         found = teachers.embed([inner_crop(raw[i], inner[i]) for i in chosen])
         for kind, value in found.items():
             kept[kind][chosen] = value
-        if start // args.batch % 50 == 0:
+        if start // args.batch % 8 == 0:
             embedded = start + len(chosen)
             rate = embedded / (time.time() - began)
             print(f"{embedded}/{len(order)} {rate:.0f}/s", file=sys.stderr, flush=True)

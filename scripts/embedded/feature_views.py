@@ -8,12 +8,12 @@ drawn from one generator, so that a seed gives the same view again.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 from feature_data import SIDE, resize
 from numpy.random import Generator
-from torch import Tensor, from_numpy
 
 WHITE = 232  # a border pixel at least this bright in all channels counts as white
 SHOW_GROUND = 0.5  # of the catalogue pictures, how many are set on another ground
@@ -148,30 +148,31 @@ def _spoil(view: np.ndarray, rng: Generator) -> np.ndarray:
 
 
 def photo(
-    pixels: np.ndarray, box: np.ndarray, other: np.ndarray, side: int, rng: Generator
+    pixels: np.ndarray,
+    box: np.ndarray,
+    other: Callable[[], np.ndarray],
+    side: int,
+    rng: Generator,
 ) -> np.ndarray:
-    """One (side, side, 3) uint8 view of the object in `box` (xyxy in 0..1) of a row; `other` is a
-    row to take grounds and obstacles from."""
+    """One (side, side, 3) uint8 view of the object in `box` (xyxy in 0..1) of a row; `other` gives
+    a row to take grounds and obstacles from."""
     if rng.random() < SHOW_GROUND and on_plain_white(pixels):
-        pixels, box = set_on(pixels, other, rng)
+        pixels, box = set_on(pixels, other(), rng)
     view = _warp(pixels, _quad(box, rng), side, rng)
     if rng.random() < 0.12:
-        _hide(view, other, rng)
+        _hide(view, other(), rng)
     if rng.random() < 0.2:
         view = _light(view, rng)
-    return _spoil(view, rng)
+    return colour(_spoil(view, rng), rng)
 
 
-def colour(views: Tensor, rng: Generator) -> Tensor:
-    """uint8 (n, h, w, 3) with brightness, contrast, saturation and white balance changed, as float
-    0..255."""
-    n = len(views)
-
-    def draw(spread: float, last: int = 1) -> Tensor:
-        return from_numpy(np.exp(rng.normal(0, spread, (n, 1, 1, last))).astype(np.float32))
-
-    x = views.float() * (draw(0.24) * draw(0.05, 3))
-    grey = x.mean(3, keepdim=True)
-    x = grey + (x - grey) * draw(0.22)
-    mean = grey.mean((1, 2), keepdim=True)
-    return (mean + (x - mean) * draw(0.17)).clamp_(0, 255)
+def colour(view: np.ndarray, rng: Generator) -> np.ndarray:
+    """The view (h, w, 3) uint8 with brightness, white balance, saturation and contrast changed."""
+    gain = np.exp(rng.normal(0, 0.24) + rng.normal(0, 0.05, 3))
+    saturation, contrast = np.exp(rng.normal(0, 0.22)), np.exp(rng.normal(0, 0.17))
+    grey = np.full((3, 3), (1 - saturation) / 3) + saturation * np.eye(3)
+    mean = (np.array(cv2.mean(view)[:3]) * gain).mean()
+    matrix = np.empty((3, 4))
+    matrix[:, :3] = contrast * grey * gain
+    matrix[:, 3] = (1 - contrast) * mean
+    return cv2.transform(view, matrix)

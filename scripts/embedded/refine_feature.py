@@ -17,18 +17,20 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from feature_frozen import Frozen
 from feature_net import FeatureNet, export, load
 from feature_rows import Rows
-from feature_targets import SPREAD, ensemble_targets, shared
-from feature_teachers import load_mobilenet_v1, load_mobilenet_v2, normalise
+from feature_targets import LABELLED, SPREAD, ensemble_targets, shared
+from feature_teachers import MobileNetV1, load_mobilenet_v1, load_mobilenet_v2, normalise
 from feature_tests import held_out
-from feature_views import colour, photo
+from feature_views import photo
 from torch import Tensor
 
 FROZEN = 5  # blocks that stay as they are
@@ -38,7 +40,7 @@ MIMICKED = 11  # blocks up to here follow MobileNetV1's; the last two are free t
 PATCHED = 0.25  # of the views, how many are patched together and have no target of their own
 
 
-LABELLED = ("caltech101", "clothing", "groceries_box", "recycle", "foda_box", "flowers", "emoji")
+MIMICKING = 0.5  # share of the views, counted from the last, that the online teachers see
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,7 @@ class Mimic(torch.nn.Module):
 
     def __init__(self, folder: Path, v1: Path, v2: Path, train: np.ndarray) -> None:
         super().__init__()
-        last = {"memory_format": torch.channels_last}
-        self.v1, self.v2 = load_mobilenet_v1(v1).to(**last), load_mobilenet_v2(v2).to(**last)
+        self.v1, self.v2 = Frozen(_Inside(load_mobilenet_v1(v1))), Frozen(load_mobilenet_v2(v2))
         self.heads = torch.nn.ModuleList()
         self.stats = []
         some = np.sort(np.random.default_rng(4).choice(train, FIT_ROWS))
@@ -71,18 +72,42 @@ class Mimic(torch.nn.Module):
             self.stats.append((seen.mean(0), seen.std(0) + SPREAD))
             self.heads.append(torch.nn.Linear(1024, seen.shape[1]))
 
-    @torch.no_grad()
     def goals(self, pixels: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Unit embeddings of both teachers, and MobileNetV1's blocks, of (n, h, w, 3) in 0..255."""
-        last = {"memory_format": torch.channels_last}
-        blocks = self.v1.blocks(normalise(pixels, "v1").contiguous(**last))
-        found = [blocks[-1].float().mean((2, 3))]
-        found.append(self.v2(normalise(pixels, "imagenet").contiguous(**last)).float())
+        """Unit embeddings of both teachers, and MobileNetV1's blocks that are to be followed, of
+        (n, h, w, 3) in 0..255."""
+        *blocks, pooled = self.v1(normalise(pixels, "v1"))
+        found = [pooled, *self.v2(normalise(pixels, "imagenet"))]
         units = [
             F.normalize((x - mean) / std, dim=1)
             for x, (mean, std) in zip(found, self.stats, strict=True)
         ]
         return units, blocks
+
+
+class _Inside(torch.nn.Module):
+    """MobileNetV1's blocks that are to be followed, and its pooled features."""
+
+    def __init__(self, net: MobileNetV1) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        blocks = self.net.blocks(x)
+        return [*blocks[FROZEN:MIMICKED], blocks[-1].mean((2, 3))]
+
+
+class _Start(torch.nn.Module):
+    """The part of the network that stays as it is."""
+
+    def __init__(self, net: FeatureNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.net.stem(x))
+        for block in self.net.blocks[:FROZEN]:
+            x, _ = block(x)
+        return x
 
 
 def patched(pixels: Tensor, rng: np.random.Generator) -> Tensor:
@@ -116,6 +141,7 @@ class Trainer:
         self.mimic = mimic
         for module in (net.stem, *net.blocks[:FROZEN]):
             module.requires_grad_(False)
+        self.start = Frozen(_Start(net))
         self.classes, proxies = class_centres(rows, targets)
         self.proxies = torch.nn.Parameter(proxies)
         self.params = [p for p in net.parameters() if p.requires_grad]
@@ -132,19 +158,16 @@ class Trainer:
     def views(self, chosen: np.ndarray, side: int, rng: np.random.Generator) -> Tensor:
         rows = self.rows
         shots = [
-            photo(rows.pixels[i], rows.inner[i], rows.pixels[g], side, rng)
+            photo(rows.pixels[i], rows.inner[i], partial(rows.pixels.__getitem__, g), side, rng)
             for i, g in zip(chosen, rng.choice(rows.grounds, len(chosen)), strict=True)
         ]
-        return colour(torch.from_numpy(np.stack(shots)), rng)
+        return torch.from_numpy(np.stack(shots))
 
     def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Pooled (n, 1024), and the outputs of the trained blocks before their shortcuts."""
-        x = normalise(pixels, "imagenet").contiguous(memory_format=torch.channels_last)
+        (x,) = self.start(normalise(pixels, "imagenet"))
+        x = x.to(torch.bfloat16).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad():
-                x = F.relu(self.net.stem(x))
-                for block in self.net.blocks[:FROZEN]:
-                    x, _ = block(x)
             found = []
             for block in self.net.blocks[FROZEN:]:
                 x, inside = block(x)
@@ -182,13 +205,13 @@ class Trainer:
         self, pixels: Tensor, pooled: Tensor, inside: list[Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Mean cosine distance to both teachers, and relative squared error of the blocks."""
-        units, goals = self.mimic.goals(pixels)
-        told = [F.normalize(head(pooled).float(), dim=1) for head in self.mimic.heads]
+        seen = slice(int(len(pixels) * (1 - MIMICKING)), None)
+        units, goals = self.mimic.goals(pixels[seen])
+        told = [F.normalize(head(pooled[seen]).float(), dim=1) for head in self.mimic.heads]
         apart = [1 - (a * b).sum(1).mean() for a, b in zip(told, units, strict=True)]
         errors = []
-        for seen, goal in zip(inside, goals[FROZEN:MIMICKED], strict=False):
-            goal = goal.float()
-            errors.append((seen.float() - goal).pow(2).mean() / goal.pow(2).mean())
+        for made, goal in zip(inside, goals, strict=False):
+            errors.append((made[seen].float() - goal).pow(2).mean() / goal.pow(2).mean())
         return torch.stack(apart).mean(), torch.stack(errors).mean()
 
     def labels(self, unit: Tensor, classes: Tensor) -> Tensor:
@@ -234,14 +257,11 @@ class Trainer:
         return copy.eval().to(memory_format=torch.channels_last)
 
 
-@torch.no_grad()
 def embed_views(net: FeatureNet, views: np.ndarray) -> Tensor:
     """(n, side, side, 3) uint8 to (n, 512)."""
-    found = []
-    for start in range(0, len(views), 32):
-        x = normalise(torch.from_numpy(views[start : start + 32]), "imagenet")
-        with torch.autocast("cpu", torch.bfloat16):
-            found.append(net(x.contiguous(memory_format=torch.channels_last)).float())
+    found, run = [], Frozen(net)
+    for part in torch.from_numpy(views).split(32):
+        found += run(normalise(part, "imagenet"))
     return torch.cat(found)
 
 
@@ -288,7 +308,7 @@ def save(net: FeatureNet, rows: Rows, out: Path) -> None:
 
 def schedule(done: float, peak: float) -> tuple[int, float]:
     """(side, learning rate) after this share of the time."""
-    side = 160 if done < 0.4 else 192 if done < 0.8 else 224
+    side = 128 if done < 0.35 else 160 if done < 0.8 else 192
     warm = min(1.0, 0.1 + done / 0.03)
     return side, peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
@@ -315,7 +335,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.manual_seed(1)
     rows = Rows(args.rows)
-    targets = ensemble_targets(args.rows, tuple(args.teachers), rows.train)
+    targets = ensemble_targets(args.rows, tuple(args.teachers), rows)
     shared(targets, rows.label, rows.train[rows.dataset[rows.train] == "emoji"])
     net = FeatureNet()
     load(net, dict(np.load(args.start)))
