@@ -64,6 +64,8 @@ def test_watching_follows_until_it_is_told_to_end(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        # Tests that run in the background of a shell inherit that Ctrl-C is not to be heard.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as watching:
         assert watching.stdout is not None
         assert "unchanged" in watching.stdout.readline()
