@@ -1,0 +1,70 @@
+"""Put PP-LCNetV2_base_ShiTu halfway between two trainings, and fit its last layer anew.
+
+    python average_feature.py ROWS BEFORE.npz AFTER.npz MOBILENET_V1.tflite MOBILENET_V2.pt OUT
+
+Refining makes the network invariant and lets it forget some of what it knew. Between the weights
+before and after lies a network that has most of both (Wortsman et al., "Robust fine-tuning of
+zero-shot models", CVPR 2022). The last layers answer in different bases and cannot be averaged:
+ridge regression on distorted views fits a new one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+import refine_feature
+import torch
+from feature_net import FeatureNet, GainConv, load
+from feature_rows import Rows
+from feature_targets import ensemble_targets, shared
+from refine_feature import Mimic, Trainer, Weights, fit_heads, save, told
+
+SIDE = 192
+FIT_ROWS = 4096
+
+
+def read(path: Path) -> FeatureNet:
+    net = FeatureNet()
+    load(net, dict(np.load(path)))
+    return net
+
+
+@torch.no_grad()
+def between(before: FeatureNet, after: FeatureNet, share: float) -> FeatureNet:
+    """The network whose kernels and biases are (1 - share) x before + share x after."""
+    made = FeatureNet()
+    for own, a, b in zip(made.modules(), before.modules(), after.modules(), strict=True):
+        if isinstance(own, GainConv):
+            own.pour(torch.lerp(a.kernel(), b.kernel(), share), torch.lerp(a.bias, b.bias, share))
+        elif isinstance(own, torch.nn.Conv2d):
+            own.weight.copy_(torch.lerp(a.weight, b.weight, share))
+            if own.bias is not None:
+                own.bias.copy_(torch.lerp(a.bias, b.bias, share))
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name in ("rows", "before", "after", "v1", "v2", "out"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--share", type=float, default=0.5)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    cv2.setNumThreads(1)
+    rows = Rows(args.rows)
+    targets = ensemble_targets(args.rows, ("v1", "v2", "lite2"), rows)
+    shared(targets, rows.label, rows.train[rows.dataset[rows.train] == "emoji"])
+    net = between(read(args.before), read(args.after), args.share)
+    net.to(memory_format=torch.channels_last)
+    mimic = Mimic(args.rows, args.v1, args.v2, rows.train)
+    refine_feature.FIT_ROWS = FIT_ROWS
+    fit_heads(Trainer(rows, net, targets, mimic, Weights()), SIDE, keep_last=False)
+    save(net.eval(), rows, args.out)
+    print(told(net, rows, 2000))
+
+
+if __name__ == "__main__":
+    main()
