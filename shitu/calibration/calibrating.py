@@ -178,7 +178,10 @@ def _measured(
 
 
 def auroc(higher: Floats, lower: Floats) -> float:
-    """Chance that one of `higher` is above one of `lower`; equal ones count half."""
+    """Chance that one of `higher` is above one of `lower`; equal ones count half.
+
+    The area under the ROC curve, by Mann and Whitney's U (Hanley, McNeil 1982).
+    """
     ordered = np.sort(lower)
     below = np.searchsorted(ordered, higher, side="left")
     not_above = np.searchsorted(ordered, higher, side="right")

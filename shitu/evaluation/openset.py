@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from shitu.calibration.calibrating import auroc
 from shitu.evaluation.bootstrap import Interval
 from shitu.evaluation.metrics import Bools, Floats
 
@@ -173,14 +174,3 @@ def oscr_area(scores: Floats, right: Bools, known: Bools) -> float:
     if not good.any():
         return 0.0
     return auroc(scores[good], scores[~known]) * float(np.mean(right[known]))
-
-
-def auroc(higher: Floats, lower: Floats) -> float:
-    """Chance that one of `higher` is above one of `lower`; equal ones count half.
-
-    The area under the ROC curve, by Mann and Whitney's U (Hanley, McNeil 1982).
-    """
-    ordered = np.sort(lower)
-    below = np.searchsorted(ordered, higher, side="left")
-    not_above = np.searchsorted(ordered, higher, side="right")
-    return float(np.mean(below + not_above) / 2 / len(ordered))

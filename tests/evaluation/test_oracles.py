@@ -14,8 +14,8 @@ import oracles
 import pytest
 from fakes import FakeLookup, reference
 
+from shitu.calibration.calibrating import auroc
 from shitu.evaluation.metrics import macro_average
-from shitu.evaluation.openset import auroc
 from shitu.evaluation.queries import DescribedQueries
 from shitu.evaluation.report import RetrievalReport, figures, label_codes
 from shitu.evaluation.retrieval import score_queries
