@@ -14,22 +14,14 @@ import argparse
 from pathlib import Path
 
 import cv2
-import numpy as np
-import refine_feature
 import torch
-from feature_net import FeatureNet, GainConv, load
+from feature_net import FeatureNet, GainConv
 from feature_rows import Rows
-from feature_targets import ensemble_targets, shared
-from refine_feature import Mimic, Trainer, Weights, fit_heads, save, told
+from feature_targets import ensemble_targets
+from refine_feature import Mimic, Trainer, Weights, fit_heads, read, save, told
 
 SIDE = 192
 FIT_ROWS = 4096
-
-
-def read(path: Path) -> FeatureNet:
-    net = FeatureNet()
-    load(net, dict(np.load(path)))
-    return net
 
 
 @torch.no_grad()
@@ -56,12 +48,11 @@ def main() -> None:
     cv2.setNumThreads(1)
     rows = Rows(args.rows)
     targets = ensemble_targets(args.rows, ("v1", "v2", "lite2"), rows)
-    shared(targets, rows.label, rows.train[rows.dataset[rows.train] == "emoji"])
     net = between(read(args.before), read(args.after), args.share)
     net.to(memory_format=torch.channels_last)
     mimic = Mimic(args.rows, args.v1, args.v2, rows.train)
-    refine_feature.FIT_ROWS = FIT_ROWS
-    fit_heads(Trainer(rows, net, targets, mimic, Weights()), SIDE, keep_last=False)
+    trainer = Trainer(rows, net, targets, mimic, Weights())
+    fit_heads(trainer, SIDE, keep_last=False, count=FIT_ROWS)
     save(net.eval(), rows, args.out)
     print(told(net, rows, 2000))
 

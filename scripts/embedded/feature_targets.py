@@ -24,7 +24,7 @@ def standardised(x: Tensor, train: Tensor) -> Tensor:
 
 def ensemble_targets(folder: Path, kinds: tuple[str, ...], rows: Rows) -> Tensor:
     """(n, 512) float32 unit vectors: the teachers side by side, standardised, whitened within the
-    labels of the training rows, on principal axes.
+    labels of the training rows, on principal axes; all looks of one emoji have one target.
 
     What a later teacher has not embedded is told from the first ones by ridge regression.
 
@@ -48,7 +48,9 @@ def ensemble_targets(folder: Path, kinds: tuple[str, ...], rows: Rows) -> Tensor
     both = both @ whitening(both, rows)
     values, vectors = torch.linalg.eigh(both[chosen].T @ both[chosen] / len(chosen))
     axes = vectors[:, -DIM:] * values[-DIM:].clamp_min(1e-8) ** -FLATTEN
-    return F.normalize(both @ axes, dim=1)
+    targets = F.normalize(both @ axes, dim=1)
+    _share(targets, rows.label, rows.train[rows.dataset[rows.train] == "emoji"])
+    return targets
 
 
 def _completed(known: Tensor, made: Tensor, seen: Tensor, fit: Tensor) -> Tensor:
@@ -58,13 +60,19 @@ def _completed(known: Tensor, made: Tensor, seen: Tensor, fit: Tensor) -> Tensor
     return torch.where(seen[:, None], made, told)
 
 
+def labelled_rows(rows: Rows) -> tuple[Tensor, Tensor]:
+    """The training rows (n,) that have a class, and the number of it (n,), counted from 0."""
+    chosen = np.flatnonzero(~rows.held_out & np.isin(rows.dataset, LABELLED) & (rows.label != ""))
+    names = np.char.add(np.char.add(rows.dataset, "/"), rows.label)[chosen]
+    number = np.unique(names, return_inverse=True)[1]
+    return torch.from_numpy(chosen), torch.from_numpy(number)
+
+
 def whitening(x: Tensor, rows: Rows) -> Tensor:
     """W (d, d) that makes the differences within one label alike in all directions: S^-1/2 of their
     covariance S, shrunk to a multiple of the identity."""
-    chosen = np.flatnonzero(~rows.held_out & np.isin(rows.dataset, LABELLED) & (rows.label != ""))
-    names = np.char.add(np.char.add(rows.dataset, "/"), rows.label)[chosen]
-    number = torch.from_numpy(np.unique(names, return_inverse=True)[1])
-    own = x[torch.from_numpy(chosen)]
+    chosen, number = labelled_rows(rows)
+    own = x[chosen]
     centres = torch.zeros(int(number.max()) + 1, x.shape[1]).index_add_(0, number, own)
     apart = own - (centres / torch.bincount(number)[:, None])[number]
     spread = apart.T @ apart / len(apart)
@@ -73,7 +81,7 @@ def whitening(x: Tensor, rows: Rows) -> Tensor:
     return vectors * values**-0.5 @ vectors.T
 
 
-def shared(targets: Tensor, label: np.ndarray, rows: np.ndarray) -> None:
+def _share(targets: Tensor, label: np.ndarray, rows: np.ndarray) -> None:
     """Give all rows of one label their common direction, in place: one item, several looks."""
     for name in np.unique(label[rows]):
         same = torch.from_numpy(rows[label[rows] == name])

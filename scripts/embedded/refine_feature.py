@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from feature_frozen import Frozen
 from feature_net import FeatureNet, export, load
 from feature_rows import Rows
-from feature_targets import LABELLED, SPREAD, ensemble_targets, shared
+from feature_targets import SPREAD, ensemble_targets, labelled_rows
 from feature_teachers import MobileNetV1, load_mobilenet_v1, load_mobilenet_v2, normalise
 from feature_tests import held_out
 from feature_views import photo
@@ -123,13 +123,11 @@ def patched(pixels: Tensor, rng: np.random.Generator) -> Tensor:
 
 def class_centres(rows: Rows, targets: Tensor) -> tuple[np.ndarray, Tensor]:
     """Class of each row, -1 where it has none, and the mean target of each class."""
-    kept = ~rows.held_out & np.isin(rows.dataset, LABELLED) & (rows.label != "")
-    names = np.char.add(np.char.add(rows.dataset, "/"), rows.label)
-    _, number = np.unique(names[kept], return_inverse=True)
-    classes = np.full(len(names), -1)
-    classes[kept] = number
-    centres = torch.zeros(number.max() + 1, targets.shape[1])
-    centres.index_add_(0, torch.from_numpy(number), targets[torch.from_numpy(np.flatnonzero(kept))])
+    chosen, number = labelled_rows(rows)
+    classes = np.full(len(rows.label), -1)
+    classes[chosen.numpy()] = number.numpy()
+    centres = torch.zeros(int(number.max()) + 1, targets.shape[1])
+    centres.index_add_(0, number, targets[chosen])
     return classes, F.normalize(centres, dim=1)
 
 
@@ -275,13 +273,13 @@ def _ridge(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def fit_heads(trainer: Trainer, side: int, keep_last: bool) -> None:
+def fit_heads(trainer: Trainer, side: int, keep_last: bool, count: int = FIT_ROWS) -> None:
     """Put the 512-d convolution and the thrown-away heads where ridge regression has them."""
     rows, mimic, last = trainer.rows, trainer.mimic, trainer.net.last
     rng = np.random.default_rng(3)
-    chosen = rng.choice(rows.train, FIT_ROWS, p=rows.chance)
+    chosen = rng.choice(rows.train, count, p=rows.chance)
     seen, goals = [], []
-    for part in np.array_split(chosen, FIT_ROWS // 64):
+    for part in np.array_split(chosen, count // 64):
         pixels = trainer.views(part, side, rng)
         with torch.autocast("cpu", torch.bfloat16):
             seen.append(trainer.features(pixels)[0].float())
@@ -295,6 +293,12 @@ def fit_heads(trainer: Trainer, side: int, keep_last: bool) -> None:
         kernel, bias = _ridge(x, torch.cat([goal[i] for goal in goals]))
         head.weight.copy_(kernel)
         head.bias.copy_(bias)
+
+
+def read(path: Path) -> FeatureNet:
+    net = FeatureNet()
+    load(net, dict(np.load(path)))
+    return net
 
 
 def save(net: FeatureNet, rows: Rows, out: Path) -> None:
@@ -336,9 +340,7 @@ def main() -> None:
     torch.manual_seed(1)
     rows = Rows(args.rows)
     targets = ensemble_targets(args.rows, tuple(args.teachers), rows)
-    shared(targets, rows.label, rows.train[rows.dataset[rows.train] == "emoji"])
-    net = FeatureNet()
-    load(net, dict(np.load(args.start)))
+    net = read(args.start)
     net.to(memory_format=torch.channels_last)
     mimic = Mimic(args.rows, args.v1, args.v2, rows.train)
     trainer = Trainer(
