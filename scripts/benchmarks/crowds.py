@@ -1,5 +1,5 @@
 """Made-up embeddings that lie as those of products do: photos crowd around items, items around
-kinds of goods."""
+kinds of goods, and a few of the dimensions say most."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ PER_ITEM = 10
 _ITEMS_PER_KIND = 100
 _ITEM_SPREAD = 0.9  # cosine of two items of a kind: 0.55
 _PHOTO_SPREAD = 0.6  # cosine of two photos of an item: 0.74
+_DECAY = 0.9  # the variance along an axis falls with this power of its number
 _BLOCK = 1000  # items made at a time
 _QUERIES = -1  # in place of a block's number
 
@@ -54,12 +55,17 @@ class Crowds:
         """A direction of its own for each number."""
         values, places = np.unique(numbers, return_inverse=True)
         rows = [np.random.default_rng((what, int(n))).standard_normal(self.dim) for n in values]
-        return _unit(np.array(rows))[places]
+        return _unit(np.array(rows) * self._spread())[places]
 
     def _around(self, centres: Floats, spread: float, number: int) -> Floats:
         random = np.random.default_rng((3, number + 1))
-        moves = random.standard_normal(centres.shape, np.float32) / np.sqrt(self.dim)
+        moves = random.standard_normal(centres.shape, np.float32) * self._spread()
         return _unit(centres + spread * moves)
+
+    def _spread(self) -> Floats:
+        """Standard deviation along each axis (dim,); of all together it is one."""
+        variance = np.arange(1.0, self.dim + 1) ** -_DECAY
+        return np.sqrt(variance / variance.sum()).astype(np.float32)
 
 
 def _unit(vectors: npt.NDArray[np.floating]) -> Floats:

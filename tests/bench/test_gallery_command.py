@@ -22,7 +22,7 @@ def test_photos_crowd_around_items_and_items_around_kinds() -> None:
     near, far = cosines[same & ~np.eye(2000, dtype=bool)], cosines[~kind]
     assert 0.7 < near.mean() < 0.78
     assert 0.3 < cosines[kind & ~same].mean() < 0.5
-    assert abs(far.mean()) < 0.1
+    assert abs(far.mean()) < 0.3
     np.testing.assert_array_equal(vectors, np.concatenate(list(crowds.blocks())))
     nearest = (crowds.queries(50) @ vectors.T).max(axis=1)
     assert ((nearest > 0.6) & (nearest < 0.95)).all()

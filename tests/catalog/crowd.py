@@ -148,9 +148,7 @@ def _read(place: Place, name: str, end: float, diary: Diary, _: random.Random) -
             shelf.look()
             if shelf.waiting:
                 catalog.refresh()
-                shelf.waiting = [
-                    one for one in shelf.waiting if not _met(catalog, one, shelf, diary)
-                ]
+                shelf.waiting = _unmet(catalog, shelf, diary)
             else:
                 catalog.search(colours(paint(0))[None], 1)
                 diary.note("search")
@@ -181,31 +179,38 @@ class _Shelf:
             return
         self._count += 1
         self.latest[entry["seed"]] = entry["number"] = self._count
+        entry["query"] = colours(paint(entry["seed"]))
         self.waiting.append(entry)
 
 
-def _met(catalog: Catalog, entry: dict[str, Any], shelf: _Shelf, diary: Diary) -> bool:
-    """Whether an entry need not be waited for any longer."""
-    if shelf.latest[entry["seed"]] != entry["number"]:
-        return True  # changed again meanwhile: what comes after is looked for
-    after = time.monotonic() - entry["at"]
-    if _shows(catalog, entry):
-        diary.note("seen", after=after)
-        return True
-    if after > _PATIENCE:
-        diary.note("problem", text=f"a reader never saw {entry}")
-    return after > _PATIENCE
+def _unmet(catalog: Catalog, shelf: _Shelf, diary: Diary) -> list[dict[str, Any]]:
+    """The entries that have to be waited for any longer; all are looked up in one search."""
+    # What was changed again meanwhile need not be met: what comes after is looked for.
+    asked = [one for one in shelf.waiting if shelf.latest[one["seed"]] == one["number"]]
+    left = []
+    for entry, label in zip(asked, _labels(catalog, asked), strict=True):
+        after = time.monotonic() - entry["at"]
+        if label == (None if entry["what"] == "remove" else entry["label"]):
+            diary.note("seen", after=after)
+        elif after > _PATIENCE:
+            diary.note("problem", text=f"a reader never saw {entry['what']} {entry['label']!r}")
+        else:
+            left.append(entry)
+    return left
 
 
-def _shows(catalog: Catalog, entry: dict[str, Any]) -> bool:
-    """Whether a search gives the picture's label, or nothing once it was removed."""
-    found = catalog.search(colours(paint(entry["seed"]))[None], 1)
-    label = None
-    if found.scores[0, 0] > _SAME:
-        number = int(found.reference_ids[0, 0])
-        reference = catalog.references([number]).get(number)
-        label = None if reference is None else reference.label
-    return label == (None if entry["what"] == "remove" else entry["label"])
+def _labels(catalog: Catalog, entries: Sequence[dict[str, Any]]) -> list[str | None]:
+    """Label that a search gives each entry's picture; None where it does not find it."""
+    if not entries:
+        return []
+    found = catalog.search(np.stack([entry["query"] for entry in entries]), 1)
+    numbers = found.reference_ids[:, 0].tolist()
+    known = catalog.references(number for number in numbers if number >= 0)
+    same = found.scores[:, 0] > _SAME
+    return [
+        known[number].label if near and number in known else None
+        for near, number in zip(same, numbers, strict=True)
+    ]
 
 
 def _settle(place: Place, problems: list[str]) -> Outcome:

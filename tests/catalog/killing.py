@@ -20,7 +20,9 @@ from fakes import FakeDescriber, paint_file
 from forker import Forker, Outcome
 
 from shitu.catalog import Catalog, entries_from_folder
+from shitu.index.kinds import IndexChoice
 
+_RECALL = 0.9
 SLOW = 0.002  # seconds that a picture takes to be described
 
 Rows = dict[int, tuple[Any, ...]]
@@ -87,8 +89,9 @@ DEEDS = (
 )
 
 
-def make_shop(shop: Path) -> None:
+def make_shop(shop: Path, kind: str) -> None:
     """A shop with a past: built, added to, described, relabelled, removed from and undone."""
+    choice = IndexChoice(kind, _RECALL)
     for number in range(12):
         paint_file(shop / "photos" / f"tea {number % 3}" / f"{number}.png", number)
     for number in range(4):
@@ -97,7 +100,7 @@ def make_shop(shop: Path) -> None:
             shop / "elsewhere" / f"{'rum' if number % 2 else 'tea 0'}" / f"{number}.png",
             300 + number,
         )
-    with Catalog.open(shop / "index", FakeDescriber(), create=True) as catalog:
+    with Catalog.open(shop / "index", FakeDescriber(), create=True, choice=choice) as catalog:
         catalog.build(entries_from_folder(shop / "photos"), root=shop / "photos")
         for number in (110, 111):
             catalog.add([paint_file(shop / "camera" / f"{number}.png", number)], "juice")
@@ -116,14 +119,18 @@ class Killer:
     Args:
         place: an empty folder, best in memory.
         deeds: to choose from.
+        kind: of the index.
     """
 
-    def __init__(self, place: Path, forker: Forker, deeds: Sequence[Deed] = DEEDS) -> None:
+    def __init__(
+        self, place: Path, forker: Forker, deeds: Sequence[Deed] = DEEDS, kind: str = "flat"
+    ) -> None:
+        self._kind = kind
         self._shop = place / "shop"
         self._template = place / "template"
         self._forker = forker
         self._steps_file = place / "steps"
-        make_shop(self._shop)
+        make_shop(self._shop, kind)
         shutil.copytree(self._shop, self._template)
         self._undisturbed = {deed: self._run_undisturbed(deed) for deed in deeds}
 
@@ -204,6 +211,7 @@ class Killer:
 
     def _run(self, deed: Deed, **extra: Any) -> Outcome:
         where = {"index": str(self._shop / "index"), "photos": str(self._shop / "photos")}
+        where["kind"] = self._kind
         job = {key: self._filled(value) for key, value in deed.job.items()}
         return self._forker.run(**job, **where, **extra)
 
@@ -213,7 +221,8 @@ class Killer:
         return value.replace("{shop}", str(self._shop)) if isinstance(value, str) else value
 
     def _open(self) -> Catalog:
-        return Catalog.open(self._shop / "index", create=True)
+        choice = IndexChoice(self._kind, _RECALL)
+        return Catalog.open(self._shop / "index", create=True, choice=choice)
 
 
 @dataclass(frozen=True)

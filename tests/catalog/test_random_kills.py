@@ -15,9 +15,10 @@ from killing import DEEDS, Deed, Killer
 KILLS = int(os.environ.get("SHITU_TEST_RANDOM_KILLS", str(2 * len(DEEDS))))
 
 
-def test_nothing_is_lost_by_any_kill(forker: Forker, place: Path) -> None:
+@pytest.mark.parametrize("kind", ["flat", "ivf-sq8"])
+def test_nothing_is_lost_by_any_kill(forker: Forker, place: Path, kind: str) -> None:
     seed = random.randrange(1 << 30)
-    lost = [kill for kill in Killer(place, forker).run(KILLS, seed) if kill.why]
+    lost = [kill for kill in Killer(place, forker, kind=kind).run(KILLS, seed) if kill.why]
     assert lost == [], f"seed {seed}"
 
 
