@@ -137,3 +137,73 @@ changes = Table(
     Column("after", JSON, nullable=False),
     Column("at", String(32), nullable=False),
 )
+
+# What was recognised, where that was asked for; no part of the gallery, so not in its log. Whether
+# somebody has answered is not noted here: see the references and rejections.
+recognitions = Table(
+    "recognitions",
+    metadata,
+    Column("recognition_id", Id, primary_key=True),
+    Column("at", String(32), nullable=False),
+    Column("path", PathText),
+    Column("sha256", String(64)),  # of the whole picture
+    Column("x0", Float),
+    Column("y0", Float),
+    Column("x1", Float),
+    Column("y1", Float),
+    Column("detection_score", Float),
+    Column("crop", LargeBinary, nullable=False),  # JPEG
+    Column("crop_sha256", String(64), nullable=False, index=True),
+    Column("space", String(64), nullable=False),  # fingerprint
+    Column("vector", LargeBinary, nullable=False),
+    Column("label", Text),
+    Column("matches", JSON, nullable=False),
+    Column("margin", Float),
+    Column("confidence", Float),
+    Column("threshold", Float, nullable=False),
+    Column("operating_point", Float),
+    Column("ambiguity", Float, nullable=False, index=True),
+    sqlite_autoincrement=True,
+)
+
+# Pictures whose answer is known, and their vectors. Like thumbnails they stay when what they are
+# kept for is removed, until that is compacted away.
+queries = Table(
+    "queries",
+    metadata,
+    Column("query_id", Id, primary_key=True),
+    Column("jpeg", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+query_vectors = Table(
+    "query_vectors",
+    metadata,
+    Column("space_id", ForeignKey("spaces.space_id", ondelete="CASCADE"), primary_key=True),
+    Column("query_id", ForeignKey("queries.query_id", ondelete="CASCADE"), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # float32, little-endian
+    Column("radius", Float),  # of a rejection: the cosine from which on a query is its neighbour
+)
+
+# The item of a row may be gone; should it come back, the row speaks of it again.
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("rejection_id", Id, primary_key=True),
+    Column("query_id", ForeignKey("queries.query_id"), nullable=False, index=True),
+    Column("item_id", BigInteger, nullable=False, index=True),
+    Column("recognition_id", BigInteger, index=True),
+    Column("at", String(32), nullable=False),
+    sqlite_autoincrement=True,
+)
+
+golden_queries = Table(
+    "golden_queries",
+    metadata,
+    Column("golden_id", Id, primary_key=True),
+    Column("query_id", ForeignKey("queries.query_id"), nullable=False, index=True),
+    Column("item_id", BigInteger, index=True),  # the right answer; none: unknown
+    Column("path", PathText, nullable=False),  # where the picture came from
+    Column("at", String(32), nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from sqlalchemy import Connection, inspect, text
 
 from shitu.errors import SchemaTooNew
-from shitu.gallery.migrations import m0001_first_tables, m0002_keep_removed
+from shitu.gallery.migrations import m0001_first_tables, m0002_keep_removed, m0003_feedback
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     m0001_first_tables.upgrade,
     m0002_keep_removed.upgrade,
+    m0003_feedback.upgrade,
 )
 
 
