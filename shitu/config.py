@@ -15,7 +15,7 @@ from shitu.errors import ConfigError
 FEATURE_MODEL = "pplcnetv2_base_shitu"
 DETECTOR_MODEL = "picodet_lcnet_mainbody"
 INDEX_KINDS = ("auto", "flat", "ivf-sq8", "ivf-rabitq", "hnsw")
-ENGINES = ("onnxruntime", "paddle")
+ENGINES = ("onnxruntime", "openvino", "openvino-bf16", "paddle", "paddle-bf16")
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -51,7 +51,7 @@ class Config:
         "name or folder of the detector, or `none` for whole pictures; in a new gallery "
         f"{DETECTOR_MODEL}",
     )
-    engine: str = _setting("onnxruntime", "what runs the networks: " + " or ".join(ENGINES))
+    engine: str = _setting("onnxruntime", "what runs the networks: one of " + ", ".join(ENGINES))
     threads: int = _setting(0, "threads of the engine; 0 means one per core")
     batch_size: int = _setting(16, "crops embedded at a time")
     detection_threshold: float | None = _setting(

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,7 +40,7 @@ from shitu.cropper import Cropper, CropPolicy
 from shitu.describer import Describer
 from shitu.detector import Detector
 from shitu.embedder import Embedder
-from shitu.errors import ImageError, IndexNotFound, ModelError
+from shitu.errors import ImageError, IndexNotFound
 from shitu.evaluation.bootstrap import Resampling
 from shitu.evaluation.endtoend import BoxReport, evaluate_boxes
 from shitu.evaluation.retrieval import (
@@ -60,6 +59,7 @@ from shitu.lineup import Lineup, find_lineup, lineup_of
 from shitu.linting import LintReport, lint
 from shitu.models.spec import ModelSpec
 from shitu.recognizer import Recognition, Recognizer
+from shitu.runtime.engines import Job, open_session
 from shitu.runtime.session import Session
 
 Progress = Callable[[int, int], None]
@@ -524,12 +524,8 @@ class Workspace:
         return Embedder(self._session(spec), spec.preprocessing, spec.dim, self.config.batch_size)
 
     def _session(self, spec: ModelSpec) -> Session:
-        threads = self.config.threads or os.cpu_count()
-        if self.config.engine == "paddle":
-            return _paddle_session(spec, threads)
-        from shitu.runtime.onnx_runtime import OnnxRuntimeSession
-
-        return OnnxRuntimeSession(spec.files["onnx"].verified(), threads)
+        job = Job(threads=self.config.threads or os.cpu_count())
+        return open_session(spec, self.config.engine, job)
 
 
 def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | None:
@@ -594,27 +590,3 @@ def describe_folder(
         if progress is not None:
             progress(len(found), len(pictures))
     return np.stack(found)
-
-
-def _paddle_session(spec: ModelSpec, threads: int | None) -> Session:
-    """Paddle Inference on files exported once from the model's parameters into the user's cache."""
-    if find_spec("paddle") is None:
-        raise ModelError(
-            "The engine paddle needs the package paddlepaddle: `pip install paddlepaddle`, or use "
-            "the default engine."
-        )
-    from shitu.runtime.paddle_inference import PaddleInferenceSession
-
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "shitu"
-    folder = cache / f"{spec.name}-{spec.weights_sha256[:16]}"
-    if not (folder / "inference.json").exists():
-        from shitu.nets import build
-        from shitu.nets.exporting import export_paddle
-        from shitu.nets.params import load_params
-
-        net = build(spec.architecture)
-        load_params(net, spec.files["params"].verified())
-        export_paddle(net, (3, *spec.preprocessing.input_size), folder)
-    return PaddleInferenceSession(
-        folder / "inference.json", folder / "inference.pdiparams", threads
-    )

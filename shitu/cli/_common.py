@@ -21,7 +21,10 @@ def index_options(command: _Command) -> _Command:
     """`--index`, `--engine` and `--threads`, which every command that opens a gallery takes."""
     options = (
         click.option("--index", help="Folder of the index.  [default: index]"),
-        click.option("--engine", help="What runs the networks: onnxruntime or paddle."),
+        click.option(
+            "--engine",
+            help="What runs the networks: onnxruntime, openvino, ...; shitu doctor lists them.",
+        ),
         click.option("--threads", type=int, help="Threads of the engine; 0: one per core."),
     )
     for option in reversed(options):

@@ -24,7 +24,7 @@ class OnnxRuntimeSession:
         WeightsCorrupt: ONNX Runtime cannot make sense of it.
     """
 
-    engine = "onnx"
+    engine = "onnxruntime"
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         if not path.is_file():

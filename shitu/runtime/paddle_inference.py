@@ -9,33 +9,45 @@ from typing import Any
 import numpy as np
 
 from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
+from shitu.models.spec import ModelSpec
+from shitu.runtime.cache import cache_folder
 from shitu.runtime.session import Float32Array
 
 
 class PaddleInferenceSession:
-    """An exported Paddle network, on the CPU, in float32.
+    """An exported Paddle network, on the CPU.
 
     Args:
         model_path: the program: `inference.json` (Paddle 3) or `.pdmodel` (Paddle 2).
         params_path: its parameters, `.pdiparams`.
         threads: that work on one batch; None leaves the choice to Paddle, which takes one.
+        bfloat16: compute in bfloat16, which needs a CPU that can.
 
     Raises:
+        ModelError: this CPU does not compute in bfloat16.
         WeightsNotFound: one of the files is missing.
         WeightsCorrupt: Paddle cannot make sense of them.
     """
 
-    engine = "paddle"
-
-    def __init__(self, model_path: Path, params_path: Path, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        model_path: Path,
+        params_path: Path,
+        threads: int | None = None,
+        *,
+        bfloat16: bool = False,
+    ) -> None:
+        self.engine = "paddle-bf16" if bfloat16 else "paddle"
         for path in (model_path, params_path):
             if not path.is_file():
                 raise WeightsNotFound(
                     f"No Paddle model file at {path}. Check the path, or export the model again."
                 )
         self._path = model_path
+        if bfloat16:
+            _require_bfloat16()
         try:
-            self._predictor = _predictor(model_path, params_path, threads)
+            self._predictor = _predictor(model_path, params_path, threads, bfloat16=bfloat16)
         except Exception as error:
             raise WeightsCorrupt(
                 f"Paddle cannot open the model {model_path} with {params_path.name}: "
@@ -64,13 +76,43 @@ class PaddleInferenceSession:
                 ) from None
 
 
-def _predictor(model_path: Path, params_path: Path, threads: int | None) -> Any:
+def exported(spec: ModelSpec) -> tuple[Path, Path]:
+    """Program and parameters of a model of ours, exported once into the user's cache."""
+    folder = cache_folder(f"{spec.name}-{spec.weights_sha256[:16]}")
+    if folder is None:
+        raise ModelError(
+            "The engine paddle keeps exported models in the user's cache folder, which cannot be "
+            "written: set XDG_CACHE_HOME to one that can, or use another engine."
+        )
+    if not (folder / "inference.json").exists():
+        from shitu.nets import build
+        from shitu.nets.exporting import export_paddle
+        from shitu.nets.params import load_params
+
+        net = build(spec.architecture)
+        load_params(net, spec.files["params"].verified())
+        export_paddle(net, (3, *spec.preprocessing.input_size), folder)
+    return folder / "inference.json", folder / "inference.pdiparams"
+
+
+def _require_bfloat16() -> None:
+    from shitu.nets._paddle import paddle
+
+    if not paddle.base.core.supports_bfloat16():
+        raise ModelError(
+            "This CPU has no instructions for bfloat16: use the engine paddle instead."
+        )
+
+
+def _predictor(model_path: Path, params_path: Path, threads: int | None, *, bfloat16: bool) -> Any:
     from shitu.nets._paddle import paddle
 
     config = paddle.inference.Config(str(model_path), str(params_path))
     config.disable_gpu()
     config.disable_glog_info()
     config.enable_mkldnn()
+    if bfloat16:
+        config.enable_mkldnn_bfloat16()
     if model_path.suffix == ".json":
         # Without these two, memory optimisation falls back to an executor that cannot read .json.
         config.enable_new_ir(True)

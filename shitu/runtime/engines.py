@@ -1,0 +1,137 @@
+"""Which engines there are, what each needs, and how a model is opened in one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from shitu.errors import ModelError
+from shitu.models.spec import ModelSpec
+from shitu.runtime.cache import cache_folder
+from shitu.runtime.session import Session
+
+REFERENCE = "onnxruntime"
+"""The engine that others have to agree with: in float32, with kernels that are the same on all
+CPUs but for the width of their vectors."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What an engine is to work on, and with what.
+
+    Attributes:
+        threads: of all the work; None leaves the choice to the engine.
+        streams: batches that are run at a time, from as many threads of the caller.
+    """
+
+    threads: int | None = None
+    streams: int = 1
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A way to run networks.
+
+    Attributes:
+        packages: any one of these is needed, as they are called on the index.
+        open: makes a session of a model.
+        files: what a model needs to have for it.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    open: Callable[[ModelSpec, Job], Session]
+    files: str = "onnx"
+
+    @property
+    def version(self) -> str | None:
+        """Version of the package that is installed; None where it is not."""
+        for package in self.packages:
+            try:
+                return version(package)
+            except PackageNotFoundError:
+                continue
+        return None
+
+    def runs(self, spec: ModelSpec) -> bool:
+        """Whether the model has the file that this engine reads."""
+        return self.files in spec.files
+
+
+def open_session(spec: ModelSpec, engine: str, job: Job) -> Session:
+    """Open a model in the engine of that name.
+
+    Raises:
+        ModelError: the engine is not installed, or not for this CPU or this model.
+        WeightsNotFound, WeightsCorrupt: of the model's files.
+    """
+    wanted = ENGINES[engine]
+    if wanted.version is None:
+        raise ModelError(
+            f"The engine {engine} needs the package {wanted.packages[0]}: "
+            f"`pip install {wanted.packages[0]}`, or use the engine auto."
+        )
+    if not wanted.runs(spec):
+        raise ModelError(
+            f"The model {spec.name} has no {wanted.files} file, which the engine {engine} reads: "
+            "use the engine auto."
+        )
+    return wanted.open(spec, job)
+
+
+def _onnx_runtime(file: str) -> Callable[[ModelSpec, Job], Session]:
+    def open_(spec: ModelSpec, job: Job) -> Session:
+        from shitu.runtime.onnx_runtime import OnnxRuntimeSession
+
+        # Callers that run side by side are the threads.
+        threads = job.threads if job.streams == 1 or job.threads is None else 1
+        return OnnxRuntimeSession(spec.files[file].verified(), threads)
+
+    return open_
+
+
+def _openvino(file: str, *, bfloat16: bool) -> Callable[[ModelSpec, Job], Session]:
+    def open_(spec: ModelSpec, job: Job) -> Session:
+        from shitu.runtime.openvino_runtime import OpenVinoSession
+
+        model = spec.files[file]
+        return OpenVinoSession(
+            model.verified(),
+            job.threads,
+            bfloat16=bfloat16,
+            streams=job.streams,
+            cache=_compiled(model.sha256),
+        )
+
+    return open_
+
+
+def _compiled(sha256: str) -> Path | None:
+    """Folder of compiled networks, another one for each file and version of OpenVINO."""
+    return cache_folder("openvino", f"{ENGINES['openvino'].version}-{sha256[:16]}")
+
+
+def _paddle(*, bfloat16: bool) -> Callable[[ModelSpec, Job], Session]:
+    def open_(spec: ModelSpec, job: Job) -> Session:
+        from shitu.runtime.paddle_inference import PaddleInferenceSession, exported
+
+        return PaddleInferenceSession(*exported(spec), job.threads, bfloat16=bfloat16)
+
+    return open_
+
+
+_ORT = ("onnxruntime", "onnxruntime-openvino", "onnxruntime-gpu", "onnxruntime-directml")
+_PADDLE = ("paddlepaddle", "paddlepaddle-gpu")
+
+ENGINES: Mapping[str, Engine] = {
+    engine.name: engine
+    for engine in (
+        Engine("onnxruntime", _ORT, _onnx_runtime("onnx")),
+        Engine("openvino", ("openvino",), _openvino("onnx", bfloat16=False)),
+        Engine("openvino-bf16", ("openvino",), _openvino("onnx", bfloat16=True)),
+        Engine("paddle", _PADDLE, _paddle(bfloat16=False), "params"),
+        Engine("paddle-bf16", _PADDLE, _paddle(bfloat16=True), "params"),
+    )
+}
