@@ -14,7 +14,13 @@ from shitu.gallery.crops import forget_crops
 from shitu.gallery.moments import Moment
 from shitu.gallery.past import pairs
 from shitu.gallery.reading import VARIABLES
-from shitu.gallery.tables import changes, embeddings, item_references, thumbnails
+from shitu.gallery.tables import (
+    changes,
+    embeddings,
+    item_references,
+    local_features,
+    thumbnails,
+)
 
 
 @dataclass(frozen=True)
@@ -59,13 +65,23 @@ def forget(connection: Connection, before: int) -> Forgotten:
     left: set[int] = set()
     for table in (embeddings, thumbnails):
         left |= set(connection.execute(select(table.c.reference_id).distinct()).scalars())
-    gone = sorted(left - alive - _removed_since(connection, before))
+    kept = alive | _removed_since(connection, before)
+    gone = sorted(left - kept)
     size = 0
     for some in _chunks(gone):
         size += _delete(connection, embeddings, "vector", some)
         size += _delete(connection, thumbnails, "jpeg", some)
     forget_crops(connection, gone)
+    _forget_features(connection, kept)
     return Forgotten(before, len(gone), size)
+
+
+def _forget_features(connection: Connection, kept: set[int]) -> None:
+    """A cache: nobody is told how much of it went."""
+    number = local_features.c.reference_id
+    there = set(connection.execute(select(number)).scalars())
+    for some in _chunks(sorted(there - kept)):
+        connection.execute(delete(local_features).where(number.in_(some)))
 
 
 def _removed_since(connection: Connection, generation: int) -> set[int]:

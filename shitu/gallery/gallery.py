@@ -189,6 +189,13 @@ class Gallery:
             return shrink_sqlite(self._engine, self._where)
 
     @contextmanager
+    def connected(self) -> Iterator[Engine]:
+        """Speak to the database beside all transactions: for caches kept in it, nothing else."""
+        self._settle(writing=False)
+        with translated(self._where):
+            yield self._engine
+
+    @contextmanager
     def snapshot(self) -> Iterator[tuple[Connection, Roots]]:
         """Read one state of everything, however long it takes; for the modules of this package."""
         with self._read() as connection:

@@ -108,6 +108,15 @@ thumbnails = Table(
     Column("jpeg", LargeBinary, nullable=False),
 )
 
+# A cache beside the thumbnails: what is missing or of another fingerprint is computed again.
+local_features = Table(
+    "local_features",
+    metadata,
+    Column("reference_id", Id, primary_key=True, autoincrement=False),
+    Column("fingerprint", String(64), nullable=False),  # of the settings, and of the box
+    Column("features", LargeBinary, nullable=False),
+)
+
 spaces = Table(
     "spaces",
     metadata,

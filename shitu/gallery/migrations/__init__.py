@@ -7,12 +7,18 @@ from collections.abc import Callable
 from sqlalchemy import Connection, inspect, text
 
 from shitu.errors import SchemaTooNew
-from shitu.gallery.migrations import m0001_first_tables, m0002_keep_removed, m0003_feedback
+from shitu.gallery.migrations import (
+    m0001_first_tables,
+    m0002_keep_removed,
+    m0003_feedback,
+    m0004_local_features,
+)
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     m0001_first_tables.upgrade,
     m0002_keep_removed.upgrade,
     m0003_feedback.upgrade,
+    m0004_local_features.upgrade,
 )
 
 
