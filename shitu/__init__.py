@@ -14,9 +14,9 @@ _ROOMS = {
     "Dropped": "shitu.cropper",
     "Finding": "shitu.linting",
     "LintReport": "shitu.linting",
-    "Match": "shitu.recognizer",
-    "Recognition": "shitu.recognizer",
-    "RecognizedObject": "shitu.recognizer",
+    "Match": "shitu.recognition",
+    "Recognition": "shitu.recognition",
+    "RecognizedObject": "shitu.recognition",
     "RemoveSummary": "shitu.catalog",
     "RetrievalReport": "shitu.evaluation.retrieval",
     "ShituError": "shitu.errors",
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from shitu.evaluation.retrieval import RetrievalReport
     from shitu.images import load_image
     from shitu.linting import Finding, LintReport
-    from shitu.recognizer import Match, Recognition, RecognizedObject
+    from shitu.recognition import Match, Recognition, RecognizedObject
     from shitu.workspace import Workspace
 
 

@@ -58,7 +58,8 @@ from shitu.index.kinds import IndexChoice
 from shitu.lineup import Lineup, find_lineup, lineup_of
 from shitu.linting import LintReport, lint
 from shitu.models.spec import ModelSpec
-from shitu.recognizer import Recognition, Recognizer
+from shitu.recognition import Recognition
+from shitu.recognizer import Recognizer
 from shitu.runtime.engines import Job, open_session
 from shitu.runtime.session import Session
 

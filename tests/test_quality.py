@@ -12,7 +12,7 @@ import pytest
 from shitu import Workspace
 from shitu.geometry import Box
 from shitu.images import find_images
-from shitu.recognizer import RecognizedObject
+from shitu.recognition import RecognizedObject
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))

@@ -15,7 +15,8 @@ from shitu.detector import Suppressed
 from shitu.embedder import Embedder
 from shitu.errors import WhereError
 from shitu.geometry import Box
-from shitu.recognizer import Match, RecognizedObject, Recognizer
+from shitu.recognition import Match, RecognizedObject
+from shitu.recognizer import Recognizer
 
 RED, GREEN, BLUE = np.eye(3)
 LEFT: Box = (0.0, 0.0, 50.0, 100.0)

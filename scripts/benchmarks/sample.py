@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.sections import Section
 from shitu.errors import DatasetError, ImageError
 from shitu.geometry import Box, iou
-from shitu.recognizer import RecognizedObject
+from shitu.recognition import RecognizedObject
 from shitu.workspace import Workspace
 
 GALLERY = Path(__file__).resolve().parents[2] / "gallery"

@@ -27,7 +27,7 @@ from shitu.cli._common import (
 from shitu.cli._moments import as_of_option
 
 if TYPE_CHECKING:
-    from shitu.recognizer import Recognition, RecognizedObject
+    from shitu.recognition import Recognition, RecognizedObject
     from shitu.workspace import Workspace
 
 _STDIN = Path("-")

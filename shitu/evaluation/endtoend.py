@@ -19,7 +19,7 @@ from shitu.geometry import Box, iou
 from shitu.images import Image, load_image, read_bytes
 
 if TYPE_CHECKING:
-    from shitu.recognizer import Recognition, RecognizedObject
+    from shitu.recognition import Recognition, RecognizedObject
 
 ENOUGH = 0.5
 """IoU from which a box is the box of an object (PASCAL VOC; COCO's AP50)."""

@@ -17,7 +17,7 @@ from shitu.evaluation.endtoend import BoxReport, evaluate_boxes, judge
 from shitu.evaluation.truths import LabelledPicture, Truth, read_truths
 from shitu.geometry import Box
 from shitu.images import save_image
-from shitu.recognizer import Match, Recognition, RecognizedObject
+from shitu.recognition import Match, Recognition, RecognizedObject
 
 LABELS = {"cola", "tea"}
 A: Box = (0, 0, 10, 10)
