@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shitu.detector import Detections, Detector, to_box
+from shitu.detector import Detections, Finder, to_box
 from shitu.geometry import Box
 from shitu.images import Image
 
@@ -71,7 +71,7 @@ class CropPolicy:
 class Cropper:
     """Chooses what to look up in a picture; without a detector that is the whole picture."""
 
-    def __init__(self, detector: Detector | None, policy: CropPolicy) -> None:
+    def __init__(self, detector: Finder | None, policy: CropPolicy) -> None:
         self._detector = detector
         self._policy = policy
 

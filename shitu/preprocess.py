@@ -29,7 +29,10 @@ class Preprocessing:
     """What happens to a picture before a network sees it.
 
     The picture is squashed to `input_size` (height, width) without keeping its aspect, as PP-ShiTu
-    does, then (x / 255 - mean) / std per RGB channel.
+    does, then (x * scale - mean) / std per RGB channel.
+
+    `resize_short`: for networks that are used to it, the short side is resized to this length
+    instead, with the aspect kept, and `input_size` is cut out of the middle.
 
     `interpolation`: "linear" and "cubic" are OpenCV's, equal to PaddleX's to the last bit; they
     skip pixels of a picture that is much larger than the input. "antialias" averages them all
@@ -43,6 +46,8 @@ class Preprocessing:
     mean: Triple = IMAGENET_MEAN
     std: Triple = IMAGENET_STD
     interpolation: Interpolation = "linear"
+    scale: float = 1 / 255
+    resize_short: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.input_size) != 2 or min(self.input_size) < 1:
@@ -55,6 +60,13 @@ class Preprocessing:
         if self.interpolation not in _RESIZE:
             known = ", ".join(_RESIZE)
             raise ConfigError(f"interpolation is one of {known}, not {self.interpolation!r}.")
+        if not 0 < self.scale < math.inf:
+            raise ConfigError(f"scale is a number above zero, not {self.scale}.")
+        if self.resize_short is not None and self.resize_short < max(self.input_size):
+            raise ConfigError(
+                f"resize_short is at least the input size {self.input_size}, which is cut out of "
+                f"the middle, not {self.resize_short}."
+            )
 
     def __call__(self, images: Sequence[Image]) -> npt.NDArray[np.float32]:
         """Turn pictures of any size, (h, w, 3) uint8 RGB, into one (n, 3, height, width) batch."""
@@ -73,6 +85,14 @@ class Preprocessing:
     def resize(self, image: Image) -> Image:
         """Return the picture at `input_size`, still uint8 RGB."""
         height, width = self.input_size
+        if self.resize_short is None:
+            return self._scaled(image, width, height)
+        factor = self.resize_short / min(image.shape[:2])
+        whole = self._scaled(image, round(image.shape[1] * factor), round(image.shape[0] * factor))
+        top, left = (whole.shape[0] - height) // 2, (whole.shape[1] - width) // 2
+        return whole[top : top + height, left : left + width]
+
+    def _scaled(self, image: Image, width: int, height: int) -> Image:
         return _RESIZE[self.interpolation](image, width, height)
 
     def describe(self) -> dict[str, object]:
@@ -82,9 +102,11 @@ class Preprocessing:
             "mean": [float(value) for value in self.mean],
             "std": [float(value) for value in self.std],
             "interpolation": self.interpolation,
-            "aspect": "squash",
+            "aspect": "squash"
+            if self.resize_short is None
+            else f"short side {self.resize_short}, middle",
             "channels": "RGB",
-            "scale": "1/255",
+            "scale": "1/255" if math.isclose(self.scale, 1 / 255) else repr(self.scale),
         }
 
     def fingerprint(self) -> str:
@@ -99,7 +121,7 @@ class Preprocessing:
         does it: the same two roundings, so the same bits.
         """
         std = np.array(self.std, dtype=np.float64)
-        alpha = (1.0 / 255 / std).astype(np.float32)[:, None]
+        alpha = (self.scale / std).astype(np.float32)[:, None]
         beta = (-np.array(self.mean, dtype=np.float64) / std).astype(np.float32)[:, None]
         levels = np.arange(256, dtype=np.float32)
         tables: npt.NDArray[np.float32] = levels * alpha + beta

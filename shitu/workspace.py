@@ -38,7 +38,7 @@ from shitu.catalog.migration import Absent, MigrateSummary, previous_space
 from shitu.config import DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
 from shitu.cropper import Cropper, CropPolicy
 from shitu.describer import Describer
-from shitu.detector import Detector
+from shitu.detector import DecodedDetector, Detector, Finder, LevelsSession, NmsDetector
 from shitu.embedder import Embedder
 from shitu.errors import ImageError, IndexNotFound
 from shitu.evaluation.bootstrap import Resampling
@@ -61,7 +61,8 @@ from shitu.models.spec import ModelSpec
 from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
 from shitu.runtime.engines import Job, open_session
-from shitu.runtime.session import Session
+from shitu.runtime.exported import open_exported
+from shitu.runtime.session import NamedSession, Session
 
 Progress = Callable[[int, int], None]
 
@@ -509,23 +510,34 @@ class Workspace:
         spec = self._detector_spec
         if spec is None:
             return Cropper(None, self._policy)
-        detector = Detector(
+        return Cropper(self._finder(spec), self._policy)
+
+    def _finder(self, spec: ModelSpec) -> Finder:
+        above = self._policy.threshold
+        if "program" in spec.files or spec.head != "raw":
+            return _exported_finder(spec, open_exported(spec, self._threads), above)
+        return Detector(
             self._session(spec),
             spec.preprocessing,
             spec.strides,
             spec.reg_max,
             nms_threshold=self.config.nms_threshold,
-            explain_above=self._policy.threshold,
+            explain_above=above,
         )
-        return Cropper(detector, self._policy)
 
     @cached_property
     def _embedder(self) -> Embedder:
         spec = self._feature_spec
         return Embedder(self._session(spec), spec.preprocessing, spec.dim, self.config.batch_size)
 
+    @property
+    def _threads(self) -> int | None:
+        return self.config.threads or os.cpu_count()
+
     def _session(self, spec: ModelSpec) -> Session:
-        job = Job(threads=self.config.threads or os.cpu_count())
+        job = Job(threads=self._threads)
+        if "program" in spec.files:
+            return open_exported(spec, job.threads)
         return open_session(spec, self.config.engine, job)
 
 
@@ -591,3 +603,18 @@ def describe_folder(
         if progress is not None:
             progress(len(found), len(pictures))
     return np.stack(found)
+
+
+def _exported_finder(spec: ModelSpec, session: NamedSession, explain_above: float) -> Finder:
+    if spec.head == "nms":
+        return NmsDetector(session, spec.preprocessing)
+    if spec.head == "boxes":
+        return DecodedDetector(session, spec.preprocessing, spec.suppression, explain_above)
+    return Detector(
+        LevelsSession(session) if spec.head == "levels" else session,
+        spec.preprocessing,
+        spec.strides,
+        spec.reg_max,
+        explain_above=explain_above,
+        suppression=spec.suppression,
+    )

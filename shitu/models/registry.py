@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shitu.errors import ModelError
+from shitu.models.exports import is_export, read_export
 from shitu.models.spec import DESCRIPTION, ModelSpec, read_spec
 
 _EMBEDDED = Path(__file__).parent / "weights"
@@ -25,15 +26,23 @@ def find_model(name: str, kind: str) -> ModelSpec:
     if name in model_names():
         spec = read_spec(embedded)
     elif _is_folder(name):
-        spec = read_spec(Path(name))
+        spec = read_folder(Path(name))
     else:
         raise ModelError(
             f"No model is called {name!r}. Known: {', '.join(model_names())}; "
-            f"or give a folder with a {DESCRIPTION}."
+            f"or give a folder with a {DESCRIPTION} or an export of PaddleX, PaddleClas or "
+            "PaddleDetection."
         )
     if spec.kind != kind:
         raise ModelError(f"The model {name!r} is a {spec.kind}; a {kind} is needed here.")
     return spec
+
+
+def read_folder(folder: Path) -> ModelSpec:
+    """Read the model in a folder, ours or one that upstream exported; raises ModelError."""
+    if not (folder / DESCRIPTION).exists() and is_export(folder):
+        return read_export(folder)
+    return read_spec(folder)
 
 
 def _is_folder(name: str) -> bool:

@@ -16,6 +16,7 @@ from shitu.preprocess import Preprocessing
 DESCRIPTION = "model.yml"
 _FILES = ("onnx", "params")
 _ONLY = {"feature": ("dim",), "detector": ("strides", "reg_max")}
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,7 @@ class ModelFile:
             WeightsNotFound: it is not there.
             WeightsCorrupt: its sha256 differs from the one in `model.yml`.
         """
-        try:
-            digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise WeightsNotFound(
-                f"Cannot read the model file {self.path}: {error.strerror}. Install shitu again."
-            ) from None
+        digest = sha256_of(self.path)
         if digest != self.sha256:
             raise WeightsCorrupt(
                 f"The model file {self.path} is damaged (sha256 {digest[:12]}..., expected "
@@ -46,18 +42,55 @@ class ModelFile:
         return self.path
 
 
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file of any size; raises WeightsNotFound."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise WeightsNotFound(
+            f"Cannot read the model file {path}: {error.strerror}. Install shitu again."
+        ) from None
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """Non-maximum suppression as an exported detector wants it done outside of its graph.
+
+    Attributes:
+        floor: boxes below this score are not looked at.
+        iou: of two boxes that overlap more, the weaker is dropped.
+        candidates, keep: at most so many boxes before and after.
+    """
+
+    floor: float = 0.025
+    iou: float = 0.6
+    candidates: int = 1000
+    keep: int = 100
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """A model on disk.
 
     Attributes:
-        kind: `feature` (crop -> embedding) or `detector` (picture -> raw boxes).
-        architecture: the network that `shitu.nets` builds for it.
+        kind: `feature` (crop -> embedding), `detector` (picture -> boxes) or `classifier`.
+        architecture: the network that `shitu.nets` builds for it; empty for an exported graph.
+        files: by what they are: `params` (npz) and `onnx` of our own models, `program` and
+            `weights` of a Paddle export.
         dim: length of the embedding; 0 for a detector.
         strides: of the detector's feature maps, in pixels of its input.
         reg_max: a detector's box sides are distributions over 0..reg_max strides.
         threshold: default operating point: score below which a label (feature) or a box
             (detector) is not trusted; where it comes from is told in docs/models.md.
+        head: what a detector's graph gives: `raw` scores and distributions of all cells,
+            `levels`: the same for each stride apart, `boxes` decoded, or `nms`: boxes that are
+            left after suppression.
+        suppression: for the heads that leave it to us.
+        labels: names of the classes, as far as the model tells them.
     """
 
     name: str
@@ -69,11 +102,20 @@ class ModelSpec:
     dim: int = 0
     strides: tuple[int, ...] = ()
     reg_max: int = 0
+    head: str = "raw"
+    suppression: Suppression = Suppression()
+    labels: tuple[str, ...] = ()
 
     @property
     def weights_sha256(self) -> str:
         """Identity of the weights, the same whatever engine runs them."""
-        return self.files["params"].sha256
+        if "params" in self.files:
+            return self.files["params"].sha256
+        if "program" in self.files:
+            # The same weights in another graph are another model.
+            both = self.files["program"].sha256 + self.files["weights"].sha256
+            return hashlib.sha256(both.encode()).hexdigest()
+        return self.files["onnx"].sha256
 
 
 def read_spec(folder: Path) -> ModelSpec:

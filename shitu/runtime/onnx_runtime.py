@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -50,15 +51,20 @@ class OnnxRuntimeSession:
             raise WeightsCorrupt(
                 f"ONNX Runtime cannot open the model {path}: {error}. Fetch the file again."
             ) from None
-        self._input = self._session.get_inputs()[0].name
+        self.inputs = tuple(value.name for value in self._session.get_inputs())
 
     def run(self, batch: Float32Array) -> list[Float32Array]:
         """See `Session.run`; safe to call from several threads."""
-        batch = np.ascontiguousarray(batch, np.float32)
+        return self.run_named({self.inputs[0]: batch})
+
+    def run_named(self, feeds: Mapping[str, Float32Array]) -> list[Float32Array]:
+        """See `NamedSession.run_named`; safe to call from several threads."""
+        feeds = {name: np.ascontiguousarray(value, np.float32) for name, value in feeds.items()}
         try:
-            outputs: list[Float32Array] = self._session.run(None, {self._input: batch})
+            outputs: list[Float32Array] = self._session.run(None, feeds)
         except Exception as error:
+            shape = next(iter(feeds.values())).shape
             raise ModelError(
-                f"The model {self._path} cannot run on a batch of shape {batch.shape}: {error}"
+                f"The model {self._path} cannot run on a batch of shape {shape}: {error}"
             ) from None
         return outputs

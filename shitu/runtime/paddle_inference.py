@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -12,6 +13,8 @@ from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
 from shitu.models.spec import ModelSpec
 from shitu.runtime.cache import cache_folder
 from shitu.runtime.session import Float32Array
+
+_NEAREST = {"nearest_interp", "nearest_interp_v2"}
 
 
 class PaddleInferenceSession:
@@ -53,8 +56,8 @@ class PaddleInferenceSession:
                 f"Paddle cannot open the model {model_path} with {params_path.name}: "
                 f"{_summary(error)}. Export or fetch it again."
             ) from None
-        name = self._predictor.get_input_names()[0]
-        self._input = self._predictor.get_input_handle(name)
+        self.inputs = tuple(self._predictor.get_input_names())
+        self._inputs = {name: self._predictor.get_input_handle(name) for name in self.inputs}
         self._outputs = [
             self._predictor.get_output_handle(name) for name in self._predictor.get_output_names()
         ]
@@ -63,15 +66,20 @@ class PaddleInferenceSession:
 
     def run(self, batch: Float32Array) -> list[Float32Array]:
         """See `Session.run`; calls from several threads wait for each other."""
-        batch = np.ascontiguousarray(batch, np.float32)
+        return self.run_named({self.inputs[0]: batch})
+
+    def run_named(self, feeds: Mapping[str, Float32Array]) -> list[Float32Array]:
+        """See `NamedSession.run_named`."""
         with self._lock:
             try:
-                self._input.copy_from_cpu(batch)
+                for name, value in feeds.items():
+                    self._inputs[name].copy_from_cpu(np.ascontiguousarray(value, np.float32))
                 self._predictor.run()
                 return [handle.copy_to_cpu() for handle in self._outputs]
             except Exception as error:
+                shape = next(iter(feeds.values())).shape
                 raise ModelError(
-                    f"The model {self._path} cannot run on a batch of shape {batch.shape}: "
+                    f"The model {self._path} cannot run on a batch of shape {shape}: "
                     f"{_summary(error)}"
                 ) from None
 
@@ -110,7 +118,10 @@ def _predictor(model_path: Path, params_path: Path, threads: int | None, *, bflo
     config = paddle.inference.Config(str(model_path), str(params_path))
     config.disable_gpu()
     config.disable_glog_info()
-    config.enable_mkldnn()
+    if _can_use_onednn(model_path):
+        config.enable_mkldnn()
+    else:
+        config.disable_mkldnn()
     if bfloat16:
         config.enable_mkldnn_bfloat16()
     if model_path.suffix == ".json":
@@ -121,6 +132,19 @@ def _predictor(model_path: Path, params_path: Path, threads: int | None, *, bflo
     if threads is not None:
         config.set_cpu_math_library_num_threads(threads)
     return paddle.inference.create_predictor(config)
+
+
+def _can_use_onednn(model_path: Path) -> bool:
+    """Whether oneDNN runs every operator of the program.
+
+    Paddle 3.3.0 and 3.3.1 fail at nearest interpolation ("ConvertPirAttribute2RuntimeAttribute
+    not support"), which the neck of PicoDet has in the vendor's exports.
+    """
+    from shitu.models.graphs import read_graph
+    from shitu.nets._paddle import paddle
+
+    broken = paddle.__version__.startswith("3.3.")
+    return not (broken and read_graph(model_path).operators & _NEAREST)
 
 
 def _summary(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -22,5 +23,23 @@ class Session(Protocol):
 
         Raises:
             ModelError: the batch does not have the shape that the network was exported for.
+        """
+        ...
+
+
+class NamedSession(Session, Protocol):
+    """A loaded network of one or more inputs.
+
+    Attributes:
+        inputs: their names, in the order of the network.
+    """
+
+    inputs: tuple[str, ...]
+
+    def run_named(self, feeds: Mapping[str, Float32Array]) -> list[Float32Array]:
+        """Outputs in the order of the network, for a value for each of its inputs.
+
+        Raises:
+            ModelError: a value does not have the shape that the network was exported for.
         """
         ...

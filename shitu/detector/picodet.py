@@ -3,71 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from shitu.geometry import Boxes, clip, iou, nms
+from shitu.detector.detections import Detections, strongest, without_doubles
+from shitu.geometry import Boxes, clip
 from shitu.images import Image
+from shitu.models.spec import Suppression
 from shitu.preprocess import Preprocessing
 from shitu.runtime.session import Float32Array, Session
-
-_FLOOR = 0.025  # scores below it never matter: upstream's `nms.score_threshold`
-_CANDIDATES = 1000  # and its `nms_top_k`
-_KEEP = 100  # and its `keep_top_k`
-_ROUNDING = 1e-4  # of an IoU in float32
-
-
-@dataclass(frozen=True)
-class Suppressed:
-    """A box that lost to a stronger one that it overlaps.
-
-    Attributes:
-        winner: position in the detections of the stronger box that overlaps it most.
-        iou: overlap of the two.
-    """
-
-    xyxy: tuple[float, float, float, float]
-    score: float
-    winner: int
-    iou: float
-
-
-@dataclass(frozen=True)
-class Detections:
-    """Boxes of one picture, best score first.
-
-    Attributes:
-        xyxy: float32 (n, 4), pixels of the original picture, clipped to it.
-        scores: float32 (n,), 0 to 1.
-        suppressed: what non-maximum suppression removed above `explain_above`.
-    """
-
-    xyxy: Boxes
-    scores: Float32Array
-    suppressed: tuple[Suppressed, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.xyxy.shape != (len(self.scores), 4):
-            raise ValueError(f"{self.xyxy.shape} boxes do not fit {self.scores.shape} scores")
-
-    def __len__(self) -> int:
-        return len(self.scores)
 
 
 class Detector:
     """Finds the main bodies in pictures, whatever they are.
 
     Args:
-        session: maps (n, 3, h, w) to class probabilities (n, a, 1) and box side logits
-            (n, a, 4 * (reg_max + 1)) over the a cells of all strides.
+        session: maps (n, 3, h, w) to class probabilities (n, a, classes), of which the highest
+            counts, and box side logits (n, a, 4 * (reg_max + 1)) over the a cells of all strides.
         preprocessing: what the network expects.
         strides: of its feature maps, in the order of its cells.
         reg_max: box sides are distributions over 0..reg_max strides
             (Generalized Focal Loss, Li et al. 2020, section 3.2).
         nms_threshold: of two boxes with a higher IoU the weaker is dropped.
         explain_above: suppressed boxes with at least this score are reported.
+        suppression: all of its numbers; by default upstream's, with `nms_threshold`.
     """
 
     def __init__(
@@ -78,12 +38,13 @@ class Detector:
         reg_max: int,
         nms_threshold: float = 0.6,
         explain_above: float = 0.4,
+        suppression: Suppression | None = None,
     ) -> None:
         self._session = session
         self._preprocessing = preprocessing
         self._bins = np.arange(reg_max + 1, dtype=np.float32)
         self._centres, self._strides = _cells(preprocessing.input_size, strides)
-        self._nms_threshold = nms_threshold
+        self._rule = suppression or Suppression(iou=nms_threshold)
         self._explain_above = explain_above
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:
@@ -92,17 +53,14 @@ class Detector:
             return []
         scores, sides = self._session.run(self._preprocessing(images))
         return [
-            self._one(scores[i, :, 0], sides[i], image.shape[:2]) for i, image in enumerate(images)
+            self._one(scores[i].max(axis=1), sides[i], image.shape[:2])
+            for i, image in enumerate(images)
         ]
 
     def _one(self, scores: Float32Array, sides: Float32Array, size: tuple[int, ...]) -> Detections:
-        best = np.flatnonzero(scores >= _FLOOR)
-        best = best[np.argsort(-scores[best], kind="stable")][:_CANDIDATES]
-        scores = scores[best]
+        best = strongest(scores, self._rule)
         xyxy = self._decode(best, sides[best], size)
-        kept = nms(xyxy, scores, self._nms_threshold, _KEEP)
-        suppressed = self._suppressed(xyxy, scores, kept)
-        return Detections(xyxy[kept], scores[kept], suppressed)
+        return without_doubles(xyxy, scores[best], self._rule, self._explain_above)
 
     def _decode(
         self, cells: NDArray[np.int64], sides: Float32Array, size: tuple[int, ...]
@@ -116,27 +74,6 @@ class Detector:
         height, width = self._preprocessing.input_size
         scale = np.array([size[1] / width, size[0] / height] * 2, dtype=np.float32)
         return clip(xyxy * scale, width=size[1], height=size[0])
-
-    def _suppressed(
-        self, xyxy: Boxes, scores: Float32Array, kept: NDArray[np.int64]
-    ) -> tuple[Suppressed, ...]:
-        lost = np.setdiff1d(np.flatnonzero(scores >= self._explain_above), kept)
-        if not len(lost) or not len(kept):
-            return ()
-        # Rows are in order of score: a box can only lose to one before it.
-        overlap = np.where(kept < lost[:, None], iou(xyxy[lost], xyxy[kept]), 0)
-        winners = overlap.argmax(axis=1)
-        return tuple(
-            Suppressed(to_box(xyxy[i]), float(scores[i]), int(winner), float(overlap[row, winner]))
-            for row, (i, winner) in enumerate(zip(lost, winners, strict=True))
-            if overlap[row, winner] > self._nms_threshold - _ROUNDING
-        )
-
-
-def to_box(xyxy: Float32Array) -> tuple[float, float, float, float]:
-    """One row of boxes as a plain tuple."""
-    x1, y1, x2, y2 = (float(side) for side in xyxy)
-    return x1, y1, x2, y2
 
 
 def _cells(

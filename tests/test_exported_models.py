@@ -1,0 +1,120 @@
+"""Exported models at work: the boxes of our own detector, and a gallery made with them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exports import DETECTOR, export_colours, export_detector
+from fakes import FakeSession
+
+from shitu import Workspace
+from shitu.detector import Detections, Detector, NmsDetector
+from shitu.errors import ModelError, SpaceMismatch
+from shitu.images import load_image
+from shitu.models.registry import read_folder
+from shitu.models.spec import read_spec
+from shitu.preprocess import Preprocessing
+from shitu.runtime.exported import open_exported
+from shitu.runtime.onnx_runtime import OnnxRuntimeSession
+from shitu.workspace import _exported_finder
+
+SAMPLE = Path(__file__).parents[1] / "gallery"
+SCENES = [load_image(SAMPLE / "scenes" / f"scene0{n}.jpg") for n in (1, 4)]
+
+
+@pytest.fixture(scope="module")
+def ours() -> list[Detections]:
+    """What our own detector finds, prepared as upstream prepares pictures."""
+    spec = read_spec(DETECTOR)
+    preprocessing = replace(spec.preprocessing, interpolation="cubic")
+    session = OnnxRuntimeSession(DETECTOR / "model.onnx", threads=1)
+    return Detector(session, preprocessing, spec.strides, spec.reg_max).detect(SCENES)
+
+
+@pytest.mark.parametrize(
+    ("head", "nearest"), [("nms", False), ("nms", True), ("boxes", False), ("levels", False)]
+)
+def test_detectors_find_the_same_however_they_were_exported(
+    tmp_path: Path, ours: list[Detections], head: str, nearest: bool
+) -> None:
+    spec = read_folder(export_detector(tmp_path, head, nearest=nearest))
+    assert spec.head == head
+    finder = _exported_finder(spec, open_exported(spec, 1), explain_above=0.4)
+    for found, wanted in zip(finder.detect(SCENES), ours, strict=True):
+        clear = int((wanted.scores > 0.3).sum())
+        assert clear >= 1
+        assert np.abs(found.xyxy[:clear] - wanted.xyxy[:clear]).max() < 0.01
+        assert np.abs(found.scores[:clear] - wanted.scores[:clear]).max() < 1e-4
+    assert finder.detect([]) == []
+
+
+class Rows(FakeSession):
+    """A graph with suppression that answers with these rows."""
+
+    inputs = ("image", "im_shape", "scale_factor")
+
+    def __init__(self, rows: list[list[float]], counts: list[int]) -> None:
+        super().__init__(lambda batch: [])
+        self.answer = [np.array(rows, np.float32).reshape(-1, 6), np.array(counts, np.int32)]
+        self.feeds: dict[str, np.ndarray] = {}
+
+    def run_named(self, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+        self.feeds = feeds
+        return self.answer
+
+
+PICTURES = [np.zeros((20, 40, 3), np.uint8), np.zeros((10, 10, 3), np.uint8)]
+
+
+def test_boxes_of_a_batch_go_to_their_pictures_best_first_and_clipped() -> None:
+    rows = [
+        [0, 0.5, 1, 1, 5, 5],
+        [0, 0.9, -3, 2, 90, 30],
+        [0, 0.4, 50, 3, 60, 5],
+        [-1, 0] + [0] * 4,
+    ]
+    session = Rows(rows, [3, 1])
+    first, second = NmsDetector(session, Preprocessing((32, 32))).detect(PICTURES)
+    assert first.xyxy.tolist() == [[0, 2, 40, 20], [1, 1, 5, 5]]  # the third is outside of it
+    assert first.scores.tolist() == pytest.approx([0.9, 0.5])
+    assert len(second) == 0
+    assert session.feeds["scale_factor"].tolist() == pytest.approx(
+        np.array([[1.6, 0.8], [3.2, 3.2]])
+    )
+    assert session.feeds["im_shape"].tolist() == [[32, 32], [32, 32]]
+
+
+def test_counts_that_do_not_fit_the_boxes_are_refused() -> None:
+    with pytest.raises(ModelError, match=r"returned 1 boxes and says \[2, 0\]"):
+        NmsDetector(Rows([[0] * 6], [2, 0]), Preprocessing((32, 32))).detect(PICTURES)
+
+
+def test_an_unknown_input_is_not_guessed() -> None:
+    session = Rows([], [0, 0])
+    session.inputs = ("image", "mystery")
+    with pytest.raises(ModelError, match="unknown input 'mystery'"):
+        NmsDetector(session, Preprocessing((32, 32))).detect(PICTURES)
+
+
+def test_a_gallery_is_made_and_searched_with_exported_models(tmp_path: Path) -> None:
+    rec = export_colours(tmp_path / "rec")
+    det = export_detector(tmp_path / "det")
+    pictures = {path.name: sorted(path.iterdir()) for path in (SAMPLE / "products").glob("[!.]*")}
+    models = {"feature_model": str(rec), "detector_model": str(det)}
+    with Workspace(tmp_path / "index", **models) as shop:
+        for label in sorted(pictures)[:3]:
+            shop.add(pictures[label][:1], label)
+        found = shop.recognize(pictures[sorted(pictures)[1]][0])
+        assert found.objects[0].label == sorted(pictures)[1]
+        assert found.objects[0].score == pytest.approx(1, abs=0.02)
+    with Workspace(tmp_path / "index") as again:  # the gallery remembers its models
+        assert again.lineup.feature == str(rec)
+        assert again.catalog.space.dim == 24
+    with (
+        Workspace(tmp_path / "index", detector_model="none", feature_model=str(rec)) as other,
+        pytest.raises(SpaceMismatch),
+    ):
+        other.recognize(pictures[sorted(pictures)[1]][0])
