@@ -11,7 +11,7 @@ from shitu.config import DETECTOR_MODEL, FEATURE_MODEL
 from shitu.cropper import CropPolicy
 from shitu.errors import ModelError
 from shitu.gallery import Space
-from shitu.models.registry import find_model, model_names
+from shitu.models.registry import find_model, is_name, names_here
 from shitu.models.spec import ModelSpec
 
 WHOLE = "none"  # in place of a detector: pictures are looked up whole
@@ -67,7 +67,7 @@ def _crop_policy(detector: ModelSpec | None) -> dict[str, Any]:
 
 def _lasting(name: str) -> str:
     """Return a name that means the same model in every working directory."""
-    return name if name == WHOLE or name in model_names() else str(Path(name).absolute())
+    return name if name == WHOLE or is_name(name) else str(Path(name).absolute())
 
 
 def find_lineup(space: Space) -> Lineup | None:
@@ -103,5 +103,5 @@ def _candidates(space: Space) -> Iterator[Lineup]:
     if recorded is not None:
         yield recorded
     # Or under another name: what makes the same vectors is the same model.
-    names = model_names()
-    yield from (Lineup(feature, detector) for feature in names for detector in (WHOLE, *names))
+    features, detectors = names_here("feature"), (WHOLE, *names_here("detector"))
+    yield from (Lineup(feature, detector) for feature in features for detector in detectors)

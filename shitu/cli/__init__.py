@@ -21,6 +21,7 @@ from shitu.cli import (
     items,
     lint,
     migrate,
+    models,
     recognize,
     sync,
 )
@@ -82,6 +83,7 @@ for command in (
     migrate.migrate,
     adapt.adapt,
     adapt.calibrate,
+    models.models,
     config.show_config,
 ):
     main.add_command(command)

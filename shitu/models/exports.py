@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ DESCRIPTIONS = ("inference.yml", "infer_cfg.yml")
 _PROGRAMS = ("inference.json", "inference.pdmodel", "model.json", "model.pdmodel")
 _ONNX = ("inference.onnx", "model.onnx")
 _STRIDES = (8, 16, 32, 64)
+_REMEDY = "Fetch or export it again."
 _THRESHOLD = 0.5  # PaddleX' own, for names and for boxes
 
 
@@ -25,21 +27,30 @@ def is_export(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (*DESCRIPTIONS, *_PROGRAMS, *_ONNX))
 
 
-def read_export(folder: Path) -> ModelSpec:
+def read_export(
+    folder: Path, *, digests: Mapping[str, str] | None = None, remedy: str = _REMEDY
+) -> ModelSpec:
     """Read a folder with a graph (`inference.json`, `.pdmodel` or `.onnx`) and its description.
 
     Preprocessing comes from `inference.yml` or `infer_cfg.yml`, length and meaning of the outputs
     from the graph.
+
+    Args:
+        folder: of the model.
+        digests: sha256 that its files must have, by name; None takes them as they are.
+        remedy: what to do if they have others.
 
     Raises:
         WeightsNotFound: a file is missing.
         ModelError: something in the description is not understood.
     """
     path, fields = _description(folder)
+    paths = _files(folder)
+    graph = read_graph(next(iter(paths.values())))
+    files = {kind: _file(path, digests or {}, remedy) for kind, path in paths.items()}
     try:
-        if "Preprocess" in fields:
-            return _detector(folder, fields)
-        return _whole_picture_model(folder, fields)
+        read = _detector if "Preprocess" in fields else _whole_picture_model
+        return read(folder, fields, files, graph)
     except KeyError as error:
         raise ModelError(f"The model description {path} lacks {error}.") from None
     except (AttributeError, TypeError, ValueError, StopIteration, ConfigError) as error:
@@ -67,8 +78,9 @@ def _description(folder: Path) -> tuple[Path, dict[str, Any]]:
     )
 
 
-def _whole_picture_model(folder: Path, fields: dict[str, Any]) -> ModelSpec:
-    files, graph = _graph(folder)
+def _whole_picture_model(
+    folder: Path, fields: dict[str, Any], files: Mapping[str, ModelFile], graph: Graph
+) -> ModelSpec:
     after = fields.get("PostProcess") or {}
     kind = "classifier" if "Topk" in after else "feature"
     unknown = sorted(set(after) - {"NormalizeFeatures", "Topk"})
@@ -92,8 +104,9 @@ def _whole_picture_model(folder: Path, fields: dict[str, Any]) -> ModelSpec:
     )
 
 
-def _detector(folder: Path, fields: dict[str, Any]) -> ModelSpec:
-    files, graph = _graph(folder)
+def _detector(
+    folder: Path, fields: dict[str, Any], files: Mapping[str, ModelFile], graph: Graph
+) -> ModelSpec:
     preprocessing = detector_preprocessing(fields["Preprocess"])
     _check_input(graph, preprocessing.input_size)
     strides = tuple(int(stride) for stride in fields.get("fpn_stride") or _STRIDES)
@@ -152,27 +165,30 @@ def _check_input(graph: Graph, size: tuple[int, int]) -> None:
             raise ValueError(f"its graph takes pictures of {picture[1:]}, but it makes {size}")
 
 
-def _graph(folder: Path) -> tuple[dict[str, ModelFile], Graph]:
+def _files(folder: Path) -> dict[str, Path]:
+    """Return the graph, first, and its weights where they are apart."""
     for name in _PROGRAMS:
-        program, weights = folder / name, (folder / name).with_suffix(".pdiparams")
+        program = folder / name
         if program.is_file():
-            files = {"program": _file(program), "weights": _file(weights)}
-            return files, read_graph(program)
+            return {"program": program, "weights": program.with_suffix(".pdiparams")}
     for name in _ONNX:
         if (folder / name).is_file():
-            return {"onnx": _file(folder / name)}, read_graph(folder / name)
+            return {"onnx": folder / name}
     raise WeightsNotFound(
         f"No model in {folder}: none of {', '.join((*_PROGRAMS, *_ONNX))} is there."
     )
 
 
-def _file(path: Path) -> ModelFile:
-    """Describe a file without a published checksum: what it holds now is what it must hold."""
+def _file(path: Path, digests: Mapping[str, str], remedy: str) -> ModelFile:
+    """Describe a file; without a digest, what it holds now is what it must hold."""
     try:
         state = path.stat()
     except OSError as error:
-        raise WeightsNotFound(f"Cannot read the model file {path}: {error.strerror}.") from None
-    return ModelFile(path, _digest(path, state.st_size, state.st_mtime_ns))
+        raise WeightsNotFound(
+            f"Cannot read the model file {path}: {error.strerror}. {remedy}"
+        ) from None
+    known = digests.get(path.name)
+    return ModelFile(path, known or _digest(path, state.st_size, state.st_mtime_ns), remedy)
 
 
 @functools.lru_cache(maxsize=64)

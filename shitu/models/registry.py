@@ -1,12 +1,15 @@
-"""Names of models -> folders. The embedded models are part of the package and need no download."""
+"""Names of models -> what they are: embedded in the package, pulled, or in a folder."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from shitu.errors import ModelError
+from shitu.errors import ModelError, WeightsNotFound
+from shitu.models.catalogue import OFFICIAL
 from shitu.models.exports import is_export, read_export
 from shitu.models.spec import DESCRIPTION, ModelSpec, read_spec
+from shitu.models.store import installed
 
 _EMBEDDED = Path(__file__).parent / "weights"
 
@@ -16,22 +19,48 @@ def model_names() -> list[str]:
     return sorted(path.parent.name for path in _EMBEDDED.glob(f"*/{DESCRIPTION}"))
 
 
+def names_embedded() -> dict[str, str]:
+    """Kind of each model that comes with the package, by its name."""
+    return {name: read_spec(_EMBEDDED / name).kind for name in model_names()}
+
+
+def names_here(kind: str) -> list[str]:
+    """Names of the models of a kind that can be used at once: embedded, then pulled."""
+    return [name for name, its in names_embedded().items() if its == kind] + [
+        model.name for model in OFFICIAL.values() if model.kind == kind and installed(model.name)
+    ]
+
+
+def is_name(text: str) -> bool:
+    """Whether it is the name of a model that is here, rather than of a folder."""
+    return text in model_names() or (text in OFFICIAL and installed(text) is not None)
+
+
 def find_model(name: str, kind: str) -> ModelSpec:
     """The model of that name, or in the folder of that name.
 
     Raises:
         ModelError: there is none, or it is of another kind than the one wanted.
     """
-    embedded = _EMBEDDED / name
+    pulled = installed(name) if name in OFFICIAL else None
     if name in model_names():
-        spec = read_spec(embedded)
+        spec = read_spec(_EMBEDDED / name)
+    elif pulled is not None:
+        remedy = f"`shitu models pull {name}` fetches it again."
+        spec = read_export(pulled.folder, digests=pulled.files, remedy=remedy)
+        spec = replace(spec, name=name)
     elif _is_folder(name):
         spec = read_folder(Path(name))
+    elif name in OFFICIAL:
+        raise WeightsNotFound(
+            f"The model {name} is not on this machine: `shitu models pull {name}` "
+            f"({OFFICIAL[name].megabytes:g} MB)."
+        )
     else:
         raise ModelError(
-            f"No model is called {name!r}. Known: {', '.join(model_names())}; "
-            f"or give a folder with a {DESCRIPTION} or an export of PaddleX, PaddleClas or "
-            "PaddleDetection."
+            f"No model is called {name!r}. Known: {', '.join(model_names())}, and what `shitu "
+            f"models list` shows; or give a folder with a {DESCRIPTION} or an export of PaddleX, "
+            "PaddleClas or PaddleDetection."
         )
     if spec.kind != kind:
         raise ModelError(f"The model {name!r} is a {spec.kind}; a {kind} is needed here.")

@@ -21,10 +21,11 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file of a model and the sha256 it must have."""
+    """One file of a model, the sha256 it must have, and what to do where it has another."""
 
     path: Path
     sha256: str
+    remedy: str = "Install shitu again."
 
     def verified(self) -> Path:
         """The path, once the file is known to be complete.
@@ -33,16 +34,16 @@ class ModelFile:
             WeightsNotFound: it is not there.
             WeightsCorrupt: its sha256 differs from the one in `model.yml`.
         """
-        digest = sha256_of(self.path)
+        digest = sha256_of(self.path, self.remedy)
         if digest != self.sha256:
             raise WeightsCorrupt(
                 f"The model file {self.path} is damaged (sha256 {digest[:12]}..., expected "
-                f"{self.sha256[:12]}...). Install shitu again."
+                f"{self.sha256[:12]}...). {self.remedy}"
             )
         return self.path
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path, remedy: str = "Fetch it again.") -> str:
     """Hexadecimal sha256 of a file of any size; raises WeightsNotFound."""
     digest = hashlib.sha256()
     try:
@@ -51,7 +52,7 @@ def sha256_of(path: Path) -> str:
                 digest.update(chunk)
     except OSError as error:
         raise WeightsNotFound(
-            f"Cannot read the model file {path}: {error.strerror}. Install shitu again."
+            f"Cannot read the model file {path}: {error.strerror}. {remedy}"
         ) from None
     return digest.hexdigest()
 

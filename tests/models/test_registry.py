@@ -58,7 +58,7 @@ def test_a_folder_that_is_no_model_says_so(embedded: Path, tmp_path: Path) -> No
     ["net_c", "unfinished", "weights/net_a.onnx", "..\0", pytest.param("x" * 5000, id="long")],
 )
 def test_an_unknown_name_lists_the_known_ones(embedded: Path, name: str) -> None:
-    with pytest.raises(ModelError, match="Known: net_a, net_b; or give a folder"):
+    with pytest.raises(ModelError, match=r"Known: net_a, net_b, and .*; or give a folder"):
         find_model(name, "feature")
 
 

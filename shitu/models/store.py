@@ -1,0 +1,359 @@
+"""The folder of pulled models: install, verify, remove; each whole or not there at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import yaml
+
+from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
+from shitu.models.archives import unpack
+from shitu.models.catalogue import OFFICIAL, Official, Part
+from shitu.models.download import Progress, download
+from shitu.models.exports import DESCRIPTIONS, read_export
+from shitu.models.spec import sha256_of
+
+RECORD = "installed.json"
+_PINS = "first-seen.json"
+_PATIENCE = 3600  # seconds that one pull waits for another one of the same model
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A pulled model.
+
+    Attributes:
+        origin: address, or file on this machine, that it came from.
+        sha256: of what was downloaded.
+        trust: `published`, where the checksum is its makers'; `first seen`, where the first pull
+            on this machine decided what is right.
+        files: sha256 of each file, by its name in the folder.
+    """
+
+    name: str
+    part: Part
+    folder: Path
+    origin: str
+    sha256: str
+    trust: str
+    at: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What a pull did: `outcome` is `installed` or `present`."""
+
+    outcome: str
+    model: Installed
+
+
+def models_folder() -> Path:
+    """Where pulled models are: SHITU_MODELS, else `shitu/models` in the user's cache."""
+    named = os.environ.get("SHITU_MODELS")
+    if named:
+        return Path(named).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "shitu" / "models"
+
+
+def official(name: str) -> Official:
+    """Look a model up by name; raises ModelError where the name is not one that can be pulled."""
+    if name not in OFFICIAL:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, OFFICIAL, n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else "`shitu models list` lists them."
+        raise ModelError(f"No official model is called {name!r}. {hint}")
+    return OFFICIAL[name]
+
+
+def installed(name: str, part: Part = "inference") -> Installed | None:
+    """What was pulled under that name; None where nothing was.
+
+    Raises:
+        WeightsCorrupt: the record of it is damaged.
+    """
+    folder = _place(name, part)
+    record = folder / RECORD
+    try:
+        fields = json.loads(record.read_text(encoding="utf-8"))
+        return Installed(**{**fields, "folder": folder})
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsCorrupt(
+            f"The record {record} of the pulled model {name} is damaged ({error}). "
+            f"`shitu models rm {name}`, then pull it again."
+        ) from None
+
+
+def pull(
+    name: str,
+    part: Part = "inference",
+    *,
+    source: Path | None = None,
+    mirrors: str | None = None,
+    accept_change: bool = False,
+    progress: Progress | None = None,
+) -> Pulled:
+    """Install an official model, unless it is there already.
+
+    Args:
+        name: of the catalogue.
+        part: the exported graph, or the training weights.
+        source: an archive (or `.pdparams`) that was brought here by other means.
+        mirrors: addresses of folders that hold the same files and are asked first; by default
+            those in SHITU_MIRROR, separated by blanks.
+        accept_change: trust what comes although an earlier pull saw another file.
+        progress: called with the bytes received so far and all.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be had.
+        WeightsCorrupt: what came is damaged, or not what it was the first time.
+    """
+    model = official(name)
+    if part not in model.urls:
+        raise ModelError(f"{name} is not published as {part}.")
+    root = models_folder()
+    with _locked(root, name, part):
+        present = installed(name, part)
+        if present is not None and not _problems(present):
+            return Pulled("present", present)
+        expected, trust = _expected(root, model, part, accept_change)
+        archive, origin = _obtain(root, model, part, source, mirrors, expected, progress)
+        try:
+            digest = sha256_of(archive)
+            _require_same(model, part, digest, expected, trust, origin)
+            found = _install(root, model, part, archive, origin, digest, trust)
+        finally:
+            if source is None:
+                archive.unlink(missing_ok=True)
+        _pin(root, _key(name, part), digest)
+        return Pulled("installed", found)
+
+
+def verify(name: str, part: Part = "inference") -> list[str]:
+    """What is wrong with the files of a pulled model; empty where they are as they came.
+
+    Raises:
+        WeightsNotFound: it has not been pulled.
+    """
+    return _problems(required(name, part))
+
+
+def remove(name: str, part: Part = "inference") -> Path:
+    """Remove a pulled model; what it must look like is remembered.
+
+    Raises:
+        WeightsNotFound: it has not been pulled.
+    """
+    official(name)
+    with _locked(models_folder(), name, part):
+        folder = _place(name, part)
+        if not folder.exists():
+            required(name, part)
+        with tempfile.TemporaryDirectory(dir=_work(models_folder())) as scratch:
+            folder.rename(Path(scratch) / "gone")
+        return folder
+
+
+def required(name: str, part: Part = "inference") -> Installed:
+    """Return what was pulled under that name; raises WeightsNotFound where nothing was."""
+    found = installed(official(name).name, part)
+    if found is None:
+        more = " --weights" if part == "weights" else ""
+        raise WeightsNotFound(
+            f"The model {name} has not been pulled: `shitu models pull {name}{more}`."
+        )
+    return found
+
+
+def _problems(model: Installed) -> list[str]:
+    problems = []
+    for name, digest in model.files.items():
+        path = model.folder / name
+        if not path.is_file():
+            problems.append(f"{path} is missing")
+        elif sha256_of(path) != digest:
+            problems.append(f"{path} is damaged")
+    return problems
+
+
+def _place(name: str, part: Part) -> Path:
+    return models_folder() / _key(name, part)
+
+
+def _key(name: str, part: Part) -> str:
+    return name if part == "inference" else f"{name}.{part}"
+
+
+def _work(root: Path) -> Path:
+    folder = root / ".work"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _locked(root: Path, name: str, part: Part) -> Iterator[None]:
+    """Let one process at a time change a model; others wait for what it installs."""
+    from filelock import FileLock, Timeout
+
+    try:
+        lock = FileLock(_work(root) / f"{_key(name, part)}.lock", timeout=_PATIENCE)
+        with lock:
+            yield
+    except Timeout:
+        raise ModelError(
+            f"Another process has been pulling {name} for an hour. Look what it does, or try again."
+        ) from None
+    except PermissionError as error:
+        raise ModelError(
+            f"The folder of models {root} cannot be written ({error.strerror}). Name another one "
+            "in SHITU_MODELS."
+        ) from None
+
+
+def _obtain(
+    root: Path,
+    model: Official,
+    part: Part,
+    source: Path | None,
+    mirrors: str | None,
+    expected: str | None,
+    progress: Progress | None,
+) -> tuple[Path, str]:
+    """The archive and where it came from."""
+    if source is not None:
+        if not source.is_file():
+            raise WeightsNotFound(f"There is no file {source} to install {model.name} from.")
+        return source, str(source.absolute())
+    if os.environ.get("SHITU_OFFLINE", "") not in ("", "0"):
+        raise ModelError(
+            f"{model.name} is not on this machine, and SHITU_OFFLINE forbids to fetch it. Bring "
+            f"{model.urls[part]} here and use `shitu models pull {model.name} --from FILE`."
+        )
+    official_url = model.urls[part]
+    file = official_url.rpartition("/")[2]
+    asked = (mirrors if mirrors is not None else os.environ.get("SHITU_MIRROR", "")).split()
+    urls = [f"{mirror.rstrip('/')}/{file}" for mirror in asked] + [official_url]
+    # A changed file is told by us, with what to do, rather than by the downloader.
+    published = model.sha256.get(part)
+    return download(urls, _work(root), published and expected, progress)
+
+
+def _expected(
+    root: Path, model: Official, part: Part, accept_change: bool
+) -> tuple[str | None, str]:
+    published = model.sha256.get(part)
+    if published is not None:
+        return published, "published"
+    pinned = None if accept_change else _pins(root).get(_key(model.name, part))
+    return pinned, "first seen"
+
+
+def _require_same(
+    model: Official, part: Part, digest: str, expected: str | None, trust: str, origin: str
+) -> None:
+    if expected is None or digest == expected:
+        return
+    if trust == "published":
+        raise WeightsCorrupt(
+            f"{origin} is not {model.name}: its sha256 is {digest[:12]}..., its makers publish "
+            f"{expected[:12]}.... Fetch it again."
+        )
+    raise WeightsCorrupt(
+        f"{origin} is not the {model.name} that was first pulled here (sha256 {digest[:12]}..., "
+        f"then {expected[:12]}...). If its makers have published another one, pull it with "
+        "--accept-change; galleries made with the old one need `shitu migrate`."
+    )
+
+
+def _install(
+    root: Path, model: Official, part: Part, archive: Path, origin: str, digest: str, trust: str
+) -> Installed:
+    place = _place(model.name, part)
+    with tempfile.TemporaryDirectory(dir=_work(root)) as scratch:
+        fresh = Path(scratch) / "model"
+        fresh.mkdir()
+        try:
+            if part == "weights":
+                shutil.copyfile(archive, fresh / f"{model.name}.pdparams")
+                files = [Path(f"{model.name}.pdparams")]
+            else:
+                files = _unpacked(model, archive, fresh)
+        except OSError as error:
+            raise ModelError(
+                f"Cannot install {model.name} in {root}: {error.strerror or error}. Make room, or "
+                "name another folder in SHITU_MODELS."
+            ) from None
+        found = Installed(
+            name=model.name,
+            part=part,
+            folder=place,
+            origin=origin,
+            sha256=digest,
+            trust=trust,
+            at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            files={path.as_posix(): sha256_of(fresh / path) for path in files},
+        )
+        fields = {name: value for name, value in asdict(found).items() if name != "folder"}
+        _write_whole(fresh / RECORD, json.dumps(fields, indent=1))
+        if place.exists():
+            place.rename(Path(scratch) / "old")
+        fresh.rename(place)
+    return found
+
+
+def _unpacked(model: Official, archive: Path, folder: Path) -> list[Path]:
+    files = unpack(archive, folder)
+    if not any((folder / name).exists() for name in DESCRIPTIONS) and model.description:
+        text = yaml.safe_dump(model.description, sort_keys=False)
+        (folder / DESCRIPTIONS[0]).write_text(text, encoding="utf-8")
+        files.append(Path(DESCRIPTIONS[0]))
+    kind = read_export(folder).kind
+    if kind != model.kind:
+        raise WeightsCorrupt(
+            f"The archive {archive.name} holds a {kind}, but {model.name} is a {model.kind}. "
+            "Nothing of it was installed."
+        )
+    return files
+
+
+def _pins(root: Path) -> dict[str, str]:
+    try:
+        pins: dict[str, str] = json.loads((root / _PINS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return pins
+
+
+def _pin(root: Path, key: str, digest: str) -> None:
+    from filelock import FileLock
+
+    with FileLock(_work(root) / "first-seen.lock"):
+        pins = _pins(root)
+        if pins.get(key) != digest:
+            _write_whole(root / _PINS, json.dumps({**pins, key: digest}, indent=1))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def known_models() -> Iterator[tuple[Official, dict[Part, Installed | None]]]:
+    """Official models, each with the state of its parts on this machine."""
+    for model in OFFICIAL.values():
+        yield model, {part: installed(model.name, part) for part in model.urls}

@@ -1,0 +1,128 @@
+"""`shitu models` from a mirror on this machine, and a gallery made with what it pulled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from exports import export_colours
+from serving import Site, packed, serving
+
+from shitu.cli import main
+from shitu.cli.models import models
+
+Run = Callable[..., Result]
+
+NAME = "PP-ShiTuV2_rec"
+ARCHIVE = "PP-ShiTuV2_rec_infer.tar"
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return packed(export_colours(tmp_path_factory.mktemp("export") / "PP-ShiTuV2_rec_infer"))
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, archive: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    monkeypatch.setenv("SHITU_MODELS", str(tmp_path / "models"))
+    with serving() as site:
+        site.files[ARCHIVE] = archive
+        monkeypatch.setenv("SHITU_MIRROR", site.url)
+        yield site
+
+
+@pytest.mark.usefixtures("mirror")
+def test_a_model_is_pulled_shown_verified_and_removed(run: Run, tmp_path: Path) -> None:
+    result = run("models", "pull", NAME)
+    folder = tmp_path / "models" / NAME
+    assert result.stdout == f"{NAME} installed: {folder}\n"
+    assert "is remembered: no checksum is published" in result.stderr
+    assert run("models", "pull", NAME).stdout == f"{NAME} is here already: {folder}\n"
+    assert run("models", "path", NAME).stdout == f"{folder}\n"
+    assert run("models", "path").stdout == f"{folder.parent}\n"
+    listed = run("models", "list").stdout
+    assert "pplcnetv2_base_shitu" in listed
+    assert "inference" in next(line for line in listed.splitlines() if line.startswith(f"{NAME} "))
+    shown = run("models", "show", NAME).stdout
+    assert "84.2 %" in shown
+    assert str(folder) in shown
+    assert run("models", "verify").stdout == f"{NAME} (inference): as it was pulled\n"
+    (folder / "inference.pdiparams").write_bytes(b"damage")
+    result = run("models", "verify", NAME)
+    assert result.exit_code == 1
+    assert "inference.pdiparams is damaged" in result.stdout
+    assert f"`shitu models pull {NAME}`" in result.stderr
+    assert run("models", "rm", NAME).stdout == f"removed {folder}\n"
+    assert not folder.exists()
+    assert run("models", "verify").stdout == "No model has been pulled.\n"
+
+
+@pytest.mark.usefixtures("mirror")
+def test_scripts_get_json(run: Run, tmp_path: Path) -> None:
+    pulled = json.loads(run("models", "pull", NAME, "--json").stdout)
+    assert (pulled["outcome"], pulled["trust"]) == ("installed", "first seen")
+    assert set(pulled["files"]) == {"inference.json", "inference.pdiparams", "inference.yml"}
+    listed = json.loads(run("models", "list", "--json").stdout)["models"]
+    states = {model["name"]: model["state"] for model in listed}
+    assert (states["pplcnetv2_base_shitu"], states[NAME]) == ("embedded", "inference")
+    shown = json.loads(run("models", "show", NAME, "--json").stdout)
+    assert shown["here"]["inference"]["sha256"] == pulled["sha256"]
+    assert json.loads(run("models", "verify", "--json").stdout) == {
+        "models": [{"name": NAME, "part": "inference", "problems": []}]
+    }
+    assert json.loads(run("models", "path", NAME, "--json").stdout)["path"] == pulled["folder"]
+    assert json.loads(run("models", "rm", NAME, "--json").stdout) == {"removed": pulled["folder"]}
+
+
+@pytest.mark.usefixtures("mirror")
+def test_one_archive_is_one_model(run: Run, tmp_path: Path) -> None:
+    result = run("models", "pull", NAME, "PP-ShiTuV2_det", "--from", tmp_path / "a.tar")
+    assert result.exit_code == 2
+    assert run("models", "pull", NAME, "--from", tmp_path / "a.tar").exit_code == 1
+
+
+def test_a_gallery_is_made_by_name_and_another_model_is_never_mixed_in(
+    run: Run, tmp_path: Path, mirror: Site, labels: list[str]
+) -> None:
+    products = Path(__file__).parents[2] / "gallery" / "products"
+    for label in labels[:2]:
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        (tmp_path / "photos" / label).symlink_to(products / label)
+    build = ("build-index", "--gallery", tmp_path / "photos", "--detector", "none")
+    index = ("--index", tmp_path / "index")
+    refused = run(*build, *index, "--model", NAME)
+    assert refused.exit_code == 1
+    assert f"`shitu models pull {NAME}`" in refused.stderr
+    run("models", "pull", NAME)
+    built = run(*build, *index, "--model", NAME)
+    assert built.exit_code == 0, built.stderr
+    picture = sorted((products / labels[0]).iterdir())[0]
+    found = json.loads(run("recognize", picture, *index, "--json").stdout)
+    assert found["objects"][0]["label"] == labels[0]
+    # Another model is refused, by whatever command, and the gallery stays as it is.
+    for command in (("add-item", picture, "--label", "x"), ("recognize", picture)):
+        other = run(*command, *index, "--model", "pplcnetv2_base_shitu", "--detector", "none")
+        assert other.exit_code == 1
+        assert f"{NAME} (detector none)" in other.stderr
+    # Or the gallery is migrated, and back.
+    for way in (("--model", "pplcnetv2_base_shitu"), ("--back",)):
+        moved = run("migrate", *way, "--force", *index)
+        assert moved.exit_code == 0, moved.stderr
+        assert run("recognize", picture, *index).exit_code == 0
+    run("models", "rm", NAME)
+    gone = run("recognize", picture, *index)
+    assert gone.exit_code == 1
+    assert NAME in gone.stderr
+
+
+@pytest.mark.parametrize("name", sorted(models.commands))
+def test_help_describes_every_option_and_shows_an_example(run: Run, name: str) -> None:
+    text = run("models", name, "--help").stdout
+    assert "Example: " in text
+    assert f"shitu models {name}" in text
+    described = [getattr(parameter, "help", "") for parameter in models.commands[name].params]
+    assert all(help_ is None or help_ for help_ in described)
+    assert "models" in main.commands
