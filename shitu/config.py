@@ -15,6 +15,10 @@ from shitu.errors import ConfigError
 FEATURE_MODEL = "pplcnetv2_base_shitu"
 DETECTOR_MODEL = "picodet_lcnet_mainbody"
 INDEX_KINDS = ("auto", "flat", "ivf-sq8", "ivf-rabitq", "hnsw")
+_TRUTH = {
+    **dict.fromkeys(("true", "yes", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "off", "0"), False),
+}
 ENGINES = ("onnxruntime", "openvino", "openvino-bf16", "paddle", "paddle-bf16")
 
 
@@ -63,6 +67,9 @@ class Config:
         None, "a label below this score is `unknown`; unset means the feature extractor's own"
     )
     top_k: int = _setting(5, "items listed as matches of an object")
+    log_recognitions: bool = _setting(
+        False, "keep recognitions with their crops, for `shitu review`, confirm and reject"
+    )
 
     def __post_init__(self) -> None:
         for name, kind in _types().items():
@@ -85,9 +92,11 @@ class Config:
 
 
 def _check_type(name: str, value: object, kind: str) -> None:
-    wanted = {"int": (int,), "float": (int, float), "str": (str,)}[kind.split(" | ")[0]]
+    kinds = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+    wanted = kinds[kind.split(" | ")[0]]
     empty = value is None and "None" in kind
-    if not empty and (isinstance(value, bool) or not isinstance(value, wanted)):
+    odd = isinstance(value, bool) and wanted != (bool,)  # which Python counts among the integers
+    if not empty and (odd or not isinstance(value, wanted)):
         raise ConfigError(f"Setting {name} is {value!r}; a value of type {kind} is needed.")
 
 
@@ -176,6 +185,8 @@ def _convert(name: str, value: object, place: str) -> Any:
             return int(str(value))
         if kind == "float" and not isinstance(value, bool):
             return float(str(value))
+        if kind == "bool" and str(value).strip().lower() in _TRUTH:
+            return _TRUTH[str(value).strip().lower()]
         if kind == "str" and isinstance(value, (str, os.PathLike)):
             return os.fspath(value)
     except ValueError:

@@ -39,6 +39,10 @@ class ItemNotFound(GalleryError):  # noqa: N818
     """No item of the gallery has that label or id."""
 
 
+class GoldenBroken(GalleryError):  # noqa: N818
+    """A change would break golden queries, and was not made."""
+
+
 class DuplicateReference(GalleryError):  # noqa: N818
     """The same picture already belongs to another item."""
 

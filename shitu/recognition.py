@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from shitu.cropper import Dropped
+from shitu.deciding import Rejected
 from shitu.geometry import Box
+from shitu.runtime.session import Float32Array
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class RecognizedObject:
         confidence: probability that the best match is right; None where the gallery is not
             calibrated.
         margin: how far its score is above that of the next item.
+        rejected: items that are no answer, because that was said of nearly the same picture.
+        recognition_id: of the log, where it was noted.
+        embedding: unit (dim,), as the network made it.
     """
 
     box: Box | None
@@ -45,6 +50,9 @@ class RecognizedObject:
     matches: tuple[Match, ...]
     confidence: float | None = None
     margin: float | None = None
+    rejected: tuple[Rejected, ...] = ()
+    recognition_id: int | None = None
+    embedding: Float32Array | None = field(default=None, repr=False, compare=False)
 
     @property
     def score(self) -> float | None:
@@ -63,7 +71,7 @@ class Recognition:
         operating_point: confidence below which a label was not trusted; None where the score
             decided.
         milliseconds: time by stage: detect, embed, search.
-        notes: what is to be said about the filter, if there was one.
+        notes: what is to be said about the filter, if there was one, and about rejected matches.
     """
 
     objects: tuple[RecognizedObject, ...]
@@ -77,7 +85,7 @@ class Recognition:
         """Plain dicts, lists, numbers and strings, as `shitu recognize --json` prints them."""
         return {
             "objects": [
-                {**asdict(item), "score": item.score, "unknown": item.label is None}
+                {**_plain(item), "score": item.score, "unknown": item.label is None}
                 for item in self.objects
             ],
             "dropped": [asdict(item) for item in self.dropped],
@@ -86,3 +94,10 @@ class Recognition:
             "milliseconds": dict(self.milliseconds),
             "notes": list(self.notes),
         }
+
+
+def _plain(item: RecognizedObject) -> dict[str, Any]:
+    """All but the embedding."""
+    values = asdict(replace(item, embedding=None))
+    del values["embedding"]
+    return values

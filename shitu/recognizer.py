@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from shitu.calibration import DEPTH, Calibration, evidence_of
 from shitu.cropper import WHOLE, Candidate, Cropper, Dropped
+from shitu.deciding import Rejected
 from shitu.embedder import Embedder
 from shitu.gallery import Reference
 from shitu.gallery.where import Selection, Where, parse_where
@@ -25,6 +27,16 @@ Int64Array: TypeAlias = npt.NDArray[np.int64]
 _REFERENCES_PER_ITEM = 10  # neighbours asked for each item wanted
 _SAME_OBJECT = 0.7  # intersection over the smaller box
 _PART = 0.9  # share of an unknown box that lies in a larger one with a name
+
+
+Screened: TypeAlias = tuple[Neighbours, Sequence[tuple[Rejected, ...]]]
+Screening: TypeAlias = Callable[[Float32Array, Neighbours, Int64Array | None], Screened]
+
+
+def _nothing_rejected(
+    embeddings: Float32Array, found: Neighbours, allowed: Int64Array | None
+) -> Screened:
+    return found, [()] * len(embeddings)
 
 
 class Lookup(Protocol):
@@ -53,6 +65,7 @@ class Recognizer:
         top_k: items listed as matches of each object.
         calibration: what is known of the scores at the moment, if anything.
         by_score: the threshold decides what is unknown even where there is a calibration.
+        screening: puts others in place of neighbours that were rejected for such queries.
     """
 
     def __init__(
@@ -65,6 +78,7 @@ class Recognizer:
         calibration: Callable[[], Calibration | None] = lambda: None,
         *,
         by_score: bool = False,
+        screening: Screening = _nothing_rejected,
     ) -> None:
         self._cropper = cropper
         self._embedder = embedder
@@ -73,6 +87,7 @@ class Recognizer:
         self._top_k = top_k
         self._calibration = calibration
         self._by_score = by_score
+        self._screening = screening
 
     def recognize(
         self, image: Image, *, whole_image: bool = False, where: str | Where | None = None
@@ -101,6 +116,7 @@ class Recognizer:
         calibration = self._calibration()
         objects = self._name(candidates.kept, embeddings, allowed, calibration)
         clock.lap("search")
+        notes += tuple(_said_of_rejected(objects))
         # Two boxes around the same thing with the same answer are one object; so is its lid.
         objects, merged = _merge(objects)
         return Recognition(
@@ -127,15 +143,21 @@ class Recognizer:
     ) -> list[RecognizedObject]:
         wanted = max(self._top_k * _REFERENCES_PER_ITEM, DEPTH)
         neighbours = self._lookup.search(embeddings, wanted, allowed)
+        # What somebody said is not this, is not this in nearly the same picture either.
+        neighbours, rejected = self._screening(embeddings, neighbours, allowed)
         known = self._lookup.references({int(i) for i in neighbours.reference_ids.flat if i >= 0})
         evidence = evidence_of(neighbours.scores, _items_of(neighbours.reference_ids, known))
         sure = None if calibration is None else calibration.confidence(evidence)
         return [
-            self._object(
-                candidate,
-                _by_item(ids, scores, known, self._top_k),
-                float(evidence.margin[i]),
-                None if sure is None or calibration is None else (float(sure[i]), calibration),
+            replace(
+                self._object(
+                    candidate,
+                    _by_item(ids, scores, known, self._top_k),
+                    float(evidence.margin[i]),
+                    None if sure is None or calibration is None else (float(sure[i]), calibration),
+                ),
+                rejected=rejected[i],
+                embedding=embeddings[i],
             )
             for i, (candidate, ids, scores) in enumerate(
                 zip(candidates, neighbours.reference_ids, neighbours.scores, strict=True)
@@ -182,6 +204,15 @@ def _by_item(
                 score=float(score),
             )
     return tuple(matches.values())[:top_k]
+
+
+def _said_of_rejected(objects: Iterable[RecognizedObject]) -> Iterator[str]:
+    for one in (one for item in objects for one in item.rejected):
+        if one.score is not None:
+            yield (
+                f"{one.label!r} (score {one.score:.2f}) is no answer here: it was rejected on "
+                f"{one.at[:10]} for nearly the same picture (rejection {one.rejection_id})"
+            )
 
 
 def _merge(

@@ -33,14 +33,18 @@ from shitu.catalog import (
 )
 from shitu.catalog.adapting import DEFAULT_FAR, LearnSummary
 from shitu.catalog.as_of import Named
+from shitu.catalog.feedback import ConfirmSummary, RejectSummary
 from shitu.catalog.filtering import Among
+from shitu.catalog.golden import GoldenAnswer, GoldenSummary
+from shitu.catalog.golden_guard import Broken
 from shitu.catalog.migration import Absent, MigrateSummary, previous_space
 from shitu.config import DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
 from shitu.cropper import Cropper, CropPolicy
+from shitu.deciding import Rule
 from shitu.describer import Describer
 from shitu.detector import DecodedDetector, Detector, Finder, LevelsSession, NmsDetector
 from shitu.embedder import Embedder
-from shitu.errors import ImageError, IndexNotFound
+from shitu.errors import GalleryError, ImageError, IndexNotFound
 from shitu.evaluation.bootstrap import Resampling
 from shitu.evaluation.endtoend import BoxReport, evaluate_boxes
 from shitu.evaluation.retrieval import (
@@ -60,6 +64,7 @@ from shitu.linting import LintReport, lint
 from shitu.models.spec import ModelSpec
 from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
+from shitu.remembering import seen_in, with_ids
 from shitu.runtime.engines import Job, open_session
 from shitu.runtime.exported import open_exported
 from shitu.runtime.session import NamedSession, Session
@@ -185,6 +190,7 @@ class Workspace:
         whole_image: bool = False,
         where: str | Where | None = None,
         as_of: Named | None = None,
+        log: bool | None = None,
     ) -> Recognition:
         """Name the objects in a picture: a file, its bytes, or uint8 RGB (h, w, 3).
 
@@ -192,6 +198,8 @@ class Workspace:
             whole_image: look up the picture as one object.
             where: only items that this filter allows are answers: `brand=acme and shelf in (3,4)`.
             as_of: answer from the gallery as it was at a generation or date; see `Catalog.as_of`.
+            log: keep each object with its crop and answer, so that it can be confirmed or
+                rejected; None: if the setting `log_recognitions` says so. Never of the past.
 
         Raises:
             WhereError: the filter cannot be read.
@@ -199,7 +207,9 @@ class Workspace:
         """
         source = Path(picture) if isinstance(picture, str) else picture
         image = load_image(source) if isinstance(source, (Path, bytes)) else source
-        return self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
+        found = self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
+        file = source if isinstance(source, (Path, bytes)) else None
+        return self._noted(found, image, file, as_of=as_of, log=log)
 
     def recognize_many(
         self,
@@ -208,15 +218,32 @@ class Workspace:
         whole_image: bool = False,
         where: str | Where | None = None,
         as_of: Named | None = None,
+        log: bool | None = None,
     ) -> Iterator[Recognition | ImageError]:
         """Recognise pictures in order; one that cannot be read gives its error, not an end."""
         sources = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
         where = None if where is None else parse_where(where)
-        for image in _load_ahead(sources):
+        for source, image in zip(sources, _load_ahead(sources), strict=True):
             if isinstance(image, ImageError):
                 yield image
             else:
-                yield self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
+                found = self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
+                yield self._noted(found, image, source, as_of=as_of, log=log)
+
+    def _noted(
+        self,
+        found: Recognition,
+        image: Image,
+        source: Path | bytes | None,
+        *,
+        as_of: Named | None,
+        log: bool | None,
+    ) -> Recognition:
+        if as_of is not None and log:
+            raise GalleryError("answers of the past are not logged: leave out one of the two")
+        if as_of is not None or not (self.config.log_recognitions if log is None else log):
+            return found
+        return with_ids(found, self.catalog.log(seen_in(image, source, found, self._space)))
 
     def _recognize(
         self,
@@ -328,7 +355,16 @@ class Workspace:
             # Scores of the past are those of the model: what was learnt since is not about them.
             lookup.calibration if isinstance(lookup, Catalog) else lambda: None,
             by_score=self.config.threshold is not None,
+            **({"screening": lookup.screened} if isinstance(lookup, Catalog) else {}),
         )
+
+    def rule_of(self, space: Space) -> Rule:
+        """Return what decides in a space whether an answer is unknown, as this workspace is set."""
+        wanted = self.config.threshold
+        if wanted is not None:
+            return Rule(wanted, by_score=True)
+        lineup = find_lineup(space)
+        return Rule(self.threshold if lineup is None else lineup.feature_spec().threshold)
 
     @property
     def threshold(self) -> float:
@@ -413,7 +449,9 @@ class Workspace:
     def _catalog_of_any_model(self) -> Catalog:
         config = self.config
         choice = IndexChoice(config.index_kind, config.recall)
-        return Catalog.open(Path(config.index), url=config.database, choice=choice)
+        return self._guarded(
+            Catalog.open(Path(config.index), url=config.database, choice=choice, rule=self.rule_of)
+        )
 
     def _beside(self, catalog: Catalog, model: str | None, detector: str | None) -> LazyDescriber:
         space = catalog.space
@@ -428,6 +466,52 @@ class Workspace:
     def _with(self, lineup: Lineup) -> LazyDescriber:
         config = replace(self.config, feature_model=lineup.feature, detector_model=lineup.detector)
         return LazyDescriber(Workspace.of(config))
+
+    def confirm(self, recognition_id: int, label: str | None = None) -> ConfirmSummary:
+        """Make the crop of a logged recognition a reference; see `Catalog.confirm`."""
+        return self.catalog.confirm(recognition_id, label)
+
+    def reject(self, recognition_id: int, label: str | None = None) -> RejectSummary:
+        """Remember that an item is no answer to a logged recognition; see `Catalog.reject`."""
+        return self.catalog.reject(recognition_id, label)
+
+    def add_golden(
+        self,
+        picture: str | Path,
+        label: str | None,
+        *,
+        box: Box | None = None,
+        whole_image: bool = False,
+    ) -> GoldenSummary:
+        """Keep a picture with its answer, None for unknown; see `Catalog.add_golden`."""
+        path = Path(picture)
+        return self.catalog.add_golden(path, label, box=box, whole_image=whole_image)
+
+    def check_golden(self) -> list[GoldenAnswer]:
+        """Look all golden queries up; see `Catalog.check_golden`."""
+        self.catalog.require_own_space()
+        return self.catalog.check_golden()
+
+    def force(self, forced: bool = True) -> None:
+        """Let changes through that break golden queries; `broken` lists which they broke."""
+        self.__dict__["forced"] = forced
+        if "catalog" in self.__dict__:
+            self._guarded(self.catalog)
+
+    @cached_property
+    def forced(self) -> bool:
+        """Whether changes may break golden queries; see `force`."""
+        return False
+
+    @cached_property
+    def broken(self) -> list[Broken]:
+        """Golden queries that changes broke by force."""
+        return []
+
+    @cached_property
+    def unchecked(self) -> set[int]:
+        """Golden queries that could not be looked up, for want of a vector of the model."""
+        return set()
 
     def close(self) -> None:
         """Close the gallery; what was committed is safe with or without this."""
@@ -450,14 +534,21 @@ class Workspace:
 
     def _open_catalog(self, *, create: bool) -> Catalog:
         config = self.config
-        return Catalog.open(
+        opened = Catalog.open(
             Path(config.index),
             LazyDescriber(self),
             url=config.database,
             create=create,
             choice=IndexChoice(config.index_kind, config.recall),
             any_space=True,  # its items can be listed, whatever model made its vectors
+            rule=self.rule_of,
         )
+        return self._guarded(opened)
+
+    def _guarded(self, catalog: Catalog) -> Catalog:
+        guard = catalog.guard
+        guard.forced, guard.broken, guard.unchecked = self.forced, self.broken, self.unchecked
+        return catalog
 
     @cached_property
     def lineup(self) -> Lineup:

@@ -69,6 +69,7 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         "max_objects": 6,
         "threshold": 0.75,
         "top_k": 8,
+        "log_recognitions": True,
     }
     value = other[name]
     assert getattr(Config(), name) != value
@@ -101,6 +102,7 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         ({"threshold": False}, "threshold is False", "false is not 0"),
         ({"threshold": "high"}, "threshold is 'high'", "text for a number"),
         ({"threads": None}, "threads is None", "only some settings can be unset"),
+        ({"log_recognitions": 1}, "log_recognitions is 1; a value of type bool", "1 is not true"),
         ({"index": 3}, "index is 3; a value of type str", "a number for a name"),
     ],
 )

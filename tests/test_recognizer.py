@@ -269,6 +269,8 @@ def test_a_recognition_of_a_whole_picture_and_an_empty_gallery_is_json() -> None
         "matches": [],
         "confidence": None,
         "margin": None,
+        "rejected": [],
+        "recognition_id": None,
         "score": None,
         "unknown": True,
     }

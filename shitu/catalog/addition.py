@@ -49,9 +49,9 @@ def add_pictures(
         raise GalleryError(f"no picture to add to {name!r} was named")
     ready, duplicates = _prepare(gallery, describer, paths, name, box)
     root = gallery.root() or home
-    folder = _folder_of(gallery, name, root)
+    folder = folder_of(gallery, name, root)
     copied: list[Path] = []
-    with _undone_on_error(copied), gallery.write("add") as transaction:
+    with undone_on_error(copied), gallery.write("add") as transaction:
         transaction.set_root(root)
         new = _not_there(transaction, ready, name, duplicates)
         item_id = transaction.ensure_item(name, attributes)
@@ -146,7 +146,7 @@ def _not_there(
     return new
 
 
-def _folder_of(gallery: Gallery, label: str, root: Path) -> Path:
+def folder_of(gallery: Gallery, label: str, root: Path) -> Path:
     """Return where the item's pictures lie already, or a folder named like it."""
     with contextlib.suppress(ItemNotFound):
         item = gallery.item(label=label)
@@ -190,7 +190,8 @@ def _same_bytes(picture: Picture) -> bytes:
 
 
 @contextlib.contextmanager
-def _undone_on_error(copied: list[Path]) -> Iterator[None]:
+def undone_on_error(copied: list[Path]) -> Iterator[None]:
+    """Delete what was copied if the block fails."""
     try:
         yield
     except BaseException:

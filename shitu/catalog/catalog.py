@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -31,8 +32,18 @@ from shitu.catalog.chronicle import Event, events
 from shitu.catalog.compacting import CompactSummary, compact
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry
+from shitu.catalog.feedback import ConfirmSummary, RejectSummary, clear_log, confirm, logged, reject
 from shitu.catalog.files import absolute, may_write, original
 from shitu.catalog.filtering import Filters
+from shitu.catalog.foresight import screened
+from shitu.catalog.golden import (
+    GoldenAnswer,
+    GoldenSummary,
+    add_golden,
+    check_golden,
+    remove_golden,
+)
+from shitu.catalog.golden_guard import GoldenGuard
 from shitu.catalog.importing import Choice, ImportSummary, compare_gallery, import_gallery
 from shitu.catalog.index_files import refuse_emptied
 from shitu.catalog.index_import import IndexImportSummary, import_index
@@ -40,7 +51,9 @@ from shitu.catalog.learning import View, read_calibration
 from shitu.catalog.mending import mend
 from shitu.catalog.merging import merge_items, set_attributes
 from shitu.catalog.migration import IN_USE, SWITCHED, MigrateSummary, drop_unused, migrate
+from shitu.catalog.rejections import Rejections
 from shitu.catalog.removal import relabel_item, remove_references
+from shitu.catalog.states import Committed
 from shitu.catalog.summaries import (
     AddSummary,
     BuildSummary,
@@ -51,11 +64,14 @@ from shitu.catalog.summaries import (
 )
 from shitu.catalog.sync import Sync
 from shitu.catalog.undoing import go_back, undo
+from shitu.deciding import Rejected, Rule
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
 from shitu.gallery import Change, Head, Item, Reference, Space
 from shitu.gallery.exporting import ExportSummary, export_gallery
 from shitu.gallery.gallery import Gallery
+from shitu.gallery.known_queries import GoldenQuery, Rejection
 from shitu.gallery.moments import parse_moment
+from shitu.gallery.recognitions import LoggedRecognition, Seen
 from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import Box
 from shitu.images import display_path
@@ -69,6 +85,10 @@ if TYPE_CHECKING:
 DATABASE = "gallery.db"
 
 _log = logging.getLogger(__name__)
+
+
+def _by_score(space: Space) -> Rule:
+    return Rule(0.0)
 
 
 class Catalog:
@@ -87,6 +107,7 @@ class Catalog:
         read_only: bool = False,
         any_space: bool = False,
         choice: IndexChoice | None = None,
+        rule: Callable[[Space], Rule] = _by_score,
     ) -> None:
         self.folder = folder
         self.gallery = gallery
@@ -96,6 +117,8 @@ class Catalog:
         self._choice = choice or IndexChoice()
         self._cache: IndexCache | None = None
         self._filters = Filters(gallery)
+        self._rejections = Rejections(gallery)
+        self.guard = gallery.guard = GoldenGuard(self._committed, rule)
         self._calibration: tuple[tuple[Head, View], Calibration | None] | None = None
 
     @classmethod
@@ -110,6 +133,7 @@ class Catalog:
         timeout: float = 30.0,
         any_space: bool = False,
         choice: IndexChoice | None = None,
+        rule: Callable[[Space], Rule] = _by_score,
     ) -> Catalog:
         """Open the catalog of an index folder.
 
@@ -124,6 +148,7 @@ class Catalog:
             any_space: open a gallery of another model than the describer's, too; only what needs
                 the describer is refused then.
             choice: of the kind of vector index, where one has to be made.
+            rule: decides in a space what is unknown; golden queries are judged by it.
 
         Raises:
             IndexNotFound: there is nothing there.
@@ -141,9 +166,8 @@ class Catalog:
             refuse_emptied(where, folder)
             read_only = read_only or not may_write(where)
         gallery = Gallery.open(where, folder, read_only=read_only, timeout=timeout)
-        catalog = cls(
-            folder, gallery, describer, read_only=read_only, any_space=any_space, choice=choice
-        )
+        options: dict[str, Any] = {"any_space": any_space, "choice": choice, "rule": rule}
+        catalog = cls(folder, gallery, describer, read_only=read_only, **options)
         try:
             catalog._open_index()
             catalog._save_if_rebuilt()
@@ -340,6 +364,123 @@ class Catalog:
                 raise
             self._open_index()
             return True
+
+    # --- what people say of answers ----------------------------------------------------
+
+    def screened(
+        self,
+        queries: npt.NDArray[np.float32],
+        found: Neighbours,
+        allowed: npt.NDArray[np.int64] | None = None,
+    ) -> tuple[Neighbours, list[tuple[Rejected, ...]]]:
+        """Put others in place of neighbours (m, k) of items that were rejected for such queries.
+
+        Returns these, and what was rejected for each query (m, dim) of the network's.
+        """
+        state = self._state(allowed)
+        if state is None or not len(state.screen):
+            return found, [()] * len(queries)
+        better, _, refused = screened(state, queries, found)
+        labels = self.gallery.labels_of({one.item_id for some in refused for one in some})
+        return better, [
+            tuple(replace(one, label=labels.get(one.item_id, one.label)) for one in some)
+            for some in refused
+        ]
+
+    def _committed(self) -> Committed | None:
+        """The state of the gallery, to which the index is brought up first."""
+        self.refresh()
+        return self._state(None)
+
+    def _state(self, allowed: npt.NDArray[np.int64] | None) -> Committed | None:
+        cache = self._cache
+        if cache is None:
+            return None
+        screen = self._rejections.at(cache.head, cache.space)
+        return Committed(self.gallery, cache, screen, self.calibration(), allowed)
+
+    def log(self, seen: Sequence[Seen]) -> list[int]:
+        """Note recognitions; that is no change of the gallery. Returns their ids."""
+        self._refuse_read_only()
+        with self.gallery.noting() as log:
+            return log.put(seen)
+
+    def recognition(self, recognition_id: int) -> LoggedRecognition:
+        """Return a logged recognition; raises ItemNotFound."""
+        return logged(self.gallery, recognition_id)
+
+    def unanswered(self, limit: int | None = None) -> list[LoggedRecognition]:
+        """Return logged recognitions that nobody has answered, the most ambiguous first."""
+        with self.gallery.noted() as log:
+            return log.open(limit)
+
+    def clear_log(self, before: str | None = None) -> int:
+        """Forget all logged recognitions, or those before a date; returns how many.
+
+        Raises:
+            GalleryError: it is no date, or the file could not be made smaller yet.
+        """
+        self._refuse_read_only()
+        return clear_log(self.gallery, before)
+
+    def confirm(self, recognition_id: int, label: str | None = None) -> ConfirmSummary:
+        """Make the crop of a logged recognition a reference of its best match, or of an item.
+
+        Raises:
+            ItemNotFound: there is no such recognition, or its item is gone.
+            DuplicateReference: it was confirmed as another item already.
+        """
+        with self._changing() as describer:
+            home = self.folder / "pictures"
+            return confirm(self.gallery, describer, recognition_id, label, home)
+
+    def reject(self, recognition_id: int, label: str | None = None) -> RejectSummary:
+        """Remember that its best match, or an item, is no answer to a logged recognition.
+
+        From then on it is no answer to queries that are nearly the same; see
+        `shitu.catalog.rejections`.
+
+        Raises:
+            ItemNotFound: there is no such recognition or item.
+        """
+        with self._changing() as describer:
+            return reject(self.gallery, describer, recognition_id, label)
+
+    def rejections(self) -> list[Rejection]:
+        """Return what was rejected, by id."""
+        with self.gallery.known() as known:
+            return known.rejections(self.gallery.active_space())
+
+    def add_golden(self, path: Path, label: str | None, **options: Any) -> GoldenSummary:
+        """Keep a picture that has to be answered with a label, or (None) as unknown.
+
+        Changes that spoil its answer are refused from then on, unless they are forced.
+
+        Args:
+            options: `box` of the object, xyxy pixels; `whole_image`; else its main body counts.
+
+        Raises:
+            ItemNotFound: no item has that label.
+            GalleryError: the same picture is golden with another answer.
+        """
+        with self._changing() as describer:
+            return add_golden(self.gallery, describer, absolute(path), label, **options)
+
+    def golden(self) -> list[GoldenQuery]:
+        """Return the golden queries, by id."""
+        with self.gallery.known() as known:
+            return known.golden(self.gallery.active_space())
+
+    def remove_golden(self, numbers: Sequence[int]) -> int:
+        """Forget golden queries; returns the generation afterwards. Raises ItemNotFound."""
+        with self._changing(describing=False):
+            return remove_golden(self.gallery, numbers)
+
+    def check_golden(self) -> list[GoldenAnswer]:
+        """Look all golden queries up."""
+        state = self._committed()
+        rule = self.guard.rule(state.view.raw) if state is not None else Rule(0.0)
+        return check_golden(self.gallery, state, rule)
 
     # --- changing ----------------------------------------------------------------------
 

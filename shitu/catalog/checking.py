@@ -74,6 +74,8 @@ class _Check:
         parts.append(self._thumbnails())
         length, problems = self._audit.log()
         parts.append(CheckPart("history", length, tuple(problems)))
+        count, problems, notes = self._audit.queries()
+        parts.append(CheckPart("queries", count, tuple(problems), tuple(notes)))
         parts.append(self._files())
         parts.append(self._pictures())
         self._told.end()

@@ -52,7 +52,11 @@ def view_of(raw: Space, adapter: Adapter | None) -> View:
 
 def read_view(gallery: Gallery, raw: Space) -> View:
     """Return how a gallery compares vectors; a map of another model is as good as none."""
-    kept = gallery.setting(ADAPTER)
+    return view_from(gallery.setting(ADAPTER), raw)
+
+
+def view_from(kept: str | None, raw: Space) -> View:
+    """Return how vectors are compared by what is kept as the setting `ADAPTER`."""
     if kept is None:
         return view_of(raw, None)
     values = json.loads(kept)
@@ -80,7 +84,11 @@ def write_adapter(transaction: Transaction, raw: Space, adapter: Adapter | None)
 
 def read_calibration(gallery: Gallery, space: Space) -> Calibration | None:
     """Return what is known of scores of a space, through a map or not; None if nothing is."""
-    kept = gallery.setting(CALIBRATION)
+    return calibration_from(gallery.setting(CALIBRATION), space)
+
+
+def calibration_from(kept: str | None, space: Space) -> Calibration | None:
+    """Return what is kept as the setting `CALIBRATION`, if it is about that space."""
     if kept is None:
         return None
     from shitu.calibration import Calibration

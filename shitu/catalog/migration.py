@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shitu.catalog.comparison import Comparison, compare_spaces
 from shitu.catalog.describing import Describer
 from shitu.catalog.reembedding import Progress, Reembedding
+from shitu.catalog.requerying import embed_queries
 from shitu.catalog.summaries import Skipped
 from shitu.errors import GalleryError, ModelError
 from shitu.gallery import Space
@@ -39,6 +40,7 @@ class MigrateSummary:
         comparison: the two spaces on this gallery; None if the space was in use already.
         outcome: "switched", "in use already", "dry run" or "refused".
         reason: why it was refused; after a dry run, why it would be.
+        inert: rejections and golden queries that have no vector in the new space.
     """
 
     before: str
@@ -51,6 +53,7 @@ class MigrateSummary:
     outcome: str
     reason: str
     generation: int
+    inert: int = 0
 
 
 def migrate(
@@ -98,12 +101,15 @@ def migrate(
     work.run()
     comparison = compare_spaces(gallery, old, new)
     while True:
+        inert = embed_queries(gallery, describer)
         why = _refusal(work.done, comparison, max_loss)
         if why or dry_run:
             outcome = DRY_RUN if dry_run else REFUSED
-            return _summary(gallery, old, new, work.done, comparison, outcome, why)
+            found = _summary(gallery, old, new, work.done, comparison, outcome, why)
+            return replace(found, inert=inert)
         if _switched(gallery, old, new):
-            return _summary(gallery, old, new, work.done, comparison, SWITCHED)
+            found = _summary(gallery, old, new, work.done, comparison, SWITCHED)
+            return replace(found, inert=inert)
         work.run()  # others have added pictures
 
 

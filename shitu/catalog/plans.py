@@ -8,13 +8,19 @@ from typing import Any, Protocol
 
 from shitu.errors import GalleryError
 from shitu.gallery import Change, Item
-from shitu.gallery.past import Past, Row, moved_along, pairs, roll_back, root_changes
+from shitu.gallery.past import KNOWN_QUERIES, Past, Row, moved_along, pairs, roll_back, root_changes
 
 _MISSING = object()
 _ON_DISK = frozenset(("path", "size", "mtime_ns", "source"))  # the disk is as it is
 _OF_THE_SPACE = frozenset(("x0", "y0", "x1", "y1"))  # which another generation may not share
 _DERIVED = frozenset(("label",))  # of a reference: its item's
-_KNOWN = frozenset(("items", "references", "root", "undo"))
+_KNOWN = frozenset(("items", "references", *KNOWN_QUERIES, "root", "undo", "confirm", "reject"))
+_NOUNS = {
+    "items": "the item",
+    "references": "a picture of",
+    "rejections": "a rejection of",
+    "golden_queries": "a golden query for",
+}
 
 
 @dataclass
@@ -22,12 +28,19 @@ class Plan:
     """Rows that the gallery is to have, by id; None where there is to be none.
 
     Attributes:
+        known: rejections and golden queries, by kind.
         root: the folder of the pictures, None to leave it.
     """
 
     items: dict[int, Row | None] = field(default_factory=dict)
     references: dict[int, Row | None] = field(default_factory=dict)
+    known: dict[str, dict[int, Row | None]] = field(default_factory=dict)
     root: str | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not (self.items or self.references or any(self.known.values()) or self.root)
 
 
 class Present(Protocol):
@@ -38,6 +51,9 @@ class Present(Protocol):
 
     def reference_rows(self, reference_ids: Sequence[int]) -> Mapping[int, Row]:
         """References by id."""
+
+    def known_rows(self, kind: str, numbers: Sequence[int]) -> Mapping[int, Row]:
+        """Rejections or golden queries by id."""
 
     def owned(self, item_id: int) -> set[int]:
         """References of an item."""
@@ -63,6 +79,13 @@ def plan_back(later: Sequence[Change], now: Present) -> Plan:
             row = {**row, **{name: there[name] for name in _ON_DISK | _OF_THE_SPACE}}
         if _flat("references", row) != _flat("references", there):
             plan.references[number] = row
+    for kind, rows in past.known.items():
+        here = now.known_rows(kind, list(rows))
+        plan.known[kind] = {
+            number: row
+            for number, row in rows.items()
+            if _flat(kind, row) != _flat(kind, here.get(number))
+        }
     return plan
 
 
@@ -74,7 +97,7 @@ def plan_undo(change: Change, later: Sequence[Change], now: Present) -> Plan:
     """
     _refuse_unknown(change)
     plan = _Undo(change, later, now).plan()
-    if not (plan.items or plan.references or plan.root):
+    if plan.empty:
         raise GalleryError(
             f"generation {change.generation} ({change.operation}) only noted where pictures lie "
             "on the disk: there is nothing to undo"
@@ -121,6 +144,8 @@ class _Undo:
         references = {number: (was, is_) for number, was, is_ in pairs(self._change, "references")}
         self._references(references)
         self._items(items)
+        for kind in KNOWN_QUERIES:
+            self._known(kind)
         self._check_labels()
         self._check_contents()
         self._check_owners()
@@ -145,6 +170,14 @@ class _Undo:
             row = self._undone("items", number, was, became, present.get(number))
             if row is None or row != present.get(number):
                 self._plan.items[number] = row
+
+    def _known(self, kind: str) -> None:
+        rows = {number: (was, is_) for number, was, is_ in pairs(self._change, kind)}
+        present = self._now.known_rows(kind, list(rows))
+        self._plan.known[kind] = {
+            number: self._undone(kind, number, was, became, present.get(number))
+            for number, (was, became) in rows.items()
+        }
 
     def _keeps_some(self, item_id: int) -> bool:
         leaving = {
@@ -192,8 +225,8 @@ class _Undo:
                 raise self._in_the_way("items", number, why)
 
     def _conflict(self, kind: str, number: int, row: Row) -> GalleryError:
-        noun = "the item" if kind == "items" else "a picture of"
-        return self._in_the_way(kind, number, f"{noun} {row['label']!r} was changed")
+        label = row["label"] or "unknown"
+        return self._in_the_way(kind, number, f"{_NOUNS[kind]} {label!r} was changed")
 
     def _in_the_way(self, kind: str, number: int, why: str) -> GalleryError:
         named = f"generation {self._change.generation} ({self._change.operation})"
@@ -217,7 +250,7 @@ def _flat(kind: str, row: Row | None) -> dict[Any, Any]:
     """The fields of a row that may be undone one by one; each attribute is one."""
     if row is None:
         return {}
-    if kind == "references":
+    if kind != "items":
         return {key: row[key] for key in row if key not in _ON_DISK | _DERIVED}
     attributes = {("attributes", key): value for key, value in row["attributes"].items()}
     return {**{key: row[key] for key in row if key != "attributes"}, **attributes}

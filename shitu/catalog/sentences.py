@@ -16,7 +16,14 @@ _Row = Mapping[str, Any]
 
 def sentence(change: Change) -> str:
     """Say in words what a change did, from the rows that it touched."""
-    parts = [*_notes(change), *_items(change), *_references(change), *_root(change)]
+    parts = [
+        *_notes(change),
+        *_items(change),
+        *_references(change),
+        *_rejections(change),
+        *_golden(change),
+        *_root(change),
+    ]
     return "; ".join(parts) or "changed nothing that is shown here"
 
 
@@ -26,6 +33,10 @@ def _notes(change: Change) -> Iterator[str]:
             yield f"went back to generation {note['back_to']}"
         else:
             yield f"undid generation {note['undone']}"
+    for kind in ("confirm", "reject"):
+        for note in change.after.get(kind, ()):
+            of = f" of {note['picture']}" if note["picture"] else ""
+            yield f"{kind}ed recognition {note['recognition']}{of}"
     for space in change.after.get("space", ()):
         was = change.before["space"][0]["called"]
         cropped = _count(len(change.after.get("boxes", ())), "picture")
@@ -81,6 +92,31 @@ def _references(change: Change) -> Iterator[str]:
         yield f"{name!r} went"
     if moved:
         yield f"{_count(moved, 'picture')} moved on the disk"
+
+
+def _rejections(change: Change) -> Iterator[str]:
+    for was, now in _pairs(change, "rejections", "rejection_id"):
+        if now and not was:
+            yield f"{now['label']!r} is no answer to pictures like that (rejection {_id(now)})"
+        elif was and not now:
+            yield f"rejection {_id(was)} of {was['label']!r} was taken back"
+        elif now:
+            yield f"rejection {_id(now)} is about {now['label']!r} now"
+
+
+def _golden(change: Change) -> Iterator[str]:
+    for was, now in _pairs(change, "golden_queries", "golden_id"):
+        row = now or was or {}
+        wanted = "unknown" if row["item_id"] is None else repr(row["label"])
+        name = f"golden query {_id(row)} ({row['path']})"
+        if not was:
+            yield f"{name} is to be {wanted}"
+        else:
+            yield f"{name} is to be {wanted} now" if now else f"{name} was removed"
+
+
+def _id(row: _Row) -> int:
+    return int(row["rejection_id"] if "rejection_id" in row else row["golden_id"])
 
 
 def _labels(change: Change, kind: str) -> set[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shitu.catalog.feedback import HOW
 from shitu.catalog.files import put_aside, put_back
 from shitu.catalog.finding import bring_back
 from shitu.catalog.forgotten import why_forgotten
@@ -18,6 +19,8 @@ from shitu.errors import GalleryError
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.past import Row
 from shitu.gallery.transaction import Transaction
+
+_BROUGHT = {"add", HOW}  # pictures that came into the folder with the reference
 
 
 def undo(gallery: Gallery, generation: int | None) -> UndoSummary:
@@ -101,6 +104,8 @@ class _Application:
                 t.set_root(root)
         placed = {n: row and t.row_at(row, places[n]) for n, row in rows.items()}
         t.restore(self.plan.items, placed)
+        for kind, known in self.plan.known.items():
+            t.known().restore(kind, known)
 
     def _roots(self) -> list[Path]:
         """All folders that pictures ever lived in, the present one first."""
@@ -110,6 +115,13 @@ class _Application:
         return list(dict.fromkeys(found))
 
     def _refuse_forgotten(self) -> None:
+        rows = (row for known in self.plan.known.values() for row in known.values() if row)
+        queries = self.transaction.known().missing({row["query_id"] for row in rows})
+        if queries:
+            raise GalleryError(
+                f"{len(queries)} of the pictures that rejections and golden queries are about have "
+                "been forgotten by `shitu compact`: they cannot come back"
+            )
         missing = set(self.restored) - self.transaction.with_vector(self.restored)
         if missing:
             raise GalleryError(
@@ -125,7 +137,7 @@ class _Application:
             path = self.transaction.path_of(row)
             if row["sha256"] in returning:
                 continue  # it is the picture of a reference that comes back
-            aside = put_aside(path, home) if home and row["how"] == "add" else None
+            aside = put_aside(path, home) if home and row["how"] in _BROUGHT else None
             if aside is not None:
                 self.moves[path] = aside
                 self.put_aside.append(aside)
@@ -159,6 +171,6 @@ class _Application:
             put_aside=tuple(self.put_aside),
             missing=tuple(self.missing),
             kept=tuple(self.kept),
-            changed=bool(self.plan.items or self.plan.references or self.plan.root),
+            changed=not self.plan.empty,
             generation=gallery.head().generation,
         )

@@ -51,6 +51,35 @@ def model_options(command: _Command) -> _Command:
     return command
 
 
+def force_option(command: _Command) -> _Command:
+    """`--force`, for commands that change what is answered."""
+    text = "Go on even if golden queries break."
+    return click.option("--force", is_flag=True, help=text)(command)
+
+
+def box_option(command: _Command) -> _Command:
+    """`--box`, where the object is."""
+    return click.option(
+        "--box",
+        callback=_checked_box,
+        metavar="X1,Y1,X2,Y2",
+        help="Where the item is in the (one) picture, in pixels.",
+    )(command)
+
+
+def _checked_box(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[float, float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        x1, y1, x2, y2 = (float(side) for side in text.split(","))
+    except ValueError:
+        message = "give four numbers: x1,y1,x2,y2"
+        raise click.BadParameter(message, context, parameter) from None
+    return x1, y1, x2, y2
+
+
 def json_option(command: _Command) -> _Command:
     """`--json`, for scripts."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
@@ -82,13 +111,46 @@ def _checked_filter(
 
 
 @contextmanager
-def open_workspace(context: click.Context, **settings: Any) -> Iterator[Workspace]:
-    """The workspace that flags, environment and `--config` file describe."""
+def open_workspace(
+    context: click.Context, *, force: bool = False, **settings: Any
+) -> Iterator[Workspace]:
+    """The workspace that flags, environment and `--config` file describe.
+
+    With `force`, changes may break golden queries; which ones they broke is said at the end.
+    """
     from shitu.config import load_config
     from shitu.workspace import Workspace
 
     with Workspace.of(load_config(context.find_root().obj, settings)) as workspace:
-        yield workspace
+        workspace.force(force)
+        try:
+            yield workspace
+        finally:
+            _say_golden(workspace)
+
+
+def _say_golden(workspace: Workspace) -> None:
+    for one in workspace.broken:
+        say(f"broken: golden query {one.sentence('is')}")
+    if workspace.unchecked:
+        named = ", ".join(map(str, sorted(workspace.unchecked)))
+        say(f"note: golden queries without a vector of this model were not checked: {named}")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a page.
+
+    Raises:
+        GalleryError: it cannot be written.
+    """
+    from shitu.errors import GalleryError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise GalleryError(
+            f"{show_path(path)} cannot be written ({error.strerror}): name another file"
+        ) from None
 
 
 def print_json(value: Any) -> None:

@@ -9,6 +9,7 @@ import click
 
 from shitu.cli._common import (
     echo,
+    force_option,
     index_options,
     json_option,
     open_workspace,
@@ -36,6 +37,7 @@ _far_option = click.option(
 @click.option("--dry-run", is_flag=True, help="Only measure.")
 @click.option("--off", is_flag=True, help="Compare embeddings as the network makes them again.")
 @_far_option
+@force_option
 @index_options
 @json_option
 @click.pass_context
@@ -74,6 +76,7 @@ def adapt(
 )
 @click.option("--dry-run", is_flag=True, help="Only measure.")
 @click.option("--off", is_flag=True, help="Let the score and the model's threshold decide again.")
+@force_option
 @index_options
 @json_option
 @click.pass_context

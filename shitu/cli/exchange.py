@@ -11,6 +11,7 @@ import click
 
 from shitu.cli._common import (
     echo,
+    force_option,
     index_options,
     json_option,
     open_workspace,
@@ -63,6 +64,7 @@ def export_gallery(
     type=click.Choice(["keep", "take"]),
     help="Where both contradict each other: keep what is here, or take what is in the file.",
 )
+@force_option
 @index_options
 @json_option
 @click.pass_context

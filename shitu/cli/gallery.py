@@ -11,7 +11,9 @@ import click
 
 from shitu.cli._attributes import parse_attributes, show_attributes
 from shitu.cli._common import (
+    box_option,
     echo,
+    force_option,
     index_options,
     json_option,
     model_options,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     help="Share of the nearest neighbours that an index which is not flat has to find.  "
     "[default: 0.99]",
 )
+@force_option
 @index_options
 @model_options
 @json_option
@@ -112,8 +115,9 @@ def _print_summary(summary: BuildSummary, index: str) -> None:
     "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE..."
 )
 @click.option("--label", required=True, help="Name of the item, new or known.")
-@click.option("--box", help="x1,y1,x2,y2 in pixels: where the item is in the (one) picture.")
+@box_option
 @click.option("--attr", multiple=True, metavar="KEY=VALUE", help="Attribute, as in set-attr.")
+@force_option
 @index_options
 @model_options
 @json_option
@@ -123,7 +127,7 @@ def add_item(
     /,
     images: tuple[Path, ...],
     label: str,
-    box: str | None,
+    box: tuple[float, float, float, float] | None,
     attr: Sequence[str],
     as_json: bool,
     **settings: Any,
@@ -131,10 +135,9 @@ def add_item(
     """Add pictures of an item; it is recognised from then on."""
     if box is not None and len(images) > 1:
         raise click.UsageError("--box belongs to one picture; add the pictures one by one.")
-    xyxy = _box(box)
     attributes = parse_attributes(attr, "--attr")
     with open_workspace(context, **settings) as workspace:
-        summary = workspace.add(images, label, box=xyxy, attributes=attributes)
+        summary = workspace.add(images, label, box=box, attributes=attributes)
     if as_json:
         print_json(asdict(summary))
         return
@@ -144,19 +147,10 @@ def add_item(
         say(f"copied to {show_path(path)}")
 
 
-def _box(text: str | None) -> tuple[float, float, float, float] | None:
-    if text is None:
-        return None
-    try:
-        x1, y1, x2, y2 = (float(side) for side in text.split(","))
-    except ValueError:
-        raise click.BadParameter("give four numbers: x1,y1,x2,y2", param_hint="--box") from None
-    return x1, y1, x2, y2
-
-
 @click.command(epilog="Example: shitu remove-item 'Cola, 0.33 l'")
 @click.argument("label", required=False)
 @click.option("--reference", type=int, help="Remove only this reference (see list-items --json).")
+@force_option
 @index_options
 @json_option
 @click.pass_context

@@ -9,6 +9,7 @@ import click
 
 from shitu.cli._common import (
     echo,
+    force_option,
     index_options,
     json_option,
     open_workspace,
@@ -53,6 +54,7 @@ def _one_line(text: str) -> str:
 @click.command(epilog="Example: shitu undo")
 @click.argument("generation", type=click.IntRange(min=1), required=False)
 @moment_option("--back-to", "Undo all changes since then, in one; a day means its end.")
+@force_option
 @index_options
 @json_option
 @click.pass_context

@@ -10,6 +10,7 @@ import click
 
 from shitu.cli._common import (
     echo,
+    force_option,
     index_options,
     json_option,
     open_workspace,
@@ -31,6 +32,7 @@ _EVEN = 1e-3
 @click.argument("folder", type=_FOLDER, metavar="DIR")
 @click.option("--model", required=True, help="Name of the model that made the vectors.")
 @click.option("--pictures", type=_FOLDER, help="Folder in which the paths of the index start.")
+@force_option
 @index_options
 @json_option
 @click.pass_context

@@ -8,12 +8,21 @@ from typing import Any
 import click
 
 from shitu.cli._attributes import parse_attributes, show_attributes, show_value
-from shitu.cli._common import echo, index_options, json_option, open_workspace, print_json, say
+from shitu.cli._common import (
+    echo,
+    force_option,
+    index_options,
+    json_option,
+    open_workspace,
+    print_json,
+    say,
+)
 
 
 @click.command(epilog="Example: shitu relabel 'Cola' 'Cola, 0.33 l'")
 @click.argument("old")
 @click.argument("new")
+@force_option
 @index_options
 @json_option
 @click.pass_context
@@ -30,6 +39,7 @@ def relabel(context: click.Context, /, old: str, new: str, as_json: bool, **sett
 @click.command(epilog="Example: shitu merge-items 'Cola' 'Coca Cola' --into 'Cola, 0.33 l'")
 @click.argument("labels", nargs=-1, required=True, metavar="FROM...")
 @click.option("--into", required=True, metavar="LABEL", help="The item that is to have them all.")
+@force_option
 @index_options
 @json_option
 @click.pass_context

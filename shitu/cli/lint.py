@@ -17,6 +17,7 @@ from shitu.cli._common import (
     say,
     show_path,
     table,
+    write_text,
 )
 
 if TYPE_CHECKING:
@@ -92,16 +93,10 @@ def _print(report: LintReport) -> None:
 
 
 def _write_page(path: Path, workspace: Workspace, report: LintReport) -> None:
-    from shitu.errors import GalleryError
     from shitu.linting.page import page, wanted_pictures
 
     numbers = wanted_pictures(report)
     gallery = workspace.catalog.gallery
     text = page(report, gallery.references(numbers), dict(gallery.thumbnails(numbers)))
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise GalleryError(
-            f"{show_path(path)} cannot be written ({error.strerror}): name another file"
-        ) from None
+    write_text(path, text)
     say(f"{show_path(path)} shows the pictures.")

@@ -45,7 +45,7 @@ _SHOWN = 20  # references without a picture that are named
     show_default=True,
     help="Do not switch if recall@1 falls by more.",
 )
-@click.option("--force", is_flag=True, help="Switch however much recall falls.")
+@click.option("--force", is_flag=True, help="Switch even if recall falls or golden queries break.")
 @index_options
 @json_option
 @click.pass_context
@@ -70,7 +70,7 @@ def migrate(
     the same command goes on where it stopped.
     """
     _check_usage(named=bool(model or detector), back=back, drop_old=drop_old)
-    with open_workspace(context, **settings) as workspace:
+    with open_workspace(context, force=force, **settings) as workspace:
         if drop_old:
             _drop_old(workspace, as_json=as_json)
             return
@@ -122,6 +122,11 @@ def _print_summary(summary: MigrateSummary) -> None:
     _print_comparison(summary)
     if summary.makeshift:
         say(f"{summary.makeshift} references have vectors of their thumbnails, which are worse.")
+    if summary.inert:
+        say(
+            f"{summary.inert} rejections and golden queries have no vector of {summary.after}, "
+            "which is not installed here: they are inert."
+        )
     ready = summary.references - len(summary.missing)
     done = f"{ready} of {summary.references} references embedded, {summary.embedded} of them now"
     if summary.outcome == "switched":

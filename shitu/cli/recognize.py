@@ -45,6 +45,7 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 @click.option("--detection-threshold", type=float, help="Boxes below this score are ignored.")
 @click.option("--max-objects", type=int, help="Look up at most so many boxes.  [default: 20]")
 @click.option("--whole-image", is_flag=True, help="Look up each picture as a whole.")
+@click.option("--log", is_flag=True, help="Keep answers and crops for review, confirm, reject.")
 @where_option
 @as_of_option
 @index_options
@@ -58,12 +59,15 @@ def recognize(
     save: Path | None,
     explain: bool,
     whole_image: bool,
+    log: bool,
     where: str | None,
     as_of: str | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
     """Name the objects in pictures, folders of pictures, or the picture on stdin (-)."""
+    if log and as_of is not None:
+        raise click.UsageError("Answers of the past are not logged: leave out --log or --as-of.")
     failed = 0
     notes: dict[str, None] = {}  # in order, each but once
     if save is not None:
@@ -73,7 +77,12 @@ def recognize(
         tables = _Tables(explain=explain)
         names = _unique_names(pictures)
         for path, source, result in _run(
-            workspace, pictures, whole_image=whole_image, where=where, as_of=as_of
+            workspace,
+            pictures,
+            whole_image=whole_image,
+            where=where,
+            as_of=as_of,
+            log=log or None,
         ):
             if isinstance(result, Exception):
                 failed += 1
@@ -128,6 +137,7 @@ class _Tables:
         self._sure = False  # whether any object has a confidence
         self._matches: list[tuple[str, ...]] = []
         self._dropped: list[tuple[str, ...]] = []
+        self._rejected: list[tuple[str, ...]] = []
 
     def add(self, path: Path, result: Recognition) -> None:
         name = show_path(path)
@@ -136,6 +146,10 @@ class _Tables:
             self._sure |= item.confidence is not None
             if item.margin is not None:
                 self._why.append((name, str(number), *_reason(item, result)))
+            self._rejected += [
+                (name, str(number), one.label, f"{one.likeness:.2f}", one.at[:16])
+                for one in item.rejected
+            ]
             self._matches += [
                 (name, str(number), match.label, f"{match.score:.2f}", show_path(_near(match.path)))
                 for match in item.matches
@@ -152,10 +166,12 @@ class _Tables:
 
     def print(self) -> None:
         if self._objects:
-            columns = ("picture", "#", "label", "confidence", "score", "detection", "box")
-            # Without a calibration there is no such column.
-            keep = [i for i, name in enumerate(columns) if self._sure or name != "confidence"]
-            rows = [[row[i] for i in keep] for row in self._objects]
+            columns = ("picture", "#", "label", "confidence", "score", "detection", "box", "id")
+            # Without a calibration, or a log, there is no such column.
+            rows = self._objects
+            missing = {"confidence": not self._sure, "id": not any(row[-1] for row in rows)}
+            keep = [i for i, name in enumerate(columns) if not missing.get(name)]
+            rows = [tuple(row[i] for i in keep) for row in rows]
             echo(table([columns[i] for i in keep], rows))
         if self._explain and self._why:
             why = ("picture", "#", "score", "next item", "margin", "confidence", "needed")
@@ -163,6 +179,9 @@ class _Tables:
         if self._explain and self._matches:
             header = ("picture", "#", "match", "score", "nearest reference")
             echo("\n" + table(header, self._matches))
+        if self._explain and self._rejected:
+            header = ("picture", "#", "is not", "likeness to what was rejected", "at")
+            echo("\n" + table(header, self._rejected))
         if self._explain and self._dropped:
             header = ("picture", "dropped box", "detection", "stage", "why")
             echo("\n" + table(header, self._dropped))
@@ -180,6 +199,7 @@ def _row(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
         "" if item.score is None else f"{item.score:.2f}",
         "" if item.detection_score is None else f"{item.detection_score:.2f}",
         _numbers(item.box),
+        "" if item.recognition_id is None else str(item.recognition_id),
     )
 
 

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: shitu sync photos --dry-run")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--dry-run", is_flag=True, help="List what would be done; write nothing.")
-@click.option("--force", is_flag=True, help="Go on even if most of the pictures are gone.")
+@click.option(
+    "--force", is_flag=True, help="Go on even if most pictures are gone, or golden queries break."
+)
 @click.option(
     "--watch",
     type=click.FloatRange(min=0.1),
@@ -62,7 +64,7 @@ def sync(
     """
     if dry_run and watch is not None:
         raise click.UsageError("--dry-run looks once; leave out --watch.")
-    with open_workspace(context, **settings) as workspace:
+    with open_workspace(context, force=force, **settings) as workspace:
 
         def one_round() -> SyncReport:
             with progress_bar("pictures") as progress:

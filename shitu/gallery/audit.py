@@ -19,8 +19,11 @@ from shitu.gallery.roots import Roots
 from shitu.gallery.tables import (
     changes,
     embeddings,
+    golden_queries,
     item_references,
     items,
+    query_vectors,
+    rejections,
     spaces,
     thumbnails,
 )
@@ -28,6 +31,11 @@ from shitu.gallery.vectors import damage
 
 _BLOCK = 500
 _AGAIN = "remove it with `shitu remove-item --reference {0}` and add its picture again"
+
+_QUERIES = (
+    (rejections, "rejection_id", "rejection"),
+    (golden_queries, "golden_id", "golden query"),
+)
 
 Vectors = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
@@ -177,6 +185,27 @@ class Audit:
             state = FileState(row.size, row.mtime_ns)
             yield StoredFile(row.reference_id, self._roots.absolute(row.path), row.sha256, state)
 
+    def queries(self) -> tuple[int, list[str], list[str]]:
+        """Check pictures and vectors of rejections and golden queries; the last are mere notes."""
+        if not self._active:
+            return 0, [], []
+        space_id, space = self._active[0]
+        v = query_vectors.c
+        query = select(v.query_id, v.vector).where(v.space_id == space_id)
+        vectors: dict[int, bytes] = dict(self._pairs(query))
+        problems: list[str] = []
+        blind: list[str] = []
+        count = 0
+        for table, key, noun in _QUERIES:
+            wanted = select(table.c[key], table.c.query_id).order_by(table.c[key])
+            for number, query_id in self._pairs(wanted):
+                count += 1
+                if query_id not in vectors:
+                    blind.append(f"{noun} {number} has no vector of the model in use and is inert")
+                elif why := damage(vectors[query_id], space.dim):
+                    problems.append(f"{noun} {number} {why}: take it back, and say it again")
+        return count, problems, blind
+
     # --- the log -----------------------------------------------------------------------
 
     def log(self) -> tuple[int, list[str]]:
@@ -189,6 +218,10 @@ class Audit:
         known = self._connection.execute(select(items.c.item_id, items.c.label, items.c.attributes))
         problems += replay.compare("items", {row[0]: tuple(row[1:]) for row in known})
         problems += replay.compare("references", self._rows)
+        for table, key, _ in _QUERIES:
+            columns = select(table.c[key], table.c.query_id, table.c.item_id)
+            there = self._connection.execute(columns)
+            problems += replay.compare(table.name, {row[0]: tuple(row[1:]) for row in there})
         problems += self._left_over(replay)
         return replay.length, problems
 

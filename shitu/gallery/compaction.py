@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Table, delete, func, select
 from shitu.errors import GalleryError
 from shitu.gallery import history
 from shitu.gallery.crops import forget_crops
+from shitu.gallery.known_queries import forget_queries
 from shitu.gallery.moments import Moment
-from shitu.gallery.past import pairs
+from shitu.gallery.past import KNOWN_QUERIES, pairs
 from shitu.gallery.reading import VARIABLES
 from shitu.gallery.tables import (
     changes,
@@ -30,11 +31,13 @@ class Forgotten:
     Attributes:
         before: what was removed in this generation or a later one is kept.
         references: how many were forgotten.
-        size: bytes of their vectors and thumbnails.
+        queries: how many pictures of rejections and golden queries were, that were taken back.
+        size: bytes of their vectors and pictures.
     """
 
     before: int
     references: int
+    queries: int
     size: int
 
 
@@ -73,7 +76,8 @@ def forget(connection: Connection, before: int) -> Forgotten:
         size += _delete(connection, thumbnails, "jpeg", some)
     forget_crops(connection, gone)
     _forget_features(connection, kept)
-    return Forgotten(before, len(gone), size)
+    queries, more = forget_queries(connection, _queries_since(connection, before))
+    return Forgotten(before, len(gone), queries, size + more)
 
 
 def _forget_features(connection: Connection, kept: set[int]) -> None:
@@ -90,6 +94,17 @@ def _removed_since(connection: Connection, generation: int) -> set[int]:
         for change in history.read_changes(connection, generation - 1)
         for number, was, became in pairs(change, "references")
         if was is not None and became is None
+    }
+
+
+def _queries_since(connection: Connection, generation: int) -> set[int]:
+    """Queries of rejections and golden queries that were removed since."""
+    return {
+        was["query_id"]
+        for change in history.read_changes(connection, generation - 1)
+        for kind in KNOWN_QUERIES
+        for _, was, _ in pairs(change, kind)
+        if was is not None
     }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, Engine, func, select
 
 from shitu.errors import GalleryError, ItemNotFound
@@ -25,9 +26,11 @@ from shitu.gallery.engine import (
     sqlite_file,
     translated,
 )
+from shitu.gallery.known_queries import KnownQueries
 from shitu.gallery.membership import Membership, read_membership
 from shitu.gallery.migrations import check_version, migrate
 from shitu.gallery.moments import Moment
+from shitu.gallery.pending import Pending, read_ids_of, read_items_of, read_labels_of
 from shitu.gallery.reading import (
     VARIABLES,
     Vectors,
@@ -37,6 +40,7 @@ from shitu.gallery.reading import (
     read_vectors,
     read_vectors_in_blocks,
 )
+from shitu.gallery.recognitions import RecognitionLog
 from shitu.gallery.records import (
     AllVectors,
     Change,
@@ -60,12 +64,16 @@ class Gallery:
     """All items and references of one shop, in any database that SQLAlchemy speaks.
 
     Objects may be shared between threads. Every method reads one consistent state.
+
+    Attributes:
+        guard: called with each change before it is committed; what it raises undoes the change.
     """
 
     def __init__(self, where: str, folder: Path) -> None:
         self._engine: Engine
         self._where = where
         self._folder = folder
+        self.guard: Callable[[Pending], None] | None = None
         self._later: tuple[Path, float] | None = None  # the file, where there is none yet
         self._settling = threading.RLock()
 
@@ -174,7 +182,46 @@ class Gallery:
         with self._begin() as connection:
             transaction = Transaction(connection, operation, self._roots(connection))
             yield transaction
-            transaction.finish()
+            if transaction.finish() and self.guard is not None:
+                self.guard(transaction.pending())
+
+    @contextmanager
+    def noting(self) -> Iterator[RecognitionLog]:
+        """Write the log of recognitions, which is no change of the gallery; nobody waits for it."""
+        self._settle(writing=True)
+        with translated(self._where), self._engine.connect() as plain:
+            # Only SQLite has one writer at a time, and a lock that has to be taken first.
+            own_turn = plain.dialect.name == "sqlite"
+            connection = plain.execution_options(**{WRITING: own_turn})
+            with connection.begin():
+                yield RecognitionLog(connection)
+
+    @contextmanager
+    def noted(self) -> Iterator[RecognitionLog]:
+        """Read the log of recognitions."""
+        with self._read() as connection:
+            yield RecognitionLog(connection)
+
+    @contextmanager
+    def known(self) -> Iterator[KnownQueries]:
+        """Read what is known of queries: rejected matches, and golden ones."""
+        with self._read() as connection:
+            yield KnownQueries(connection)
+
+    def items_of(self, reference_ids: Collection[int]) -> dict[int, int]:
+        """Return the item of each reference, as far as there is one."""
+        with self._read() as connection:
+            return read_items_of(connection, reference_ids)
+
+    def labels_of(self, item_ids: Collection[int]) -> dict[int, str]:
+        """Return the labels of some items, as far as there are such."""
+        with self._read() as connection:
+            return read_labels_of(connection, item_ids)
+
+    def ids_of(self, item_ids: Collection[int]) -> npt.NDArray[np.int64]:
+        """Return the ids, ascending, of the references of some items."""
+        with self._read() as connection:
+            return read_ids_of(connection, item_ids)
 
     def shrink(self) -> int | None:
         """Give unused space of an SQLite file back; returns the bytes freed, None without a file.

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Connection
 
+from shitu.gallery.known_rows import read_known_rows
 from shitu.gallery.rows import read_item_rows, read_reference_rows
 
 _Rows: TypeAlias = dict[str, dict[int, Any]]  # kind -> id -> row
@@ -39,10 +40,28 @@ class Journal:
         rows = read_reference_rows(self._connection, reference_ids)
         self._after.setdefault("references", {}).update(rows)
 
+    def known_before(self, kind: str, numbers: Collection[int]) -> None:
+        """Call before rejections or golden queries change or go."""
+        self._was(kind, read_known_rows(self._connection, kind, numbers))
+
+    def known_after(self, kind: str, numbers: Collection[int]) -> None:
+        """Call after rejections or golden queries came or changed."""
+        rows = read_known_rows(self._connection, kind, numbers)
+        self._after.setdefault(kind, {}).update(rows)
+
     def root(self, before: str | None, after: str, *, moved: bool) -> None:
         """Note another folder of the pictures, or the same one that was moved."""
         self._before.setdefault("root", {}).setdefault(0, {"path": before})
         self._after["root"] = {0: {"path": after, **({"moved": True} if moved else {})}}
+
+    def heirs(self, item_ids: Collection[int]) -> dict[int, int]:
+        """Return, of items whose references all went to one other item, that item."""
+        after = self._after.get("references", {})
+        found: dict[int, set[int]] = {}
+        for number, row in self._before.get("references", {}).items():
+            if row["item_id"] in item_ids and number in after:
+                found.setdefault(row["item_id"], set()).add(after[number]["item_id"])
+        return {item_id: heirs.pop() for item_id, heirs in found.items() if len(heirs) == 1}
 
     def note(self, kind: str, before: Iterable[Any], after: Iterable[Any]) -> None:
         """Note rows of a kind that is not looked up again, in their order."""

@@ -10,7 +10,13 @@ from typing import Any, TypeAlias
 from shitu.gallery.records import Change
 
 Row: TypeAlias = Mapping[str, Any]  # of the log; paths are spelt as text
-KEYS = {"items": "item_id", "references": "reference_id"}
+KEYS = {
+    "items": "item_id",
+    "references": "reference_id",
+    "rejections": "rejection_id",
+    "golden_queries": "golden_id",
+}
+KNOWN_QUERIES = ("rejections", "golden_queries")
 
 
 @dataclass(frozen=True)
@@ -20,11 +26,13 @@ class Past:
     Paths of references are as they would be stored now.
 
     Attributes:
+        known: of each kind of `KNOWN_QUERIES`.
         root: the folder of the pictures, None if it was the same or there was none.
     """
 
     items: dict[int, Row | None] = field(default_factory=dict)
     references: dict[int, Row | None] = field(default_factory=dict)
+    known: dict[str, dict[int, Row | None]] = field(default_factory=dict)
     root: str | None = None
 
 
@@ -32,10 +40,13 @@ def roll_back(changes: Sequence[Change]) -> Past:
     """Return what was there before some changes, the last ones of a gallery, in their order."""
     items: dict[int, Row | None] = {}
     references: dict[int, Row | None] = {}
+    known: dict[str, dict[int, Row | None]] = {kind: {} for kind in KNOWN_QUERIES}
     root: str | None = None
     later: list[Row] = []
     for change in reversed(changes):
         items.update((number, was) for number, was, _ in pairs(change, "items"))
+        for kind, rows in known.items():
+            rows.update((number, was) for number, was, _ in pairs(change, kind))
         # Whatever a change does to the root, it does first: its rows are of the new one.
         references.update(
             (number, was and moved_along(was, later))
@@ -44,7 +55,7 @@ def roll_back(changes: Sequence[Change]) -> Past:
         for _, was, now in _roots(change):
             root = was["path"] if was else None
             later.insert(0, {"was": root, **(now or {})})
-    return Past(items, references, root)
+    return Past(items, references, known, root)
 
 
 def pairs(change: Change, kind: str) -> Iterator[tuple[int, Row | None, Row | None]]:

@@ -15,6 +15,8 @@ Rows: TypeAlias = Mapping[int, tuple[Any, ...]]  # by id, the columns of `KINDS`
 KINDS = {
     "items": ("item", "item_id", ("label", "attributes")),
     "references": ("reference", "reference_id", ("item_id", "sha256")),
+    "rejections": ("rejection", "rejection_id", ("query_id", "item_id")),
+    "golden_queries": ("golden query", "golden_id", ("query_id", "item_id")),
 }
 
 

@@ -16,8 +16,10 @@ from shitu.errors import GalleryError, SpaceMismatch
 from shitu.gallery.compaction import Forgotten, first_kept, forget
 from shitu.gallery.history import now, read_changes
 from shitu.gallery.journal import Journal
+from shitu.gallery.known_queries import KnownQueriesWriter
 from shitu.gallery.moments import Moment
 from shitu.gallery.past import Row
+from shitu.gallery.pending import Pending
 from shitu.gallery.reading import VARIABLES, read_items
 from shitu.gallery.records import Change, FileState, Item, NewReference, Space
 from shitu.gallery.roots import Roots, write_root
@@ -102,6 +104,14 @@ class Transaction:
         """Change the vectors of spaces that are not in use, and which one is."""
         return SpaceWriter(self._connection, self._journal)
 
+    def known(self) -> KnownQueriesWriter:
+        """Change rejections and golden queries."""
+        return KnownQueriesWriter(self._connection, self._journal)
+
+    def pending(self) -> Pending:
+        """Return the gallery as it will be."""
+        return Pending(self._connection, self._journal)
+
     # --- items -------------------------------------------------------------------------
 
     def ensure_item(self, label: str, attributes: Mapping[str, Any] | None = None) -> int:
@@ -150,11 +160,15 @@ class Transaction:
         self._update_item(item_id, attributes=dict(attributes))
 
     def drop_empty_items(self) -> list[int]:
-        """Remove the items that have no reference left: nothing can be recognised as them."""
+        """Remove the items that have no reference left: nothing can be recognised as them.
+
+        What is known of queries is said of the item that their references went to, if any.
+        """
         mine = item_references.c.item_id == items.c.item_id
         used = select(item_references.c.reference_id).where(mine).exists()
         empty = list(self._connection.execute(select(items.c.item_id).where(~used)).scalars())
         self._journal.items_before(empty)
+        self.known().follow(self._journal.heirs(empty))
         for some in _chunks(empty):
             self._connection.execute(delete(items).where(items.c.item_id.in_(some)))
         return empty
@@ -302,7 +316,7 @@ class Transaction:
             GalleryError: there is no such generation.
         """
         done = forget(self._connection, first_kept(self._connection, moment))
-        if done.references:
+        if done.references or done.queries:
             told = {"before": done.before, "forgotten": done.references, "bytes": done.size}
             self._journal.note("compact", [], [told])
         return done
@@ -320,6 +334,10 @@ class Transaction:
     def reference_rows(self, reference_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Return references as they stand in the log, by id."""
         return read_reference_rows(self._connection, reference_ids)
+
+    def known_rows(self, kind: str, numbers: Iterable[int]) -> dict[int, dict[str, Any]]:
+        """Return rejections or golden queries as they stand in the log, by id."""
+        return self.known().rows(kind, numbers)
 
     def owned(self, item_id: int) -> set[int]:
         """Return the references of an item."""
@@ -385,11 +403,11 @@ class Transaction:
         """Put something into the log entry that its rows do not say."""
         self._journal.notes[kind] = [dict(values)]
 
-    def finish(self) -> None:
-        """Write the log entry and count the generation, if anything changed."""
+    def finish(self) -> bool:
+        """Write the log entry and count the generation, if anything changed; returns whether."""
         before, after = self._journal.sides()
         if before == after:
-            return
+            return False
         after = {**after, **self._journal.notes}
         self.generation += 1
         self._connection.execute(
@@ -404,6 +422,7 @@ class Transaction:
         )
         count = update(meta).where(meta.c.key == "generation")
         self._connection.execute(count.values(value=str(self.generation)))
+        return True
 
     def _insert(self, statement: Any) -> int:
         key = self._connection.execute(statement).inserted_primary_key

@@ -37,12 +37,12 @@ def encode_png(image: Image) -> bytes:
     return _encode(image, "PNG")
 
 
-def thumbnail(image: Image, side: int = 160, box: Box | None = None) -> bytes:
+def thumbnail(image: Image, side: int = 160, box: Box | None = None, quality: int = 85) -> bytes:
     """Return a JPEG of the picture, or of the box in it, whose longer side is at most `side`."""
     part = image if box is None else crop(image, box)
     picture = Pillow.fromarray(np.ascontiguousarray(part))
     picture.thumbnail((side, side), Pillow.Resampling.LANCZOS)
-    return encode_jpeg(np.asarray(picture))
+    return encode_jpeg(np.asarray(picture), quality)
 
 
 def save_image(path: Path | str, image: Image) -> None:

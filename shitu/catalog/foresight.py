@@ -1,0 +1,137 @@
+"""What queries are answered, by a state of the gallery that is, or one that is about to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from shitu.calibration.evidence import DEPTH, evidence_of
+from shitu.catalog.rejections import Screen
+from shitu.deciding import Rejected, Rule
+from shitu.index import Neighbours
+from shitu.index.ranking import in_order
+
+if TYPE_CHECKING:
+    from shitu.calibration import Calibration
+    from shitu.catalog.learning import View
+
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+Search = Callable[[Floats, int, Collection[int]], Neighbours]
+
+
+class State(Protocol):
+    """A gallery as far as answers depend on it."""
+
+    @property
+    def view(self) -> View:
+        """How vectors are compared."""
+
+    @property
+    def screen(self) -> Screen:
+        """What was rejected."""
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What is known of the scores."""
+
+    def nearest(self, queries: Floats, k: int, without: Collection[int] = ()) -> Neighbours:
+        """The k nearest references of queries (m, dim), without those of some items."""
+
+    def items_of(self, reference_ids: Collection[int]) -> dict[int, int]:
+        """The item of each reference."""
+
+
+def answers(
+    state: State, rule: Rule, queries: Floats, found: Neighbours | None = None
+) -> list[int | None]:
+    """Return the item that each query (m, dim) of the network's is answered; None: unknown.
+
+    Args:
+        found: its `DEPTH` nearest references, if they are known.
+    """
+    found, items, _ = screened(state, queries, found or state.nearest(queries, DEPTH))
+    evidence = evidence_of(found.scores, items)
+    trusted = rule.trusted(evidence, state.calibration)
+    return [int(item) if sure else None for item, sure in zip(evidence.item, trusted, strict=True)]
+
+
+def screened(
+    state: State, queries: Floats, found: Neighbours
+) -> tuple[Neighbours, Ids, list[tuple[Rejected, ...]]]:
+    """Put neighbours of items that were not rejected in place of those that were.
+
+    Returns the neighbours (m, k), their items (m, k), and what was refused to each query.
+    """
+    items = item_table(found.reference_ids, state.items_of)
+    refused = state.screen.refused(queries, state.view, items, found.scores)
+    rows = [i for i, some in enumerate(refused) if some]
+    if rows:
+        scores, ids = found.scores.copy(), found.reference_ids.copy()
+        for i in rows:
+            hidden = {one.item_id for one in refused[i]}
+            again = state.nearest(queries[i : i + 1], ids.shape[1], hidden)
+            scores[i], ids[i] = again.scores[0], again.reference_ids[0]
+        found = Neighbours(scores, ids)
+        items = item_table(ids, state.items_of)
+    return found, items, refused
+
+
+def item_table(reference_ids: Ids, items_of: Callable[[Collection[int]], dict[int, int]]) -> Ids:
+    """Return the item of each reference (m, k); -1 where there is none."""
+    unique, places = np.unique(reference_ids, return_inverse=True)
+    known = items_of([number for number in unique.tolist() if number >= 0])
+    items = [known.get(number, -1) for number in unique.tolist()]
+    return np.array(items, np.int64)[places].reshape(reference_ids.shape)
+
+
+def nearest_of(
+    queries: Floats, k: int, blocks: Iterable[tuple[Ids, Floats]], start: Neighbours | None = None
+) -> Neighbours:
+    """Return the k nearest among blocks of ids (n,) and vectors (n, dim), and those of `start`."""
+    found = start or nothing(len(queries), k)
+    for ids, vectors in blocks:
+        if len(ids):
+            found = _merged(found, _best(queries, k, ids, vectors), k)
+    return found
+
+
+def nothing(count: int, k: int) -> Neighbours:
+    """No neighbours of so many queries."""
+    shape = (count, k)
+    return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
+
+
+def _best(queries: Floats, k: int, ids: Ids, vectors: Floats) -> Neighbours:
+    rough, kept = queries @ vectors.T, min(k, len(ids))
+    found = nothing(len(queries), k)
+    for row, query in enumerate(queries):
+        some = np.argpartition(-rough[row], kept - 1)[:kept] if kept < len(ids) else slice(None)
+        # In float64, as the index does it, so that both say the same of the same vectors.
+        found.scores[row, :kept], found.reference_ids[row, :kept] = in_order(
+            query, ids[some], vectors[some]
+        )
+    return found
+
+
+def _merged(one: Neighbours, other: Neighbours, k: int) -> Neighbours:
+    scores = np.concatenate([one.scores, other.scores], axis=1)
+    ids = np.concatenate([one.reference_ids, other.reference_ids], axis=1)
+    order = np.array([_order(s, i)[:k] for s, i in zip(scores, ids, strict=True)], np.int64)
+    order = order.reshape(len(scores), k)
+    return Neighbours(
+        np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
+    )
+
+
+def _order(scores: Floats, ids: Ids) -> Ids:
+    return np.asarray(np.lexsort((ids, -scores)))
+
+
+def in_blocks(ids: Ids, vectors: Floats, size: int = 4096) -> Iterator[tuple[Ids, Floats]]:
+    """Yield ids and vectors, some at a time."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size], vectors[start : start + size]

@@ -1,0 +1,49 @@
+"""When an answer is given, for those who have to foresee it; the recogniser does the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from shitu.calibration import Calibration
+from shitu.calibration.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An item that is no answer, because that was said of nearly the same picture.
+
+    Attributes:
+        score: of its nearest reference; None where it was too far away to matter.
+        likeness: cosine of this picture and the rejected one.
+        at: when it was rejected.
+    """
+
+    label: str
+    item_id: int
+    rejection_id: int
+    score: float | None
+    likeness: float
+    at: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Decides what is unknown.
+
+    Attributes:
+        threshold: a best item whose score is lower is unknown.
+        by_score: the threshold decides even where there is a calibration.
+    """
+
+    threshold: float
+    by_score: bool = False
+
+    def trusted(self, evidence: Evidence, calibration: Calibration | None) -> npt.NDArray[np.bool_]:
+        """Whether the best item of each query (m,) is the answer."""
+        there = evidence.item >= 0
+        if calibration is None or self.by_score:
+            return np.asarray(there & (evidence.score >= self.threshold))
+        return np.asarray(there & calibration.accepts(calibration.confidence(evidence)))
