@@ -629,7 +629,9 @@ class Workspace:
         job = Job(threads=self._threads)
         if "program" in spec.files:
             return open_exported(spec, job.threads)
-        return open_session(spec, self.config.engine, job)
+        # What is no ONNX file can only run on Paddle.
+        engine = self.config.engine if "onnx" in spec.files else "paddle"
+        return open_session(spec, engine, job)
 
 
 def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | None:

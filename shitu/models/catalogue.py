@@ -62,7 +62,7 @@ def _classifier(name: str, megabytes: float, top1: float) -> Official:
     return _paddlex(name, "classifier", megabytes, figures, urls={"weights": weights})
 
 
-_FEATURE: dict[str, Any] = {
+FEATURE: dict[str, Any] = {  # how upstream prepares pictures for all of its feature extractors
     "PreProcess": {
         "transform_ops": [
             {"ResizeImage": {"size": [224, 224], "interpolation": "bilinear", "backend": "cv2"}},
@@ -72,7 +72,7 @@ _FEATURE: dict[str, Any] = {
     },
     "PostProcess": {"NormalizeFeatures": None},
 }
-_MAIN_BODY: dict[str, Any] = {
+MAIN_BODY: dict[str, Any] = {
     "draw_threshold": 0.2,  # deploy/configs/inference_general.yaml
     "Preprocess": [
         {"type": "Resize", "interp": 2, "keep_ratio": False, "target_size": [640, 640]},
@@ -89,17 +89,31 @@ _ALL = (
         16.3,
         "AliProducts recall@1 84.2 %",
         architecture="pplcnetv2_base_shitu",
-        description=_FEATURE,
+        description=FEATURE,
     ),
-    _paddlex("PP-ShiTuV2_rec_CLIP_vit_base", "feature", 306.6, "AliProducts recall@1 88.69 %"),
-    _paddlex("PP-ShiTuV2_rec_CLIP_vit_large", "feature", 1050, "AliProducts recall@1 91.03 %"),
+    _paddlex(
+        "PP-ShiTuV2_rec_CLIP_vit_base",
+        "feature",
+        306.6,
+        "AliProducts recall@1 88.69 %",
+        architecture="clip_vit_base_shitu",
+        description=FEATURE,
+    ),
+    _paddlex(
+        "PP-ShiTuV2_rec_CLIP_vit_large",
+        "feature",
+        1050,
+        "AliProducts recall@1 91.03 %",
+        architecture="clip_vit_large_shitu",
+        description=FEATURE,
+    ),
     _paddlex(
         "PP-ShiTuV2_det",
         "detector",
         27.54,
         "PaddleClas' main-body set: mAP 41.5, AP50 62.0",
         architecture="picodet_lcnet_mainbody",
-        description=_MAIN_BODY,
+        description=MAIN_BODY,
     ),
     Official(
         "general_PPLCNetV2_base_pretrained_v1.0",
@@ -114,7 +128,7 @@ _ALL = (
         "product set recall@1 73.8 % (PP-ShiTuV2 as a whole)",
         "PaddleClas",
         architecture="pplcnetv2_base_shitu",
-        description=_FEATURE,
+        description=FEATURE,
     ),
     Official(
         "picodet_PPLCNet_x2_5_mainbody_lite_v1.0",
@@ -129,7 +143,7 @@ _ALL = (
         "five sets: mAP 40.1 %",
         "PaddleClas",
         architecture="picodet_lcnet_mainbody",
-        description=_MAIN_BODY,
+        description=MAIN_BODY,
     ),
     Official(
         "picodet_lcnet_x2_5_640_mainbody",
@@ -142,7 +156,7 @@ _ALL = (
         "PaddleClas' main-body set: mAP 41.5, AP50 62.0",
         "PaddleDetection",
         architecture="picodet_lcnet_mainbody",
-        description=_MAIN_BODY,
+        description=MAIN_BODY,
     ),
     _classifier("PP-LCNet_x0_25", 5.5, 51.86),
     _classifier("PP-LCNet_x0_35", 5.9, 58.09),

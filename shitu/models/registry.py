@@ -9,7 +9,8 @@ from shitu.errors import ModelError, WeightsNotFound
 from shitu.models.catalogue import OFFICIAL
 from shitu.models.exports import is_export, read_export
 from shitu.models.spec import DESCRIPTION, ModelSpec, read_spec
-from shitu.models.store import installed
+from shitu.models.store import Installed, installed
+from shitu.models.trained import SUFFIX, read_trained
 
 _EMBEDDED = Path(__file__).parent / "weights"
 
@@ -33,7 +34,7 @@ def names_here(kind: str) -> list[str]:
 
 def is_name(text: str) -> bool:
     """Whether it is the name of a model that is here, rather than of a folder."""
-    return text in model_names() or (text in OFFICIAL and installed(text) is not None)
+    return text in model_names() or any(part is not None for part in _parts(text))
 
 
 def find_model(name: str, kind: str) -> ModelSpec:
@@ -42,15 +43,21 @@ def find_model(name: str, kind: str) -> ModelSpec:
     Raises:
         ModelError: there is none, or it is of another kind than the one wanted.
     """
-    pulled = installed(name) if name in OFFICIAL else None
+    pulled, weights = _parts(name)
     if name in model_names():
         spec = read_spec(_EMBEDDED / name)
     elif pulled is not None:
         remedy = f"`shitu models pull {name}` fetches it again."
         spec = read_export(pulled.folder, digests=pulled.files, remedy=remedy)
         spec = replace(spec, name=name)
+    elif weights is not None and OFFICIAL[name].architecture:
+        file = next(iter(weights.files))
+        remedy = f"`shitu models pull {name} --weights` fetches it again."
+        spec = replace(read_trained(weights.folder / file, weights.files[file], remedy), name=name)
     elif _is_folder(name):
         spec = read_folder(Path(name))
+    elif Path(name).suffix == SUFFIX:
+        spec = read_trained(Path(name))
     elif name in OFFICIAL:
         raise WeightsNotFound(
             f"The model {name} is not on this machine: `shitu models pull {name}` "
@@ -65,6 +72,13 @@ def find_model(name: str, kind: str) -> ModelSpec:
     if spec.kind != kind:
         raise ModelError(f"The model {name!r} is a {spec.kind}; a {kind} is needed here.")
     return spec
+
+
+def _parts(name: str) -> tuple[Installed | None, Installed | None]:
+    """What is here of an official model: its exported graph, its training weights."""
+    if name not in OFFICIAL:
+        return None, None
+    return installed(name), installed(name, "weights")
 
 
 def read_folder(folder: Path) -> ModelSpec:

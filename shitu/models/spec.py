@@ -14,7 +14,7 @@ from shitu.errors import ConfigError, ModelError, WeightsCorrupt, WeightsNotFoun
 from shitu.preprocess import Preprocessing
 
 DESCRIPTION = "model.yml"
-_FILES = ("onnx", "params")
+_FILES = ("onnx", "params")  # one of them is enough
 _ONLY = {"feature": ("dim",), "detector": ("strides", "reg_max")}
 _CHUNK = 1 << 20
 
@@ -160,13 +160,19 @@ def _spec(folder: Path, fields: dict[str, Any]) -> ModelSpec:
         ),
         files={
             name: ModelFile(folder / str(file["path"]), str(file["sha256"]))
-            for name, file in _require(fields["files"], _FILES).items()
+            for name, file in _files(fields["files"]).items()
         },
         threshold=float(fields["threshold"]),
         dim=int(fields.get("dim", 0)),
         strides=tuple(int(stride) for stride in fields.get("strides", ())),
         reg_max=int(fields.get("reg_max", 0)),
     )
+
+
+def _files(fields: dict[str, Any]) -> dict[str, Any]:
+    if not fields.keys() & set(_FILES):
+        raise KeyError(" or ".join(_FILES))
+    return fields
 
 
 def _require(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

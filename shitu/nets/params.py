@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.errors import WeightsCorrupt, WeightsNotFound
+from shitu.models.pdparams import read_pdparams
 from shitu.nets._paddle import nn
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -22,10 +23,15 @@ _UNREADABLE = (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile
 def load_params(net: nn.Layer, path: Path) -> None:
     """Pour a `params.npz` (arrays by upstream's parameter names, float16 or float32) into `net`.
 
+    A `.pdparams` of upstream is read, too.
+
     Raises:
         WeightsNotFound: there is no such file.
         WeightsCorrupt: it is not an npz archive, or does not fit the network.
     """
+    if path.suffix == ".pdparams":
+        pour(net, read_pdparams(path), str(path))
+        return
     try:
         # Opened here, because np.load leaves a file open that turns out to be torn.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:

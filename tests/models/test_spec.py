@@ -91,12 +91,8 @@ def test_every_field_that_a_kind_needs_is_missed(
         ({"dim": "many"}, "invalid literal", "text for a number"),
         ({"files": ["model.onnx"]}, "wrong", "a list for names"),
         ({"files": None}, "wrong", "no files"),
-        ({"files": {}}, "lacks 'onnx'", "no files"),
-        (
-            {"files": {"onnx": {"path": "x", "sha256": "y"}}},
-            "lacks 'params'",
-            "nothing to identify",
-        ),
+        ({"files": {}}, "lacks 'onnx or params'", "no files"),
+        ({"files": {"notes": {"path": "x", "sha256": "y"}}}, "lacks 'onnx or", "no weights"),
         ({"files": {**FEATURE["files"], "onnx": {"path": "x"}}}, "lacks 'sha256'", "no checksum"),
     ],
 )
@@ -107,6 +103,13 @@ def test_fields_that_make_no_sense_are_refused(
         read_spec(write(tmp_path, {**FEATURE, **changes}))
     assert message in str(caught.value), why
     assert "model.yml" in str(caught.value)
+
+
+@pytest.mark.parametrize("only", ["onnx", "params"])
+def test_one_file_is_enough_and_is_its_identity(tmp_path: Path, only: str) -> None:
+    files = {only: FEATURE["files"][only]}
+    spec = read_spec(write(tmp_path, {**FEATURE, "files": files}))
+    assert spec.weights_sha256 == files[only]["sha256"]
 
 
 @pytest.mark.parametrize("changes", [{"strides": []}, {"reg_max": 0}])
