@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,7 +15,7 @@ from shitu.catalog.ledger import Ledger
 from shitu.catalog.reading import Picture, read_ahead
 from shitu.catalog.summaries import BuildSummary
 from shitu.describer import Description
-from shitu.errors import GalleryError
+from shitu.errors import GalleryError, GoldenBroken
 from shitu.gallery import KnownFile, NewReference
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.transaction import Transaction
@@ -72,6 +72,7 @@ class Build:
         self._followed = followed
         self._batch_size = max(1, batch_size)
         self._batch: list[News] = []
+        self._committed = 0  # new pictures, so far
         self.ledger = Ledger(root, ())  # what the last run found out
 
     def run(
@@ -85,16 +86,31 @@ class Build:
         start = time.perf_counter()
         self.ledger = ledger = Ledger(self._root, self._gallery.known_files(self._root))
         # What is new is described and committed in batches.
-        with closing(find_news(ledger, entries, progress)) as news:
+        with (
+            self._said_what_stays(),
+            closing(find_news(ledger, entries, progress)) as news,
+        ):
             for entry, picture, image in news:
                 self._batch.append((entry, picture, image))
                 if self._full():
                     self._flush(ledger)
-        self._flush(ledger)
-        # What moved, changed its label or went is known only now that all was seen.
-        removed, vanished = self._settle(ledger, prune=prune)
+            self._flush(ledger)
+            # What moved, changed its label or went is known only now that all was seen.
+            removed, vanished = self._settle(ledger, prune=prune)
         self._refuse_nothing(ledger)
         return self._summary(ledger, removed, vanished, time.perf_counter() - start)
+
+    @contextmanager
+    def _said_what_stays(self) -> Iterator[None]:
+        """Batches are commits of their own: one that breaks a golden query ends the build."""
+        try:
+            yield
+        except GoldenBroken as error:
+            if not self._committed:
+                raise
+            raise GoldenBroken(
+                f"{error}; the {self._committed} new pictures committed before stay"
+            ) from error
 
     def _full(self) -> bool:
         size = sum(image.nbytes for _, _, image in self._batch)
@@ -110,6 +126,7 @@ class Build:
         with self._gallery.write("build") as transaction:
             transaction.set_root(self._root)
             self._add(transaction, new, ledger)
+        self._committed = len(ledger.added)
         self._followed()
 
     def _references(

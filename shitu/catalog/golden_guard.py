@@ -151,7 +151,7 @@ class GoldenGuard:
         named = "; ".join(one.sentence("would be") for one in broken[:_NAMED])
         more = f" and {len(broken) - _NAMED} more" if len(broken) > _NAMED else ""
         raise GoldenBroken(
-            f"this change breaks {_count(len(broken))}, so nothing was written: {named}{more}; go "
+            f"this change would break {_count(len(broken))} and was not made: {named}{more}; go "
             "on with --force, or see `shitu golden list`"
         )
 

@@ -1,0 +1,91 @@
+"""`shitu golden` on a small shop, and the changes that it stops."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def index(shop: Path) -> Path:
+    return shop / "index"
+
+
+def test_add_list_check_remove(run: Run, index: Path, query: Path, labels: list[str]) -> None:
+    added = run("golden", "add", query, labels[0], "--index", index)
+    assert added.exit_code == 0, added.output
+    assert added.stdout == f"Golden query 1: {query} is to be {labels[0]}.\n"
+    again = run("golden", "add", query, labels[0], "--json", "--index", index)
+    assert json.loads(again.stdout)["already"] is True
+    listed = run("golden", "list", "--index", index).stdout.splitlines()
+    assert listed[0].split() == ["id", "picture", "is", "to", "be", "since"]
+    assert labels[0] in listed[1]
+    checked = run("golden", "check", "--json", "--index", index)
+    assert checked.exit_code == 0
+    assert json.loads(checked.stdout)["right"] is True
+    removed = run("golden", "remove", 1, "--index", index)
+    assert removed.stdout == "1 removed.\n"
+    assert run("golden", "remove", 1, "--index", index).exit_code == 1
+
+
+def test_a_wrong_one_is_said_and_is_exit_code_1(
+    run: Run, index: Path, query: Path, labels: list[str]
+) -> None:
+    added = run("golden", "add", query, labels[1], "--index", index)
+    assert f"note: it is {labels[0]} now" in added.stderr
+    checked = run("golden", "check", "--index", index)
+    assert checked.exit_code == 1
+    assert checked.stdout.splitlines()[1].split()[-1] == "NO"
+
+
+def test_a_change_that_breaks_one_is_refused_unless_forced(
+    run: Run, index: Path, query: Path, labels: list[str]
+) -> None:
+    assert run("golden", "add", query, labels[0], "--index", index).exit_code == 0
+    refused = run("remove-item", labels[0], "--index", index)
+    assert refused.exit_code == 1
+    assert f"was {labels[0]!r} and would be" in refused.stderr
+    assert labels[0] in run("list-items", "--index", index).stdout
+    renamed = run("relabel", labels[0], "something else", "--index", index)
+    assert renamed.exit_code == 0, renamed.output
+    forced = run("remove-item", "something else", "--force", "--index", index)
+    assert forced.exit_code == 0
+    assert "broken: golden query 1" in forced.stderr
+    assert "was 'something else' and is" in forced.stderr
+    check = run("check", "--index", index)
+    assert check.exit_code == 0, check.output
+
+
+def test_the_score_that_was_asked_for_decides(
+    run: Run, index: Path, query: Path, labels: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHITU_THRESHOLD", "1.0")
+    added = run("golden", "add", query, "--unknown", "--json", "--index", index)
+    assert json.loads(added.stdout)["right"] is True
+    monkeypatch.delenv("SHITU_THRESHOLD")
+    assert run("golden", "check", "--index", index).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["golden", "add", "a.jpg"], "no answer"),
+        (["golden", "add", "a.jpg", "tea", "--unknown"], "two answers"),
+        (["golden", "add", "a.jpg", "tea", "--box", "1,2"], "half a box"),
+        (["golden", "add", "a.jpg", "tea", "--box", "1,2,3,4", "--whole-image"], "two boxes"),
+        (["golden", "remove"], "remove what?"),
+    ],
+)
+def test_wrong_usage(run: Run, arguments: list[str], reason: str) -> None:
+    assert run(*arguments).exit_code == 2, reason
+
+
+@pytest.mark.parametrize("name", ["add", "list", "remove", "check"])
+def test_help_shows_an_example(run: Run, name: str) -> None:
+    assert f"Example: shitu golden {name}" in run("golden", name, "--help").stdout
