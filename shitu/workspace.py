@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -38,7 +37,9 @@ from shitu.catalog.filtering import Among
 from shitu.catalog.golden import GoldenAnswer, GoldenSummary
 from shitu.catalog.golden_guard import Broken
 from shitu.catalog.migration import Absent, MigrateSummary, previous_space
-from shitu.config import DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
+from shitu.choosing import Choice, Task, choose, remembered_engine, usable_cores, worth_choosing
+from shitu.choosing.diagnosis import Diagnosis, diagnose
+from shitu.config import AUTO, DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
 from shitu.cropper import Cropper, CropPolicy
 from shitu.deciding import Rule
 from shitu.describer import Describer
@@ -65,18 +66,19 @@ from shitu.models.spec import ModelSpec
 from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
 from shitu.remembering import seen_in, with_ids
-from shitu.runtime.engines import Job, open_session
+from shitu.runtime.engines import ENGINES, Job, open_session
 from shitu.runtime.exported import open_exported
 from shitu.runtime.session import NamedSession, Session
 
 Progress = Callable[[int, int], None]
 
 _SOME = 32  # pictures described at a time
+_SEVERAL = 8  # pictures for which it pays to look for the fastest engine, once for all
 _AHEAD = 2  # pictures decoded before they are needed
 
 _OF_THE_MODELS = (
     *("lineup", "_feature_spec", "_detector_spec", "_policy", "_space"),
-    *("_cropper", "_embedder", "describer", "recognizer", "_past"),
+    *("engine", "_cropper", "_embedder", "describer", "recognizer", "_past"),
 )
 
 
@@ -223,6 +225,9 @@ class Workspace:
         """Recognise pictures in order; one that cannot be read gives its error, not an end."""
         sources = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
         where = None if where is None else parse_where(where)
+        if "engine" not in self.__dict__:
+            # One photo is sooner recognised by what starts quickly.
+            self.__dict__["engine"] = self._engine_for(len(sources))
         for source, image in zip(sources, _load_ahead(sources), strict=True):
             if isinstance(image, ImageError):
                 yield image
@@ -621,17 +626,54 @@ class Workspace:
         spec = self._feature_spec
         return Embedder(self._session(spec), spec.preprocessing, spec.dim, self.config.batch_size)
 
-    @property
-    def _threads(self) -> int | None:
-        return self.config.threads or os.cpu_count()
-
     def _session(self, spec: ModelSpec) -> Session:
         job = Job(threads=self._threads)
         if "program" in spec.files:
             return open_exported(spec, job.threads)
         # What is no ONNX file can only run on Paddle.
-        engine = self.config.engine if "onnx" in spec.files else "paddle"
+        engine = self.engine if "onnx" in spec.files else "paddle"
         return open_session(spec, engine, job)
+
+    @cached_property
+    def engine(self) -> str:
+        """What runs the networks: of the settings, or what was found to be the fastest."""
+        return self._engine_for(float("inf"))
+
+    def _engine_for(self, photos: float) -> str:
+        if self.config.engine != AUTO:
+            return self.config.engine
+        return remembered_engine(self._specs, self._threads, photos)
+
+    def choose_engine(self, names: Sequence[str] | None = None) -> Choice:
+        """Find out which engine is the fastest here, and keep that for `auto`; takes seconds.
+
+        Args:
+            names: of the engines to try; None: those that start quickly.
+        """
+        task = Task(self.lineup.feature, self.lineup.detector, self._threads)
+        return choose(self._specs, task, names)
+
+    def diagnose(self) -> Diagnosis:
+        """Try all engines, keep the choice, and tell all that explains it; takes seconds."""
+        choice = self.choose_engine(list(ENGINES))
+        return diagnose(choice, self.config.engine, self._specs, self._threads)
+
+    def _settle_on_an_engine(self) -> None:
+        """Before much work is begun: find out which engine is the fastest, unless it is known."""
+        if self.config.engine != AUTO or "engine" in self.__dict__:
+            return
+        if worth_choosing(self._specs, self._threads):
+            self.choose_engine()
+
+    @property
+    def _specs(self) -> list[ModelSpec]:
+        """The models for which there is a choice of engines: those that are an ONNX file, too."""
+        both = (self._feature_spec, self._detector_spec)
+        return [spec for spec in both if spec is not None and "onnx" in spec.files]
+
+    @property
+    def _threads(self) -> int:
+        return self.config.threads or usable_cores()
 
 
 def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | None:
@@ -670,6 +712,8 @@ class LazyDescriber:
 
     def describe(self, images: Sequence[Image], boxes: Sequence[Box | None]) -> list[Any]:
         """Describe pictures; loads the networks at the first call."""
+        if len(images) >= _SEVERAL:
+            self._workspace._settle_on_an_engine()
         return self._workspace.describer.describe(images, boxes)
 
 

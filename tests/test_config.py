@@ -49,7 +49,7 @@ def test_precedence(
 def test_the_process_environment_is_used_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHITU_ENGINE", "paddle")
     assert load_config().engine == "paddle"
-    assert load_config(environment={}).engine == "onnxruntime"
+    assert load_config(environment={}).engine == "auto"
 
 
 @pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Config)])
@@ -92,7 +92,7 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         ({"nms_threshold": -0.1}, "nms_threshold is -0.1; it must be between 0 and 1", "no IoU"),
         ({"nms_threshold": float("inf")}, "nms_threshold is inf", "no IoU"),
         ({"detection_threshold": 2.0}, "detection_threshold is 2.0", "no probability"),
-        ({"engine": "tensorrt"}, "one of onnxruntime, openvino", "an engine we do not have"),
+        ({"engine": "tensorrt"}, "one of auto, onnxruntime", "an engine we do not have"),
         ({"index_kind": "ivf"}, "one of auto, flat, ivf-sq8, ivf-rabitq, hnsw", "no such kind"),
         ({"recall": 0.0}, "recall is 0.0; it must be above 0 and at most 1", "nothing to find"),
         ({"recall": 1.01}, "recall is 1.01", "more than all"),

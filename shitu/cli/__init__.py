@@ -13,6 +13,7 @@ from shitu.cli import (
     check,
     compact,
     config,
+    doctor,
     evaluate,
     exchange,
     feedback,
@@ -91,5 +92,6 @@ for command in (
     adapt.calibrate,
     models.models,
     config.show_config,
+    doctor.doctor,
 ):
     main.add_command(command)

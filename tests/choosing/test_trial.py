@@ -1,0 +1,57 @@
+"""Engines are tried in processes of their own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from shitu.choosing import Task, trial
+from shitu.choosing.trial import try_engines
+from shitu.config import DETECTOR_MODEL, FEATURE_MODEL
+
+TASK = Task(FEATURE_MODEL, DETECTOR_MODEL, 1)
+
+
+@pytest.fixture(autouse=True)
+def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "_ROUNDS", 1)
+
+
+def test_the_reference_agrees_with_itself() -> None:
+    (found,) = try_engines(["onnxruntime"], TASK)
+    assert found.problem == ""
+    assert found.parity is not None
+    assert found.parity.cosine == pytest.approx(1, abs=1e-6)
+    assert found.parity.iou == 1
+    assert found.version
+    assert found.start is not None
+    assert found.photo is not None
+    assert 0 < found.photo < 60
+
+
+def test_what_an_engine_says_is_its_problem() -> None:
+    task = Task("no such model", DETECTOR_MODEL, 1)
+    (found,) = try_engines(["onnxruntime"], task)
+    assert "No model is called 'no such model'" in found.problem
+    assert found.photo is None
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "ended with signal 4"),
+        ("raise SystemExit(3)", "ended with code 3"),
+        ("print('hello'); input(); input()", "process "),
+    ],
+)
+def test_one_that_crashes_harms_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str, said: str
+) -> None:
+    script = tmp_path / "python"
+    script.write_text(f"#!{sys.executable}\n{program}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(trial.sys, "executable", str(script))
+    (found,) = try_engines(["onnxruntime"], TASK)
+    assert said in found.problem
