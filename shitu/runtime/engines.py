@@ -102,7 +102,7 @@ def _openvino(file: str, *, bfloat16: bool) -> Callable[[ModelSpec, Job], Sessio
         return OpenVinoSession(
             model.verified(),
             job.threads,
-            bfloat16=bfloat16 and _keeps_its_answers(spec),
+            bfloat16=bfloat16 and _bears_it(spec),
             streams=job.streams,
             cache=_compiled(model.sha256),
         )
@@ -120,16 +120,16 @@ def _paddle(*, bfloat16: bool) -> Callable[[ModelSpec, Job], Session]:
         from shitu.runtime.paddle_inference import PaddleInferenceSession, exported
 
         return PaddleInferenceSession(
-            *exported(spec), job.threads, bfloat16=bfloat16 and _keeps_its_answers(spec)
+            *exported(spec), job.threads, bfloat16=bfloat16 and _bears_it(spec)
         )
 
     return open_
 
 
-def _keeps_its_answers(spec: ModelSpec) -> bool:
-    """Whether bfloat16 may be used: it moves the boxes of a detector, and so what is embedded.
+def _bears_it(spec: ModelSpec) -> bool:
+    """Whether bfloat16 may be used. It moves the boxes of a detector, and with them the vectors.
 
-    Of 500 photos, one in fifty got a main body elsewhere; a vector only turns by a hair.
+    Of 500 photos one in fifty got its main body elsewhere; see docs/engines.md.
     """
     return spec.kind != "detector"
 
