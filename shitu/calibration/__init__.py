@@ -4,6 +4,7 @@ from shitu.calibration.calibrating import Calibrated, Refusal, calibrate
 from shitu.calibration.calibration import Calibration
 from shitu.calibration.cases import Cases, gather, gather_strangers
 from shitu.calibration.evidence import DEPTH, Evidence, evidence_of
+from shitu.calibration.rates import cases_needed
 
 __all__ = [
     "DEPTH",
@@ -13,6 +14,7 @@ __all__ = [
     "Evidence",
     "Refusal",
     "calibrate",
+    "cases_needed",
     "evidence_of",
     "gather",
     "gather_strangers",

@@ -37,6 +37,7 @@ class Calibrated:
 
     Attributes:
         genuine, strangers: cases.
+        lent: how many of the strangers came with the model.
         items: asked for.
         false_accepts: share of the strangers that get an answer.
         false_accepts_low, false_accepts_high: 95 % interval of that, pictures of one item counting
@@ -52,6 +53,7 @@ class Calibrated:
     calibration: Calibration
     genuine: int
     strangers: int
+    lent: int
     items: int
     false_accepts: float
     false_accepts_low: float
@@ -86,7 +88,7 @@ def calibrate(cases: Cases, far: float, space: str) -> Calibrated | Refusal:
     targets, weights = cases.right.astype(np.float64), _weights(cases.stranger)
     found = fit_logistic(columns, targets, weights)
     chances = _chances(found, columns)
-    point = _point(chances[cases.stranger], far)
+    point = _point(cases, chances, far)
     unseen = _cross_fitted(cases, columns, targets, weights)
     measured = _measured(cases, chances, unseen, point, far)
     calibration = Calibration(
@@ -131,9 +133,17 @@ def _chances(found: Floats, columns: Floats) -> Floats:
     return sigmoid(columns @ found[:-1] + found[-1])
 
 
-def _point(strangers: Floats, far: float) -> float:
-    """The lowest probability that no more than this share of the strangers reach."""
-    ordered = np.sort(strangers)[::-1]
+def _point(cases: Cases, chances: Floats, far: float) -> float:
+    """The lowest probability that no more than this share of the strangers reach.
+
+    Neither of the gallery's own, nor of those lent, which resemble its items less.
+    """
+    own = _reached(chances[cases.stranger & ~cases.lent], far)
+    return max(own, _reached(chances[cases.lent], far)) if cases.lent.any() else own
+
+
+def _reached(chances: Floats, far: float) -> float:
+    ordered = np.sort(chances)[::-1]
     allowed = int(far * len(ordered) + 1e-9)
     return float(np.nextafter(ordered[allowed], 2.0)) if allowed < len(ordered) else 0.0
 
@@ -158,12 +168,13 @@ def _measured(
     accepted = chances[stranger] >= point
     worth = effective_cases(accepted, cases.group[stranger])
     low, high = clopper_pearson(float(accepted.mean()) * worth, worth)
-    given = unseen[~stranger] >= _point(unseen[stranger], far)
-    by_score = score[~stranger] >= _point(score[stranger], far)
+    given = unseen[~stranger] >= _point(cases, unseen, far)
+    by_score = score[~stranger] >= _point(cases, score, far)
     right = cases.right[~stranger]
     return {
         "genuine": int(np.count_nonzero(~stranger)),
         "strangers": int(np.count_nonzero(stranger)),
+        "lent": int(np.count_nonzero(cases.lent)),
         "items": len(np.unique(cases.group[cases.group >= 0])),
         "false_accepts": float(accepted.mean()),
         "false_accepts_low": low,

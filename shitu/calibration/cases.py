@@ -33,7 +33,8 @@ class Cases:
         evidence: of n queries.
         right: (n,) whether the best answer is right; never of a stranger.
         stranger: (n,) whether the gallery, as it was asked, lacked the item.
-        group: (n,) the item asked for; queries of one group resemble each other. -1: none.
+        lent: (n,) whether it is no picture of the user's: strangers that come with the model.
+        group: (n,) the item asked for; queries of one group resemble each other. Below 0: none.
         usual: by item, the score that its references usually find each other with.
         usual_of_all: the mean of all items, for those that are not in `usual`.
     """
@@ -41,19 +42,22 @@ class Cases:
     evidence: Evidence
     right: Bools
     stranger: Bools
+    lent: Bools
     group: Ids
     usual: dict[int, float]
     usual_of_all: float
 
-    def with_strangers(self, found: Evidence) -> Cases:
+    def with_strangers(self, found: Evidence, *, lent: bool = False) -> Cases:
         """With pictures, too, of things that the gallery does not have."""
         many = len(found)
+        groups = min(int(self.group.min(initial=0)), 0) - 1 - np.arange(many)
         return replace(
             self,
             evidence=Evidence.joined([self.evidence, found]),
             right=np.append(self.right, np.zeros(many, bool)),
             stranger=np.append(self.stranger, np.ones(many, bool)),
-            group=np.append(self.group, np.full(many, -1)),
+            lent=np.append(self.lent, np.full(many, lent)),
+            group=np.append(self.group, groups),
         )
 
 
@@ -90,6 +94,7 @@ def gather(embeddings: Vectors, items: Ids, recipe: Recipe | None, seed: int = 0
         evidence,
         right=(evidence.item == group) & ~stranger,
         stranger=stranger,
+        lent=np.zeros(len(evidence), bool),
         group=group,
         usual={int(names[code]): score for code, score in usual.items()},
         usual_of_all=of_all,

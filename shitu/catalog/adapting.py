@@ -21,10 +21,11 @@ from shitu.catalog.learning import (
 from shitu.errors import GalleryError
 from shitu.gallery import Space
 from shitu.gallery.gallery import Gallery
+from shitu.models.background import background
 
 if TYPE_CHECKING:
     from shitu.adapter import Choice, Recipe
-    from shitu.calibration import Calibrated, Refusal
+    from shitu.calibration import Calibrated, Cases, Refusal
 
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -172,4 +173,19 @@ def _calibrated(
     if strangers is not None and len(strangers):
         found = gather_strangers(view(strangers), view(vectors), items)
         cases = cases.with_strangers(found)
+    cases = _lent(cases, vectors, items, view, far)
     return learn(cases, far, view.space.fingerprint)
+
+
+def _lent(
+    cases: Cases, vectors: Vectors, items: npt.NDArray[np.int64], view: View, far: float
+) -> Cases:
+    """With the strangers that come with the model, where there are too few of the gallery's own."""
+    from shitu.calibration import cases_needed, gather_strangers
+
+    few = np.count_nonzero(cases.stranger) < cases_needed(far)
+    others = background(view.raw.fingerprint) if few else None
+    if others is None:
+        return cases
+    found = gather_strangers(view(others), view(vectors), items)
+    return cases.with_strangers(found, lent=True)

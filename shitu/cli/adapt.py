@@ -148,8 +148,9 @@ def _print_measured(measured: Calibrated) -> None:
     rows = (
         (
             "references asked",
-            f"{measured.genuine} as themselves, {measured.strangers} as strangers",
+            f"{measured.genuine} as themselves, {measured.strangers - measured.lent} as strangers",
         ),
+        *([("strangers lent", f"{measured.lent} that come with the model")] * bool(measured.lent)),
         ("operating point", f"confidence {measured.calibration.operating_point:.3f}"),
         (
             "strangers with an answer",

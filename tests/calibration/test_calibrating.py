@@ -96,6 +96,24 @@ def test_too_few_references_are_refused(items: int, each: int, far: float, neede
     assert f"takes {needed} references" in found.reason
 
 
+def test_strangers_are_lent_to_a_small_shop() -> None:
+    small = _photos(range(12), 5, 1)
+    lent, _ = _photos(range(1000, 1200), 1, seed=4)
+    cases = gather(*small, recipe=None)
+    assert isinstance(calibrate(cases, 0.01, "space"), Refusal)
+    found = calibrate(
+        cases.with_strangers(gather_strangers(lent, *small), lent=True), 0.01, "space"
+    )
+    assert isinstance(found, Calibrated)
+    assert (found.strangers, found.lent, found.items) == (60 + 200, 200, 12)
+    strange, _ = _photos(range(2000, 2400), 1, seed=5)
+    sure = found.calibration.confidence(gather_strangers(strange, *small))
+    assert found.calibration.accepts(sure).mean() <= 0.02
+    # Easy strangers in numbers buy no licence to take the shop's own for each other.
+    own = found.calibration.confidence(cases.evidence.where(cases.stranger))
+    assert not found.calibration.accepts(own).any()
+
+
 def test_too_few_items_are_refused() -> None:
     found = calibrate(gather(*_photos(range(4), 60, 1), recipe=None), 0.01, "space")
     assert isinstance(found, Refusal)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from fakes import FakeCropper, FakeDescriber, colours
 
-from shitu.catalog import Catalog
+from shitu.catalog import Catalog, adapting
 from shitu.errors import GalleryError
 from shitu.images import Image, save_image
 from shitu.index.manifest import MANIFEST
@@ -167,6 +167,19 @@ def test_too_few_references_are_not_adapted(tea_shop: Shop) -> None:
     assert catalog.gallery.setting("adapter") is None
     assert catalog.calibrate().outcome == "too little"
     assert catalog.calibration() is None
+
+
+def test_a_small_gallery_is_lent_strangers(lit_shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = lit_shop.open()
+    for item in range(ITEMS - 12):
+        catalog.remove(label=f"{item:02}")
+    assert catalog.calibrate().outcome == "too little"  # no background of these colours
+    others = np.stack([colours(_photo(item, 0)) for item in range(500, 700)])
+    monkeypatch.setattr(adapting, "background", lambda space: others)
+    told = catalog.calibrate()
+    assert told.outcome == "calibrated"
+    assert told.measured is not None
+    assert (told.measured.lent, told.measured.strangers) == (200, 12 * EACH + 200)
 
 
 def test_without_a_calibration_there_is_no_map(lit_shop: Shop) -> None:
