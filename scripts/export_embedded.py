@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import sys
 import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
 
-# Otherwise polygraphy, which paddle2onnx uses, installs packages while it converts.
-os.environ["POLYGRAPHY_AUTOINSTALL_DEPS"] = "0"
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np
 import yaml
 
+from shitu.exporting.onnx_graph import to_onnx
 from shitu.nets import build
 from shitu.nets._paddle import paddle
 from shitu.nets.exporting import export_paddle
@@ -32,7 +30,6 @@ from shitu.nets.params import load_params
 from shitu.runtime.onnx_runtime import OnnxRuntimeSession
 
 WEIGHTS = ROOT / "shitu" / "models" / "weights"
-OPSET = 16
 MIN_COSINE = 0.99999
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 # What model.yml says beside names and checksums; `threshold` only where the file has none yet.
@@ -85,68 +82,6 @@ def export(folder: Path, fields: dict[str, Any]) -> bool:
     describe(folder, fields)
     print(f"{folder.name}: {target.stat().st_size / 1e6:.2f} MB")
     return True
-
-
-def to_onnx(program: Path, params: Path, outputs: list[str]) -> bytes:
-    """Convert, name the outputs, and store the weights in half precision."""
-    import onnx
-    import paddle2onnx
-
-    data = paddle2onnx.export(str(program), str(params), opset_version=OPSET, verbose=False)
-    model = onnx.load_from_string(data)
-    rename_outputs(model.graph, outputs)
-    name_batch_dimension(model.graph)
-    halve(model.graph)
-    model.producer_name = "shitu"
-    onnx.checker.check_model(model, full_check=True)
-    return model.SerializeToString()
-
-
-def rename_outputs(graph: Any, names: list[str]) -> None:
-    renamed = {output.name: name for output, name in zip(graph.output, names, strict=True)}
-    for node in graph.node:
-        for edges in (node.input, node.output):
-            edges[:] = [renamed.get(edge, edge) for edge in edges]
-    for output in graph.output:
-        output.name = renamed[output.name]
-
-
-def name_batch_dimension(graph: Any) -> None:
-    for value in (*graph.input, *graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "n"
-
-
-def halve(graph: Any) -> None:
-    """Store weights as float16 followed by a cast; ONNX Runtime folds the cast when it loads.
-
-    Nothing is rounded: params.npz is float16 itself, so all weights but those of fused branches
-    have exact halves. This is why batch normalisations are left to ONNX Runtime, which folds them.
-    """
-    from onnx import TensorProto, helper, numpy_helper
-
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    for node in [node for node in graph.node if node.op_type == "Constant"]:
-        (value,) = (a.t for a in node.attribute if a.name == "value")
-        value.name = node.output[0]
-        weights[value.name] = value
-        graph.node.remove(node)
-    casts, stored = [], []
-    for name, tensor in weights.items():
-        array = numpy_helper.to_array(tensor)
-        if tensor.data_type == TensorProto.FLOAT and array.size > 1 and is_half(array):
-            stored.append(numpy_helper.from_array(array.astype(np.float16), f"{name}.half"))
-            casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-        else:
-            stored.append(tensor)
-    del graph.initializer[:]
-    graph.initializer.extend(stored)
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
-def is_half(array: np.ndarray) -> bool:
-    return bool((array.astype(np.float16) == array).all())
 
 
 def agrees(path: Path, net: Any, fields: dict[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from shitu.cli import (
     doctor,
     evaluate,
     exchange,
+    export,
     feedback,
     gallery,
     golden,
@@ -91,6 +92,7 @@ for command in (
     adapt.adapt,
     adapt.calibrate,
     models.models,
+    export.export,
     config.show_config,
     doctor.doctor,
 ):

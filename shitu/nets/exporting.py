@@ -13,13 +13,14 @@ PARAMS_FILE = "inference.pdiparams"
 
 
 def export_paddle(
-    net: nn.Layer, input_shape: tuple[int, int, int], folder: Path, norms: bool = True
+    net: nn.Layer, input_shape: tuple[int, ...], folder: Path, norms: bool = True
 ) -> tuple[Path, Path]:
     """Write `inference.json` and `inference.pdiparams`; the batch size stays open.
 
     Args:
         net: is fused in place, if it is not yet.
-        input_shape: channels, height and width of the input, fixed in the files.
+        input_shape: channels, height and width of the input, or the length of a text; fixed in
+            the files.
         folder: made if it does not exist. The program appears last, so that its presence means
             that the files are complete.
         norms: False leaves batch normalisations to the engine; see `fuse`.

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from shitu.errors import WeightsCorrupt, WeightsNotFound
 from shitu.models.pdparams import read_pdparams
 from shitu.nets._paddle import nn
+from shitu.nets.clip_weights import read_safetensors
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 _SHOWN = 3
@@ -21,28 +22,33 @@ _UNREADABLE = (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile
 
 
 def load_params(net: nn.Layer, path: Path) -> None:
-    """Pour a `params.npz` (arrays by upstream's parameter names, float16 or float32) into `net`.
+    """Pour the parameters in a file into `net`; raises as `read_params` and `pour` do."""
+    pour(net, read_params(path), str(path))
 
-    A `.pdparams` of upstream is read, too.
+
+def read_params(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a `params.npz` or `.pdparams` by upstream's parameter names, of any float type.
+
+    `.safetensors` have the names that their makers gave; see `shitu.nets.clip_weights`.
 
     Raises:
         WeightsNotFound: there is no such file.
-        WeightsCorrupt: it is not an npz archive, or does not fit the network.
+        WeightsCorrupt: it is not what its name says.
     """
     if path.suffix == ".pdparams":
-        pour(net, read_pdparams(path), str(path))
-        return
+        return read_pdparams(path)
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
     try:
         # Opened here, because np.load leaves a file open that turns out to be torn.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise WeightsNotFound(f"No parameters at {path}. Install shitu again.") from None
     except _UNREADABLE as error:
         raise WeightsCorrupt(
             f"The parameters {path} cannot be read ({error}). Install shitu again."
         ) from None
-    pour(net, arrays, str(path))
 
 
 def save_params(net: nn.Layer, path: Path) -> None:

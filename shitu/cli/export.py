@@ -1,0 +1,94 @@
+"""`shitu export`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from shitu.cli._common import echo, json_option, print_json, say_notes, show_path, table
+
+if TYPE_CHECKING:
+    from shitu.exporting import Source
+
+_FORMATS = ("paddle", "onnx", "openvino", "int8")
+
+
+@click.command(
+    epilog="Example: shitu export pplcnetv2_base_shitu --format openvino --output exported"
+)
+@click.argument("model", metavar="MODEL|WEIGHTS")
+@click.option("--format", "form", type=click.Choice(_FORMATS), required=True, help="What to write.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), required=True, help="Folder, new or empty."
+)
+@click.option("--architecture", help="Network that a file of weights is for (docs/models.md).")
+@click.option(
+    "--tokenizer",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="CLIP's tokenizer.json: the text tower is exported, too.",
+)
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Pictures to compare on, and to choose int8 ranges by.  [default: made-up ones]",
+)
+@click.option(
+    "--min-cosine",
+    type=click.FloatRange(0, 1),
+    help="Of each picture, between original and export.  [default: 0.9999; int8: 0.98]",
+)
+@json_option
+def export(
+    model: str,
+    form: str,
+    output: Path,
+    architecture: str | None,
+    tokenizer: Path | None,
+    pictures: Path | None,
+    min_cosine: float | None,
+    as_json: bool,
+) -> None:
+    """Write a model for Paddle Inference, ONNX Runtime or OpenVINO, or in int8.
+
+    MODEL is a name or a folder, or a file of weights (.safetensors, .pdparams) with --architecture.
+    Every picture must get the same vector from the export as from Paddle, or nothing is written.
+    """
+    from shitu.exporting import export as write
+
+    source = _source(model, architecture, tokenizer)
+    summary = write(source, form, output, pictures, min_cosine)
+    if as_json:
+        print_json(asdict(summary))
+        return
+    echo(table(("file", "bytes"), [(name, str(size)) for name, size in summary.files.items()]))
+    echo("")
+    echo(
+        f"{show_path(output)}: lowest cosine of {summary.compared} pictures {summary.cosine:.6f}"
+        + ("" if summary.text_cosine is None else f", of texts {summary.text_cosine:.6f}")
+    )
+    say_notes(summary.notes)
+
+
+def _source(model: str, architecture: str | None, tokenizer: Path | None) -> Source:
+    from shitu.errors import ModelError
+    from shitu.exporting import source_of_model, source_of_weights
+    from shitu.models.registry import find_model
+
+    path = Path(model)
+    # Weights of PaddleClas and PaddleDetection tell by their shapes what they are for.
+    told = architecture is None and path.suffix == ".pdparams"
+    if path.is_file() and not told:
+        if architecture is None:
+            raise click.UsageError("A file of weights needs --architecture: what it is for.")
+        return source_of_weights(path, architecture, tokenizer)
+    if architecture is not None or tokenizer is not None:
+        raise click.UsageError("--architecture and --tokenizer are for a file of weights.")
+    try:
+        return source_of_model(find_model(model, "detector"))
+    except ModelError as error:
+        if "is a feature" not in str(error):
+            raise
+        return source_of_model(find_model(model, "feature"))

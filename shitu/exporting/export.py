@@ -1,0 +1,160 @@
+"""Write a model in another format, all of it or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from shitu.errors import ModelError
+from shitu.exporting import writers
+from shitu.exporting.int8 import write_int8
+from shitu.exporting.parity import Gate, Pictures, Run, pictures_of, require_parity
+from shitu.exporting.sources import Network, Source
+from shitu.models.spec import DESCRIPTION
+
+FLOAT_COSINE = 0.9999
+INT8_COSINE = 0.98
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """What was written.
+
+    Attributes:
+        folder: where.
+        files: names of the files and their sizes in bytes.
+        cosine: the lowest of all pictures between Paddle and the export.
+        compared: pictures that were compared.
+        text_cosine: the same for the text tower, on made-up texts; None where there is none.
+        notes: what is to be known about the export.
+    """
+
+    folder: Path
+    format: str
+    files: Mapping[str, int]
+    cosine: float
+    compared: int
+    text_cosine: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of exports.
+
+    Attributes:
+        write: writes the image network into a folder and opens what it wrote; may ask whether
+            a run would pass, to choose.
+        least: cosine that each picture must reach.
+        described_by: `model.yml` for what shitu opens, `inference.yml` for what PaddleX does.
+        calibrated: whether it needs real pictures.
+    """
+
+    write: Callable[[Source, Path, Pictures, Callable[[Run], bool]], Run]
+    least: float = FLOAT_COSINE
+    described_by: str = DESCRIPTION
+    calibrated: bool = False
+
+
+FORMATS: Mapping[str, Format] = {
+    "paddle": Format(writers.write_paddle, described_by=writers.PADDLEX_DESCRIPTION),
+    "onnx": Format(writers.write_onnx),
+    "openvino": Format(writers.write_openvino, described_by=writers.PADDLEX_DESCRIPTION),
+    "int8": Format(write_int8, INT8_COSINE, calibrated=True),
+}
+
+
+def export(
+    source: Source,
+    form: str,
+    folder: Path,
+    pictures: Path | None = None,
+    least: float | None = None,
+) -> ExportSummary:
+    """Write a model into a new folder, if every picture gets the same vector from it.
+
+    Args:
+        source: what to export.
+        form: one of `FORMATS`.
+        folder: does not exist yet, or is empty.
+        pictures: folder of pictures to compare on; None: made-up ones.
+        least: cosine that each picture must reach; None: 0.9999, for int8 0.98.
+
+    Raises:
+        ModelError: the folder is not empty, a package is missing, or a picture gets another
+            vector; nothing is written then.
+    """
+    wanted = FORMATS[form]
+    if wanted.calibrated and pictures is None:
+        raise ModelError(f"The format {form} needs pictures like yours: give --pictures DIR.")
+    _require_empty(folder)
+    shown = pictures_of(pictures)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:
+        made = Path(scratch) / "model"
+        made.mkdir()
+        gate = Gate(source, shown, wanted.least if least is None else least)
+        run = wanted.write(source, made, shown, gate.passes)
+        worst = gate.require(run)
+        text_worst = _add_text(source, made, wanted)
+        notes = _describe(source, made, wanted)
+        files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
+        if folder.exists():
+            folder.rmdir()
+        made.rename(folder)
+    return ExportSummary(folder, form, files, worst, len(shown.names), text_worst, notes)
+
+
+def _require_empty(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelError(f"{folder} exists and is not empty: name a new folder.")
+
+
+def _add_text(source: Source, folder: Path, wanted: Format) -> float | None:
+    """Write the text tower beside the image tower, where there is one."""
+    if source.text is None or source.tokenizer is None or wanted.described_by != DESCRIPTION:
+        return None
+    run = writers.write_onnx_network(source.text, folder / writers.TEXT_FILE)
+    shutil.copyfile(source.tokenizer, folder / writers.TOKENIZER_FILE)
+    texts = _made_up_texts(source.text)
+    names = [f"made-up text {i + 1}" for i in range(len(texts))]
+    return require_parity(
+        [source.text.run(text) for text in texts], run, texts, names, FLOAT_COSINE
+    )
+
+
+def _made_up_texts(network: Network) -> list[np.ndarray]:
+    """Token ids of texts of several lengths, float32 (1, context)."""
+    (context,) = network.input_shape
+    last = int(network.arrays["token_embed.weight"].shape[0]) - 1
+    rng = np.random.default_rng(0)
+    texts = []
+    for words in (1, 3, context - 2):
+        row = np.zeros((1, context), np.float32)
+        row[0, : words + 2] = [last - 1, *rng.integers(1, last - 1, words), last]
+        texts.append(row)
+    return texts
+
+
+def _describe(source: Source, folder: Path, wanted: Format) -> tuple[str, ...]:
+    if wanted.described_by == writers.PADDLEX_DESCRIPTION:
+        return writers.describe_for_paddlex(source, folder)
+    files = {
+        key: {"path": name, "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
+        for key, name in writers.FILES.items()
+        if (folder / name).exists()
+    }
+    description: dict[str, Any] = {**source.fields, "files": files}
+    text = yaml.safe_dump(
+        description, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
+    )
+    (folder / DESCRIPTION).write_text(text, encoding="utf-8")
+    return ()

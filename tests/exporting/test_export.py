@@ -1,0 +1,189 @@
+"""What is exported gives the same vectors, or is not written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny_clip
+import yaml
+from click.testing import CliRunner
+
+from shitu.cli import main
+from shitu.errors import ModelError
+from shitu.exporting import export, parity, source_of_model, source_of_weights
+from shitu.exporting.parity import made_up
+from shitu.models.registry import find_model, read_folder
+from shitu.nets import BUILDERS
+from shitu.runtime.onnx_runtime import OnnxRuntimeSession
+from shitu.runtime.paddle_inference import PaddleInferenceSession
+
+FEATURE, DETECTOR = "pplcnetv2_base_shitu", "picodet_lcnet_mainbody"
+SAMPLE = Path(__file__).parents[2] / "gallery" / "scenes"
+needs_paddle2onnx = pytest.mark.skipif(
+    not find_spec("paddle2onnx"), reason="paddle2onnx is not installed (scripts/check_export)"
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layer by layer in Paddle takes its time."""
+    monkeypatch.setattr(parity, "_MADE_UP", 1)
+
+
+def original(name: str, kind: str, image: Any) -> list[np.ndarray]:
+    spec = find_model(name, kind)
+    return OnnxRuntimeSession(spec.files["onnx"].path).run(spec.preprocessing([image]))
+
+
+@pytest.fixture
+def tiny_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of an open_clip with both towers, for the architecture clip_vit_tiny."""
+    for name, builder in tiny_clip.BUILDERS.items():
+        monkeypatch.setitem(BUILDERS, name, builder)
+    return tiny_clip.save_weights(tmp_path / "tiny.safetensors")
+
+
+@pytest.mark.parametrize(("name", "kind"), [(FEATURE, "feature"), (DETECTOR, "detector")])
+def test_onnx_is_a_folder_that_a_model_is_read_from(name: str, kind: str, tmp_path: Path) -> None:
+    summary = export(source_of_model(find_model(name, kind)), "onnx", tmp_path / "out")
+    assert summary.cosine > 0.9999
+    assert summary.compared == 1
+    spec = read_folder(tmp_path / "out")
+    assert (spec.name, spec.kind, spec.dim) == (name, kind, find_model(name, kind).dim)
+    assert spec.preprocessing == find_model(name, kind).preprocessing
+    image = made_up(99)
+    found = OnnxRuntimeSession(spec.files["onnx"].verified()).run(spec.preprocessing([image]))
+    for a, b in zip(found, original(name, kind, image), strict=True):
+        assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize(("name", "kind"), [(FEATURE, "feature"), (DETECTOR, "detector")])
+def test_paddle_is_a_folder_as_paddlex_has_them(name: str, kind: str, tmp_path: Path) -> None:
+    summary = export(source_of_model(find_model(name, kind)), "paddle", tmp_path / "out")
+    assert set(summary.files) == {"inference.json", "inference.pdiparams", "inference.yml"}
+    spec = read_folder(tmp_path / "out")
+    assert (spec.name, spec.kind) == (name, kind)
+    assert any("PaddleX resizes otherwise" in note for note in summary.notes)
+    batch = find_model(name, kind).preprocessing([made_up(99)])
+    files = (spec.files[key].path for key in ("program", "weights"))
+    found = PaddleInferenceSession(*files).run(batch)
+    for a, b in zip(found, original(name, kind, made_up(99)), strict=True):
+        assert np.abs(a - b).max() <= 1e-3 * max(1.0, np.abs(b).max())
+
+
+def test_a_picture_that_differs_fails_and_nothing_is_left(tmp_path: Path) -> None:
+    source = source_of_model(find_model(FEATURE, "feature"))
+    with pytest.raises(ModelError, match=r"cosine .* on made-up picture 1.*Nothing was written"):
+        export(source, "onnx", tmp_path / "out", least=1.1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    source = source_of_model(find_model(FEATURE, "feature"))
+    with pytest.raises(ModelError, match="not empty"):
+        export(source, "onnx", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_int8_wants_pictures_and_is_smaller(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    source = source_of_model(find_model(DETECTOR, "detector"))
+    with pytest.raises(ModelError, match="give --pictures"):
+        export(source, "int8", tmp_path / "out")
+    (tmp_path / "one").mkdir()
+    shutil.copy(SAMPLE / "scene01.jpg", tmp_path / "one")
+    summary = export(source, "int8", tmp_path / "out", tmp_path / "one", least=0.5)
+    assert summary.files["model.onnx"] < 0.85 * source.onnx.stat().st_size  # type: ignore[union-attr]
+    spec = read_folder(tmp_path / "out")
+    assert spec.weights_sha256 == spec.files["onnx"].sha256  # a space of its own
+
+
+def test_clip_to_paddle_from_one_file(tiny_weights: Path, tmp_path: Path) -> None:
+    source = source_of_weights(tiny_weights, tiny_clip.ARCHITECTURE)
+    assert source.preprocessing.input_size == (32, 32)
+    summary = export(source, "paddle", tmp_path / "out")
+    assert summary.cosine > 0.9999
+    fields = yaml.safe_load((tmp_path / "out" / "inference.yml").read_text())
+    assert fields["PreProcess"]["transform_ops"][0]["ResizeImage"]["size"] == [32, 32]
+    assert read_folder(tmp_path / "out").dim == tiny_clip.DIM
+
+
+@needs_paddle2onnx
+def test_clip_to_onnx_with_its_text_tower(tiny_weights: Path, tmp_path: Path) -> None:
+    tokenizer = tiny_clip.save_tokenizer(tmp_path / "tokenizer.json")
+    source = source_of_weights(tiny_weights, tiny_clip.ARCHITECTURE, tokenizer)
+    summary = export(source, "onnx", tmp_path / "out")
+    assert summary.cosine > 0.9999
+    assert summary.text_cosine is not None
+    assert summary.text_cosine > 0.9999
+    # The same as what other tests run on.
+    frozen = read_folder(tiny_clip.FOLDER)
+    found = read_folder(tmp_path / "out")
+    for name, batch in (
+        ("onnx", found.preprocessing([made_up(3)])),
+        ("text", np.array([[52, 3, 4, 53, 0, 0, 0, 0, 0, 0]], np.float32)),
+    ):
+        (a,), (b,) = (OnnxRuntimeSession(s.files[name].path).run(batch) for s in (found, frozen))
+        assert np.abs(a - b).max() < 1e-4
+
+
+@needs_paddle2onnx
+@pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
+def test_clip_to_openvino(tiny_weights: Path, tmp_path: Path) -> None:
+    source = source_of_weights(tiny_weights, tiny_clip.ARCHITECTURE)
+    summary = export(source, "openvino", tmp_path / "out")
+    assert set(summary.files) == {"inference.bin", "inference.xml", "inference.yml"}
+    assert summary.cosine > 0.9999
+
+
+@pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
+def test_openvino_of_the_embedded_model(tmp_path: Path) -> None:
+    summary = export(source_of_model(find_model(FEATURE, "feature")), "openvino", tmp_path / "out")
+    assert summary.cosine > 0.9999
+
+
+def test_the_command(tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    result = CliRunner().invoke(main, ["export", DETECTOR, "--format", "onnx", "--output", out])
+    assert result.exit_code == 0, result.output
+    assert "model.onnx" in result.stdout
+    assert "lowest cosine of 1 pictures 1.0000" in result.stdout
+    again = CliRunner().invoke(main, ["export", DETECTOR, "--format", "onnx", "--output", out])
+    assert again.exit_code == 1
+    assert "not empty" in again.stderr
+    other = str(tmp_path / "other")
+    result = CliRunner().invoke(
+        main, ["export", DETECTOR, "--format", "onnx", "--output", other, "--json"]
+    )
+    report = json.loads(result.stdout)
+    assert (report["format"], report["compared"]) == ("onnx", 1)
+    assert report["files"]["model.onnx"] > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "code"),
+    [
+        (["nobody"], "No model is called 'nobody'", 1),
+        ([FEATURE, "--architecture", "clip_vit_base_shitu"], "for a file of weights", 2),
+        (["WEIGHTS"], "needs --architecture", 2),
+        (["WEIGHTS", "--architecture", "resnet"], "No feature extractor is called 'resnet'", 1),
+    ],
+)
+def test_wrong_use_is_told(
+    arguments: list[str], said: str, code: int, tiny_weights: Path, tmp_path: Path
+) -> None:
+    given = [str(tiny_weights) if word == "WEIGHTS" else word for word in arguments]
+    out = tmp_path / "out"
+    result = CliRunner().invoke(
+        main, ["export", *given, "--format", "paddle", "--output", str(out)]
+    )
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert not out.exists()
