@@ -14,6 +14,7 @@ from shitu.errors import ConfigError
 
 FEATURE_MODEL = "pplcnetv2_base_shitu"
 DETECTOR_MODEL = "picodet_lcnet_mainbody"
+DEFAULT_FAR = 0.01  # share of strangers that may get an answer
 INDEX_KINDS = ("auto", "flat", "ivf-sq8", "ivf-rabitq", "hnsw")
 AUTO = "auto"
 _TRUTH = {

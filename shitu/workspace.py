@@ -10,65 +10,57 @@ from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from shitu.catalog import (
-    AddSummary,
-    BuildSummary,
-    Catalog,
-    CheckReport,
-    CompactSummary,
-    Entry,
-    MergeSummary,
-    PastGallery,
-    RemoveSummary,
-    SyncReport,
-    UndoSummary,
-    entries_from_file,
-    entries_from_folder,
-)
-from shitu.catalog.adapting import DEFAULT_FAR, LearnSummary
-from shitu.catalog.as_of import Named
-from shitu.catalog.feedback import ConfirmSummary, RejectSummary
-from shitu.catalog.filtering import Among
-from shitu.catalog.golden import GoldenAnswer, GoldenSummary
-from shitu.catalog.golden_guard import Broken
-from shitu.catalog.migration import Absent, MigrateSummary, previous_space
-from shitu.choosing import Choice, Task, choose, remembered_engine, usable_cores, worth_choosing
-from shitu.choosing.diagnosis import Diagnosis, diagnose
-from shitu.config import AUTO, DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
+from shitu.config import AUTO, DEFAULT_FAR, DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
 from shitu.cropper import Cropper, CropPolicy
 from shitu.deciding import Rule
 from shitu.describer import Describer
 from shitu.detector import DecodedDetector, Detector, Finder, LevelsSession, NmsDetector
 from shitu.embedder import Embedder
 from shitu.errors import GalleryError, ImageError, IndexNotFound
-from shitu.evaluation.bootstrap import Resampling
-from shitu.evaluation.endtoend import BoxReport, evaluate_boxes
-from shitu.evaluation.retrieval import (
-    EvaluationOptions,
-    Query,
-    RetrievalReport,
-    evaluate_retrieval,
-)
-from shitu.evaluation.truths import LabelledPicture, read_truths
 from shitu.gallery import Item, Space
 from shitu.gallery.where import Where, parse_where
 from shitu.geometry import Box
 from shitu.images import Image, find_images, load_image
 from shitu.index.kinds import IndexChoice
 from shitu.lineup import Lineup, find_lineup, lineup_of
-from shitu.linting import LintReport, lint
 from shitu.models.spec import ModelSpec
 from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
-from shitu.remembering import seen_in, with_ids
 from shitu.runtime.engines import ENGINES, Job, open_session
-from shitu.runtime.exported import open_exported
 from shitu.runtime.session import NamedSession, Session
+
+if TYPE_CHECKING:
+    from shitu.catalog import (
+        AddSummary,
+        BuildSummary,
+        Catalog,
+        CheckReport,
+        CompactSummary,
+        Entry,
+        MergeSummary,
+        PastGallery,
+        RemoveSummary,
+        SyncReport,
+        UndoSummary,
+    )
+    from shitu.catalog.adapting import LearnSummary
+    from shitu.catalog.as_of import Named
+    from shitu.catalog.feedback import ConfirmSummary, RejectSummary
+    from shitu.catalog.golden import GoldenAnswer, GoldenSummary
+    from shitu.catalog.golden_guard import Broken
+    from shitu.catalog.migration import Absent, MigrateSummary
+    from shitu.choosing import Choice
+    from shitu.choosing.diagnosis import Diagnosis
+    from shitu.evaluation.bootstrap import Resampling
+    from shitu.evaluation.endtoend import BoxReport
+    from shitu.evaluation.retrieval import EvaluationOptions, Query, RetrievalReport
+    from shitu.evaluation.truths import LabelledPicture
+    from shitu.linting import LintReport
 
 Progress = Callable[[int, int], None]
 
@@ -244,6 +236,8 @@ class Workspace:
         as_of: Named | None,
         log: bool | None,
     ) -> Recognition:
+        from shitu.remembering import seen_in, with_ids
+
         if as_of is not None and log:
             raise GalleryError("answers of the past are not logged: leave out one of the two")
         if as_of is not None or not (self.config.log_recognitions if log is None else log):
@@ -289,6 +283,9 @@ class Workspace:
             where: measure as if the gallery held only what this filter allows.
             options: what to report; by default with the threshold of this workspace.
         """
+        from shitu.catalog.filtering import Among
+        from shitu.evaluation.retrieval import EvaluationOptions, Query, evaluate_retrieval
+
         lookup = self.catalog if where is None else Among(self.catalog, parse_where(where))
         skipped: tuple[tuple[str, str], ...] = ()
         if isinstance(queries, (str, Path)):
@@ -307,6 +304,8 @@ class Workspace:
 
     def lint(self, progress: Progress | None = None) -> LintReport:
         """Find pictures and items that make the gallery answer wrongly, or worse than it could."""
+        from shitu.linting import lint
+
         self.catalog.refresh()
         return lint(self.catalog.gallery, self.catalog.resembling, progress)
 
@@ -326,6 +325,10 @@ class Workspace:
             where: measure as if the gallery held only what this filter allows.
             plan: of the intervals; None: none.
         """
+        from shitu.catalog.filtering import Among
+        from shitu.evaluation.endtoend import evaluate_boxes
+        from shitu.evaluation.truths import read_truths
+
         pictures = read_truths(Path(truths)) if isinstance(truths, (str, Path)) else truths
         lookup = self.catalog if where is None else Among(self.catalog, parse_where(where))
         labels = {reference.label for reference in lookup.all_references()}
@@ -350,7 +353,10 @@ class Workspace:
         return self._recognizer_over(self.catalog)
 
     def _recognizer_over(self, lookup: Catalog | PastGallery) -> Recognizer:
+        from shitu.catalog import Catalog
+
         self.catalog.require_own_space()
+        self._open_networks()
         return Recognizer(
             self._cropper,
             self._embedder,
@@ -371,6 +377,16 @@ class Workspace:
         lineup = find_lineup(space)
         return Rule(self.threshold if lineup is None else lineup.feature_spec().threshold)
 
+    def _open_networks(self) -> None:
+        """Load both networks side by side, so that the first answer comes sooner."""
+        # Found out before both ask for it. Paddle is not made for two threads that open models.
+        if ENGINES[self.engine].module == "paddle" or len(self._specs) < 2:
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="shitu-open") as pool:
+            detector = pool.submit(lambda: self._cropper)
+            _ = self._embedder
+            detector.result()
+
     @property
     def threshold(self) -> float:
         """Score below which an answer is `unknown`: of the settings, else of the model."""
@@ -386,6 +402,8 @@ class Workspace:
         self, *, repair: bool = False, full: bool = False, progress: Progress | None = None
     ) -> CheckReport:
         """Check gallery, index and pictures row by row; see `Catalog.check`."""
+        from shitu.catalog import Catalog
+
         config = self.config
         where = Path(config.index)
         with Catalog.open(where, url=config.database, read_only=not repair) as catalog:
@@ -452,6 +470,8 @@ class Workspace:
             return catalog.drop_unused_spaces()
 
     def _catalog_of_any_model(self) -> Catalog:
+        from shitu.catalog import Catalog
+
         config = self.config
         choice = IndexChoice(config.index_kind, config.recall)
         return self._guarded(
@@ -464,6 +484,8 @@ class Workspace:
         return self._with(Lineup(model or now.feature, detector or now.detector))
 
     def _before(self, catalog: Catalog) -> LazyDescriber | Absent:
+        from shitu.catalog.migration import Absent, previous_space
+
         space = previous_space(catalog.gallery)
         lineup = find_lineup(space)
         return Absent(space) if lineup is None else self._with(lineup)
@@ -538,6 +560,8 @@ class Workspace:
         self.close()
 
     def _open_catalog(self, *, create: bool) -> Catalog:
+        from shitu.catalog import Catalog
+
         config = self.config
         opened = Catalog.open(
             Path(config.index),
@@ -609,6 +633,8 @@ class Workspace:
         return Cropper(self._finder(spec), self._policy)
 
     def _finder(self, spec: ModelSpec) -> Finder:
+        from shitu.runtime.exported import open_exported
+
         above = self._policy.threshold
         if "program" in spec.files or spec.head != "raw":
             return _exported_finder(spec, open_exported(spec, self._threads), above)
@@ -627,6 +653,8 @@ class Workspace:
         return Embedder(self._session(spec), spec.preprocessing, spec.dim, self.config.batch_size)
 
     def _session(self, spec: ModelSpec) -> Session:
+        from shitu.runtime.exported import open_exported
+
         job = Job(threads=self._threads)
         if "program" in spec.files:
             return open_exported(spec, job.threads)
@@ -640,6 +668,8 @@ class Workspace:
         return self._engine_for(float("inf"))
 
     def _engine_for(self, photos: float) -> str:
+        from shitu.choosing import remembered_engine
+
         if self.config.engine != AUTO:
             return self.config.engine
         return remembered_engine(self._specs, self._threads, photos)
@@ -650,16 +680,22 @@ class Workspace:
         Args:
             names: of the engines to try; None: those that start quickly.
         """
+        from shitu.choosing import Task, choose
+
         task = Task(self.lineup.feature, self.lineup.detector, self._threads)
         return choose(self._specs, task, names)
 
     def diagnose(self) -> Diagnosis:
         """Try all engines, keep the choice, and tell all that explains it; takes seconds."""
+        from shitu.choosing.diagnosis import diagnose
+
         choice = self.choose_engine(list(ENGINES))
         return diagnose(choice, self.config.engine, self._specs, self._threads)
 
     def _settle_on_an_engine(self) -> None:
         """Before much work is begun: find out which engine is the fastest, unless it is known."""
+        from shitu.choosing import worth_choosing
+
         if self.config.engine != AUTO or "engine" in self.__dict__:
             return
         if worth_choosing(self._specs, self._threads):
@@ -673,6 +709,8 @@ class Workspace:
 
     @property
     def _threads(self) -> int:
+        from shitu.choosing import usable_cores
+
         return self.config.threads or usable_cores()
 
 
@@ -719,6 +757,8 @@ class LazyDescriber:
 
 def list_entries(source: Path) -> list[Entry]:
     """Pictures and labels of a folder with one folder per label, or of a label file."""
+    from shitu.catalog import entries_from_file, entries_from_folder
+
     return list(entries_from_folder(source) if source.is_dir() else entries_from_file(source))
 
 

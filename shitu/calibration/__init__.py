@@ -1,10 +1,17 @@
 """Neighbours -> the probability that the best answer is right, and whether it is given."""
 
-from shitu.calibration.calibrating import Calibrated, Refusal, calibrate
-from shitu.calibration.calibration import Calibration
-from shitu.calibration.cases import Cases, gather, gather_strangers
-from shitu.calibration.evidence import DEPTH, Evidence, evidence_of
-from shitu.calibration.rates import cases_needed
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shitu._lazy import rooms
+
+if TYPE_CHECKING:
+    from shitu.calibration.calibrating import Calibrated, Refusal, calibrate
+    from shitu.calibration.calibration import Calibration
+    from shitu.calibration.cases import Cases, gather, gather_strangers
+    from shitu.calibration.evidence import DEPTH, Evidence, evidence_of
+    from shitu.calibration.rates import cases_needed
 
 __all__ = [
     "DEPTH",
@@ -19,3 +26,20 @@ __all__ = [
     "gather",
     "gather_strangers",
 ]
+
+__getattr__ = rooms(
+    __name__,
+    {
+        "Calibrated": "shitu.calibration.calibrating",
+        "Calibration": "shitu.calibration.calibration",
+        "Cases": "shitu.calibration.cases",
+        "DEPTH": "shitu.calibration.evidence",
+        "Evidence": "shitu.calibration.evidence",
+        "Refusal": "shitu.calibration.calibrating",
+        "cases_needed": "shitu.calibration.rates",
+        "calibrate": "shitu.calibration.calibrating",
+        "evidence_of": "shitu.calibration.evidence",
+        "gather": "shitu.calibration.cases",
+        "gather_strangers": "shitu.calibration.cases",
+    },
+)

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
-DEFAULT_FAR = 0.01
-
 
 @dataclass(frozen=True)
 class LearnSummary:

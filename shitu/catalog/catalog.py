@@ -13,61 +13,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from shitu.catalog.adapting import (
-    DEFAULT_FAR,
-    LearnSummary,
-    Progress,
-    adapt,
-    calibrate,
-    enough_to_adapt,
-    turn_off,
-)
-from shitu.catalog.addition import add_pictures
 from shitu.catalog.as_of import Named, PastGallery
-from shitu.catalog.build import Build
 from shitu.catalog.cache import IndexCache
-from shitu.catalog.check_report import CheckReport
-from shitu.catalog.checking import check_catalog
-from shitu.catalog.chronicle import Event, events
-from shitu.catalog.compacting import CompactSummary, compact
 from shitu.catalog.describing import Describer
-from shitu.catalog.entries import Entry
-from shitu.catalog.feedback import ConfirmSummary, RejectSummary, clear_log, confirm, logged, reject
 from shitu.catalog.files import absolute, may_write, original
 from shitu.catalog.filtering import Filters
-from shitu.catalog.foresight import screened
-from shitu.catalog.golden import (
-    GoldenAnswer,
-    GoldenSummary,
-    add_golden,
-    check_golden,
-    remove_golden,
-)
-from shitu.catalog.golden_guard import GoldenGuard
-from shitu.catalog.importing import Choice, ImportSummary, compare_gallery, import_gallery
 from shitu.catalog.index_files import refuse_emptied
-from shitu.catalog.index_import import IndexImportSummary, import_index
 from shitu.catalog.learning import View, read_calibration
-from shitu.catalog.mending import mend
-from shitu.catalog.merging import merge_items, set_attributes
-from shitu.catalog.migration import IN_USE, SWITCHED, MigrateSummary, drop_unused, migrate
 from shitu.catalog.rejections import Rejections
-from shitu.catalog.removal import relabel_item, remove_references
 from shitu.catalog.states import Committed
-from shitu.catalog.summaries import (
-    AddSummary,
-    BuildSummary,
-    MergeSummary,
-    RemoveSummary,
-    SyncReport,
-    UndoSummary,
-)
-from shitu.catalog.sync import Sync
-from shitu.catalog.undoing import go_back, undo
+from shitu.config import DEFAULT_FAR
 from shitu.deciding import Rejected, Rule
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
 from shitu.gallery import Change, Head, Item, Reference, Space
-from shitu.gallery.exporting import ExportSummary, export_gallery
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.known_queries import GoldenQuery, Rejection
 from shitu.gallery.moments import parse_moment
@@ -81,6 +39,25 @@ from shitu.lineup import named
 
 if TYPE_CHECKING:
     from shitu.calibration import Calibration
+    from shitu.catalog.adapting import LearnSummary, Progress
+    from shitu.catalog.check_report import CheckReport
+    from shitu.catalog.chronicle import Event
+    from shitu.catalog.compacting import CompactSummary
+    from shitu.catalog.entries import Entry
+    from shitu.catalog.feedback import ConfirmSummary, RejectSummary
+    from shitu.catalog.golden import GoldenAnswer, GoldenSummary
+    from shitu.catalog.importing import Choice, ImportSummary
+    from shitu.catalog.index_import import IndexImportSummary
+    from shitu.catalog.migration import MigrateSummary
+    from shitu.catalog.summaries import (
+        AddSummary,
+        BuildSummary,
+        MergeSummary,
+        RemoveSummary,
+        SyncReport,
+        UndoSummary,
+    )
+    from shitu.gallery.exporting import ExportSummary
 
 DATABASE = "gallery.db"
 
@@ -109,6 +86,8 @@ class Catalog:
         choice: IndexChoice | None = None,
         rule: Callable[[Space], Rule] = _by_score,
     ) -> None:
+        from shitu.catalog.golden_guard import GoldenGuard
+
         self.folder = folder
         self.gallery = gallery
         self._describer = describer
@@ -347,6 +326,8 @@ class Catalog:
         Raises:
             ItemNotFound: no item ever had that label.
         """
+        from shitu.catalog.chronicle import events
+
         return events(self.gallery, label, limit)
 
     def refresh(self) -> bool:
@@ -377,6 +358,8 @@ class Catalog:
 
         Returns these, and what was rejected for each query (m, dim) of the network's.
         """
+        from shitu.catalog.foresight import screened
+
         state = self._state(allowed)
         if state is None or not len(state.screen):
             return found, [()] * len(queries)
@@ -407,6 +390,8 @@ class Catalog:
 
     def recognition(self, recognition_id: int) -> LoggedRecognition:
         """Return a logged recognition; raises ItemNotFound."""
+        from shitu.catalog.feedback import logged
+
         return logged(self.gallery, recognition_id)
 
     def unanswered(self, limit: int | None = None) -> list[LoggedRecognition]:
@@ -420,6 +405,8 @@ class Catalog:
         Raises:
             GalleryError: it is no date, or the file could not be made smaller yet.
         """
+        from shitu.catalog.feedback import clear_log
+
         self._refuse_read_only()
         return clear_log(self.gallery, before)
 
@@ -430,6 +417,8 @@ class Catalog:
             ItemNotFound: there is no such recognition, or its item is gone.
             DuplicateReference: it was confirmed as another item already.
         """
+        from shitu.catalog.feedback import confirm
+
         with self._changing() as describer:
             home = self.folder / "pictures"
             return confirm(self.gallery, describer, recognition_id, label, home)
@@ -443,6 +432,8 @@ class Catalog:
         Raises:
             ItemNotFound: there is no such recognition or item.
         """
+        from shitu.catalog.feedback import reject
+
         with self._changing() as describer:
             return reject(self.gallery, describer, recognition_id, label)
 
@@ -463,6 +454,8 @@ class Catalog:
             ItemNotFound: no item has that label.
             GalleryError: the same picture is golden with another answer.
         """
+        from shitu.catalog.golden import add_golden
+
         with self._changing() as describer:
             return add_golden(self.gallery, describer, absolute(path), label, **options)
 
@@ -473,11 +466,15 @@ class Catalog:
 
     def remove_golden(self, numbers: Sequence[int]) -> int:
         """Forget golden queries; returns the generation afterwards. Raises ItemNotFound."""
+        from shitu.catalog.golden import remove_golden
+
         with self._changing(describing=False):
             return remove_golden(self.gallery, numbers)
 
     def check_golden(self) -> list[GoldenAnswer]:
         """Look all golden queries up."""
+        from shitu.catalog.golden import check_golden
+
         state = self._committed()
         rule = self.guard.rule(state.view.raw) if state is not None else Rule(0.0)
         return check_golden(self.gallery, state, rule)
@@ -508,6 +505,8 @@ class Catalog:
         Raises:
             GalleryError: nothing is listed, or none of it can be used; nothing is written then.
         """
+        from shitu.catalog.build import Build
+
         with self._changing(lazily=False) as describer:
             build = Build(self.gallery, describer, absolute(root), self.refresh, batch_size)
             return build.run(entries, prune=prune, progress=progress)
@@ -531,6 +530,8 @@ class Catalog:
         Raises:
             GalleryError: the folder is missing or empty, or most of it is gone.
         """
+        from shitu.catalog.sync import Sync
+
         sync = Sync(self.gallery, folder, force, progress)
         if dry_run:
             return sync.plan()
@@ -560,6 +561,8 @@ class Catalog:
             DuplicateReference: a picture belongs to another item already.
             ImageError: a picture cannot be read.
         """
+        from shitu.catalog.addition import add_pictures
+
         with self._changing() as describer:
             return add_pictures(
                 self.gallery,
@@ -586,6 +589,8 @@ class Catalog:
         Raises:
             ItemNotFound: there is no such item or reference.
         """
+        from shitu.catalog.removal import remove_references
+
         with self._changing(describing=False):
             return remove_references(
                 self.gallery, label=label, item_id=item_id, reference_id=reference_id
@@ -598,6 +603,8 @@ class Catalog:
             ItemNotFound: there is no item of that label.
             GalleryError: another item has the new label.
         """
+        from shitu.catalog.removal import relabel_item
+
         with self._changing(describing=False):
             return relabel_item(self.gallery, label, new_label)
 
@@ -610,6 +617,8 @@ class Catalog:
         Raises:
             ItemNotFound: there is no item of one of the labels.
         """
+        from shitu.catalog.merging import merge_items
+
         with self._changing(describing=False):
             return merge_items(self.gallery, labels, into)
 
@@ -622,6 +631,8 @@ class Catalog:
             ItemNotFound: there is no item of that label.
             GalleryError: an attribute to unset is not there, or a value is not JSON.
         """
+        from shitu.catalog.merging import set_attributes
+
         with self._changing(describing=False):
             return set_attributes(self.gallery, label, attributes, unset)
 
@@ -639,6 +650,8 @@ class Catalog:
             dry_run: only measure.
             progress: told the number of rounds done so far, and the total.
         """
+        from shitu.catalog.adapting import adapt
+
         with self._changing(describing=False, lazily=False):
             return adapt(self.gallery, far=far, dry_run=dry_run, progress=progress)
 
@@ -656,17 +669,23 @@ class Catalog:
             strangers: embeddings (n, dim) of things that the gallery does not have.
             dry_run: only measure.
         """
+        from shitu.catalog.adapting import calibrate
+
         with self._changing(describing=False):
             return calibrate(self.gallery, far=far, strangers=strangers, dry_run=dry_run)
 
     def unlearn(self, *, adapter: bool, dry_run: bool = False) -> LearnSummary:
         """Go without the calibration and, if so wanted, without the map."""
+        from shitu.catalog.adapting import turn_off
+
         with self._changing(describing=False, lazily=not adapter):
             return turn_off(self.gallery, adapter=adapter, dry_run=dry_run)
 
     @property
     def could_learn(self) -> bool:
         """Whether `adapt` has not been asked for, and there are references enough to try it."""
+        from shitu.catalog.adapting import enough_to_adapt
+
         return enough_to_adapt(self.gallery)
 
     def calibration(self) -> Calibration | None:
@@ -684,6 +703,8 @@ class Catalog:
 
         Once the gallery has switched, this catalog uses that describer.
         """
+        from shitu.catalog.migration import IN_USE, SWITCHED, migrate
+
         self._refuse_read_only()
         summary = migrate(self.gallery, describer, **options)
         if summary.outcome in {SWITCHED, IN_USE}:
@@ -692,6 +713,8 @@ class Catalog:
 
     def drop_unused_spaces(self) -> list[Space]:
         """Forget the vectors of all spaces but the one in use; returns those spaces."""
+        from shitu.catalog.migration import drop_unused
+
         self._refuse_read_only()
         return drop_unused(self.gallery)
 
@@ -705,6 +728,8 @@ class Catalog:
         Raises:
             GalleryError: a later change stands in the way, or a vector has been forgotten.
         """
+        from shitu.catalog.undoing import undo
+
         with self._changing(describing=False):
             return undo(self.gallery, generation)
 
@@ -714,6 +739,8 @@ class Catalog:
         Raises:
             GalleryError: there was no such generation, or a vector has been forgotten.
         """
+        from shitu.catalog.undoing import go_back
+
         with self._changing(describing=False):
             return go_back(self.gallery, self.generation_at(moment))
 
@@ -737,6 +764,8 @@ class Catalog:
             IndexFileError: the folder holds no such index, or a damaged one.
             SpaceMismatch: the gallery has vectors of another model.
         """
+        from shitu.catalog.index_import import import_index
+
         with self._changing(describing=False):
             return import_index(self.gallery, folder, model, pictures, progress)
 
@@ -752,6 +781,8 @@ class Catalog:
         Raises:
             GalleryError: there is no such generation.
         """
+        from shitu.catalog.compacting import compact
+
         with self._changing(describing=False):
             return compact(self.gallery, before)
 
@@ -769,6 +800,9 @@ class Catalog:
             full: compare all vectors, thumbnails and pictures, not only some.
             progress: called with the steps done so far and their total.
         """
+        from shitu.catalog.checking import check_catalog
+        from shitu.catalog.mending import mend
+
         report = check_catalog(self.gallery, self._cache, self.folder, full=full, progress=progress)
         if not repair:
             return report
@@ -787,6 +821,8 @@ class Catalog:
         Raises:
             GalleryError: the file cannot be written, or is something else already.
         """
+        from shitu.gallery.exporting import export_gallery
+
         return export_gallery(self.gallery, file, original if pictures else None, progress)
 
     def import_from(
@@ -809,6 +845,8 @@ class Catalog:
             GalleryError: the file is damaged or none of ours, or contradicts the gallery.
             SpaceMismatch: its vectors are of another model than the gallery's.
         """
+        from shitu.catalog.importing import compare_gallery, import_gallery
+
         if dry_run:
             return compare_gallery(self.gallery, file, on_conflict)
         home = self.folder / "pictures"

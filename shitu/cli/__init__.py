@@ -2,35 +2,77 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from shitu import __version__
-from shitu.cli import (
-    adapt,
-    check,
-    compact,
-    config,
-    doctor,
-    evaluate,
-    exchange,
-    export,
-    feedback,
-    gallery,
-    golden,
-    history,
-    import_index,
-    items,
-    lint,
-    migrate,
-    models,
-    recognize,
-    sync,
-)
 from shitu.cli._common import say
 from shitu.errors import ShituError
+
+_WHERE = {
+    "build-index": "gallery:build_index",
+    "recognize": "recognize:recognize",
+    "add-item": "gallery:add_item",
+    "remove-item": "gallery:remove_item",
+    "list-items": "gallery:list_items",
+    "relabel": "items:relabel",
+    "merge-items": "items:merge_items",
+    "set-attr": "items:set_attr",
+    "history": "history:history",
+    "undo": "history:undo",
+    "compact": "compact:compact",
+    "sync": "sync:sync",
+    "export-gallery": "exchange:export_gallery",
+    "import-gallery": "exchange:import_gallery",
+    "import-index": "import_index:import_index",
+    "eval-recall": "evaluate:eval_recall",
+    "lint": "lint:lint",
+    "review": "feedback:review",
+    "confirm": "feedback:confirm",
+    "reject": "feedback:reject",
+    "golden": "golden:golden",
+    "check": "check:check",
+    "migrate": "migrate:migrate",
+    "adapt": "adapt:adapt",
+    "calibrate": "adapt:calibrate",
+    "models": "models:models",
+    "export": "export:export",
+    "config": "config:show_config",
+    "doctor": "doctor:doctor",
+}
+"""Module and function of each command, in the order in which they are useful."""
+
+
+class _Commands(MutableMapping[str, click.Command]):
+    """Commands by name, each imported when it is asked for: no command waits for another."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._loaded:
+            module, _, function = _WHERE[name].partition(":")
+            self._loaded[name] = getattr(import_module(f"shitu.cli.{module}"), function)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_WHERE)
+
+    def __len__(self) -> int:
+        return len(_WHERE)
+
+    def __contains__(self, name: object) -> bool:
+        return name in _WHERE
 
 
 class _Group(click.Group):
@@ -65,35 +107,4 @@ def main(context: click.Context, file: Path | None) -> None:
     context.obj = file
 
 
-for command in (
-    gallery.build_index,
-    recognize.recognize,
-    gallery.add_item,
-    gallery.remove_item,
-    gallery.list_items,
-    items.relabel,
-    items.merge_items,
-    items.set_attr,
-    history.history,
-    history.undo,
-    compact.compact,
-    sync.sync,
-    exchange.export_gallery,
-    exchange.import_gallery,
-    import_index.import_index,
-    evaluate.eval_recall,
-    lint.lint,
-    feedback.review,
-    feedback.confirm,
-    feedback.reject,
-    golden.golden,
-    check.check,
-    migrate.migrate,
-    adapt.adapt,
-    adapt.calibrate,
-    models.models,
-    export.export,
-    config.show_config,
-    doctor.doctor,
-):
-    main.add_command(command)
+main.commands = _Commands()
