@@ -22,6 +22,7 @@ _TRUTH = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 ENGINES = (AUTO, "onnxruntime", "openvino", "openvino-bf16", "paddle", "paddle-bf16")
+VERIFY = ("auto", "on", "off")
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -72,6 +73,11 @@ class Config:
     threshold: float | None = _setting(
         None, "a label below this score is `unknown`; unset means the feature extractor's own"
     )
+    verify: str = _setting(
+        "auto",
+        "lay the pictures of the nearest items over the query, point by point: "
+        "auto where the scores leave doubt, on always, off never",
+    )
     top_k: int = _setting(5, "items listed as matches of an object")
     log_recognitions: bool = _setting(
         False, "keep recognitions with their crops, for `shitu review`, confirm and reject"
@@ -93,6 +99,7 @@ class Config:
         _check(0 < self.recall <= 1, "recall", self.recall, "above 0 and at most 1")
         kinds = "one of " + ", ".join(INDEX_KINDS)
         _check(self.index_kind in INDEX_KINDS, "index_kind", self.index_kind, kinds)
+        _check(self.verify in VERIFY, "verify", self.verify, "one of " + ", ".join(VERIFY))
         _check(self.threads >= 0, "threads", self.threads, "0 or more")
         _check(self.engine in ENGINES, "engine", self.engine, "one of " + ", ".join(ENGINES))
 

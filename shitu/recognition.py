@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from shitu.cropper import Dropped
 from shitu.deciding import Rejected
+from shitu.explanation.sentences import what_would_change
 from shitu.geometry import Box
 from shitu.runtime.session import Float32Array
+from shitu.verifier import Agreement
+
+SCORE, CONFIDENCE, GEOMETRY = "score", "confidence", "geometry"
+
+
+@dataclass(frozen=True)
+class Near:
+    """A reference that resembles a query, by the cosine of their embeddings."""
+
+    reference_id: int
+    path: str
+    score: float
 
 
 @dataclass(frozen=True)
@@ -18,6 +31,9 @@ class Match:
 
     Attributes:
         score: cosine of the two embeddings, -1 to 1, higher is better.
+        agreement: of local features with one of the item's references; None: not compared.
+        agreed_id: that reference.
+        references: the nearest ones of the item, best first.
     """
 
     label: str
@@ -25,6 +41,22 @@ class Match:
     reference_id: int
     path: str
     score: float
+    agreement: Agreement | None = None
+    agreed_id: int | None = None
+    references: tuple[Near, ...] = field(default=(), compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and strings."""
+        told = self.agreement
+        return {
+            "label": self.label,
+            "item_id": self.item_id,
+            "reference_id": self.reference_id,
+            "path": self.path,
+            "score": self.score,
+            "references": [asdict(each) for each in self.references],
+            "agreement": None if told is None else {**told.to_dict(), "with": self.agreed_id},
+        }
 
 
 @dataclass(frozen=True)
@@ -35,10 +67,13 @@ class RecognizedObject:
         box: xyxy in pixels of the original picture; None for the whole picture.
         detection_score: of the detector; None where no detector chose the box.
         label: of the best match if that is to be believed, else None: unknown.
-        matches: items in order of score, at most `top_k`.
+        matches: items, best first, at most `top_k`: in order of score, but for those that
+            geometry speaks for.
         confidence: probability that the best match is right; None where the gallery is not
-            calibrated.
-        margin: how far its score is above that of the next item.
+            calibrated, or geometry has put another item first than the scores.
+        margin: how far its score is above that of the best other item.
+        decided_by: what made the best match the answer, or not: `score` against the threshold,
+            `confidence` against the operating point, or `geometry`.
         rejected: items that are no answer, because that was said of nearly the same picture.
         recognition_id: of the log, where it was noted.
         embedding: unit (dim,), as the network made it.
@@ -50,6 +85,7 @@ class RecognizedObject:
     matches: tuple[Match, ...]
     confidence: float | None = None
     margin: float | None = None
+    decided_by: str = SCORE
     rejected: tuple[Rejected, ...] = ()
     recognition_id: int | None = None
     embedding: Float32Array | None = field(default=None, repr=False, compare=False)
@@ -58,6 +94,27 @@ class RecognizedObject:
     def score(self) -> float | None:
         """Score of the best match, whether it was trusted or not."""
         return self.matches[0].score if self.matches else None
+
+    @property
+    def agreement(self) -> Agreement | None:
+        """Agreement of local features with the best match; None where none was looked for."""
+        return self.matches[0].agreement if self.matches else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and strings."""
+        return {
+            "box": self.box,
+            "detection_score": self.detection_score,
+            "label": self.label,
+            "matches": [match.to_dict() for match in self.matches],
+            "confidence": self.confidence,
+            "margin": self.margin,
+            "decided_by": self.decided_by,
+            "rejected": [asdict(each) for each in self.rejected],
+            "recognition_id": self.recognition_id,
+            "score": self.score,
+            "unknown": self.label is None,
+        }
 
 
 @dataclass(frozen=True)
@@ -70,7 +127,7 @@ class Recognition:
         threshold: score below which a label was not trusted.
         operating_point: confidence below which a label was not trusted; None where the score
             decided.
-        milliseconds: time by stage: detect, embed, search.
+        milliseconds: time by stage: detect, embed, search, and verify if it may be done.
         notes: what is to be said about the filter, if there was one, and about rejected matches.
     """
 
@@ -81,11 +138,15 @@ class Recognition:
     notes: tuple[str, ...] = ()
     operating_point: float | None = None
 
+    def what_would_change(self, item: RecognizedObject) -> str:
+        """Say in a sentence what would make another answer of the one for an object."""
+        return what_would_change(item, self.threshold, self.operating_point)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings, as `shitu recognize --json` prints them."""
         return {
             "objects": [
-                {**_plain(item), "score": item.score, "unknown": item.label is None}
+                {**item.to_dict(), "what_would_change": self.what_would_change(item)}
                 for item in self.objects
             ],
             "dropped": [asdict(item) for item in self.dropped],
@@ -94,10 +155,3 @@ class Recognition:
             "milliseconds": dict(self.milliseconds),
             "notes": list(self.notes),
         }
-
-
-def _plain(item: RecognizedObject) -> dict[str, Any]:
-    """All but the embedding."""
-    values = asdict(replace(item, embedding=None))
-    del values["embedding"]
-    return values

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from shitu.calibration import DEPTH, Calibration, evidence_of
+from shitu.candidates import Ranked, by_item, rank
 from shitu.cropper import WHOLE, Candidate, Cropper, Dropped
 from shitu.deciding import Rejected
 from shitu.embedder import Embedder
@@ -19,8 +20,9 @@ from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import area, crop, overlap
 from shitu.images import Image
 from shitu.index import Neighbours
-from shitu.recognition import Match, Recognition, RecognizedObject
+from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Recognition, RecognizedObject
 from shitu.runtime.session import Float32Array
+from shitu.verifier.reranking import Contender, Verifier
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 
@@ -66,6 +68,7 @@ class Recognizer:
         calibration: what is known of the scores at the moment, if anything.
         by_score: the threshold decides what is unknown even where there is a calibration.
         screening: puts others in place of neighbours that were rejected for such queries.
+        verifier: checks the nearest items by geometry, if anything does.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Recognizer:
         *,
         by_score: bool = False,
         screening: Screening = _nothing_rejected,
+        verifier: Verifier | None = None,
     ) -> None:
         self._cropper = cropper
         self._embedder = embedder
@@ -88,6 +92,7 @@ class Recognizer:
         self._calibration = calibration
         self._by_score = by_score
         self._screening = screening
+        self._verifier = verifier
 
     def recognize(
         self, image: Image, *, whole_image: bool = False, where: str | Where | None = None
@@ -108,14 +113,20 @@ class Recognizer:
         candidates = WHOLE if whole_image else self._cropper.candidates(image)
         clock.lap("detect")
         # Each crop becomes one vector, in the space that the gallery's vectors live in.
-        embeddings = self._embedder.embed(
-            [image if c.box is None else crop(image, c.box) for c in candidates.kept]
-        )
+        crops = [image if c.box is None else crop(image, c.box) for c in candidates.kept]
+        embeddings = self._embedder.embed(crops)
         clock.lap("embed")
         # The nearest references vote for their items; the best one gives the score.
         calibration = self._calibration()
-        objects = self._name(candidates.kept, embeddings, allowed, calibration)
+        found = self._look_up(embeddings, allowed, calibration)
         clock.lap("search")
+        # Where that leaves doubt, the items' pictures are laid over the crop, point by point.
+        objects = [
+            self._object(candidate, self._rank(each, part, calibration), each, calibration)
+            for candidate, each, part in zip(candidates.kept, found, crops, strict=True)
+        ]
+        if self._verifier is not None:
+            clock.lap("verify")
         notes += tuple(_said_of_rejected(objects))
         # Two boxes around the same thing with the same answer are one object; so is its lid.
         objects, merged = _merge(objects)
@@ -134,13 +145,12 @@ class Recognizer:
         selection = self._lookup.select(parse_where(where))
         return selection.ids, selection.notes
 
-    def _name(
+    def _look_up(
         self,
-        candidates: Sequence[Candidate],
         embeddings: Float32Array,
         allowed: Int64Array | None,
         calibration: Calibration | None,
-    ) -> list[RecognizedObject]:
+    ) -> list[_Found]:
         wanted = max(self._top_k * _REFERENCES_PER_ITEM, DEPTH)
         neighbours = self._lookup.search(embeddings, wanted, allowed)
         # What somebody said is not this, is not this in nearly the same picture either.
@@ -149,36 +159,65 @@ class Recognizer:
         evidence = evidence_of(neighbours.scores, _items_of(neighbours.reference_ids, known))
         sure = None if calibration is None else calibration.confidence(evidence)
         return [
-            replace(
-                self._object(
-                    candidate,
-                    _by_item(ids, scores, known, self._top_k),
-                    float(evidence.margin[i]),
-                    None if sure is None or calibration is None else (float(sure[i]), calibration),
-                ),
-                rejected=rejected[i],
-                embedding=embeddings[i],
+            _Found(
+                by_item(ids, scores, known),
+                float(evidence.margin[i]),
+                None if sure is None else float(sure[i]),
+                rejected[i],
+                embeddings[i],
             )
-            for i, (candidate, ids, scores) in enumerate(
-                zip(candidates, neighbours.reference_ids, neighbours.scores, strict=True)
+            for i, (ids, scores) in enumerate(
+                zip(neighbours.reference_ids, neighbours.scores, strict=True)
             )
         ]
 
+    def _rank(self, found: _Found, image: Image, calibration: Calibration | None) -> Ranked:
+        doubtful = self._leaves_doubt(found, None if self._by_score else calibration)
+        return rank(found.contenders, self._verifier, image, doubtful=doubtful)
+
+    def _leaves_doubt(self, found: _Found, calibration: Calibration | None) -> bool:
+        if self._verifier is None or not found.contenders:
+            return False
+        policy, margin = self._verifier.policy, found.margin
+        if calibration is None or found.confidence is None:
+            return policy.by_score(found.contenders[0].score, margin, self._threshold)
+        return policy.by_confidence(found.confidence, margin, calibration.operating_point)
+
     def _object(
-        self,
-        candidate: Candidate,
-        matches: tuple[Match, ...],
-        margin: float,
-        sure: tuple[float, Calibration] | None,
+        self, candidate: Candidate, ranked: Ranked, found: _Found, calibration: Calibration | None
     ) -> RecognizedObject:
+        matches = ranked.matches
+        said: dict[str, Any] = {"rejected": found.rejected, "embedding": found.embedding}
         if not matches:
-            return RecognizedObject(candidate.box, candidate.score, None, ())
-        trusted = matches[0].score >= self._threshold
-        if sure is not None and not self._by_score:
-            trusted = sure[0] >= sure[1].operating_point
-        label = matches[0].label if trusted else None
-        confidence = None if sure is None else sure[0]
-        return RecognizedObject(candidate.box, candidate.score, label, matches, confidence, margin)
+            return RecognizedObject(candidate.box, candidate.score, None, (), **said)
+        # What the calibration says is about the item that the scores put first.
+        sure = None if ranked.changed else found.confidence
+        trusted, by = matches[0].score >= self._threshold, SCORE
+        if calibration is not None and not self._by_score:
+            trusted, by = sure is not None and sure >= calibration.operating_point, CONFIDENCE
+        if ranked.changed or (ranked.proven and not trusted):
+            trusted, by = trusted or ranked.proven, GEOMETRY
+        return RecognizedObject(
+            candidate.box,
+            candidate.score,
+            matches[0].label if trusted else None,
+            matches[: self._top_k],
+            sure,
+            matches[0].score - found.contenders[0].score if ranked.changed else found.margin,
+            by,
+            **said,
+        )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the embeddings, and those who were asked before, say of a query."""
+
+    contenders: tuple[Contender, ...]
+    margin: float
+    confidence: float | None
+    rejected: tuple[Rejected, ...]
+    embedding: Float32Array
 
 
 def _items_of(reference_ids: Int64Array, known: Mapping[int, Reference]) -> Int64Array:
@@ -186,24 +225,6 @@ def _items_of(reference_ids: Int64Array, known: Mapping[int, Reference]) -> Int6
     unique, places = np.unique(reference_ids, return_inverse=True)
     items = [known[i].item_id if i in known else -1 for i in unique.tolist()]
     return np.array(items, np.int64)[places].reshape(reference_ids.shape)
-
-
-def _by_item(
-    ids: Sequence[int], scores: Sequence[float], known: Mapping[int, Reference], top_k: int
-) -> tuple[Match, ...]:
-    """The first reference of each item, in the order of the neighbours."""
-    matches: dict[int, Match] = {}
-    for reference_id, score in zip(ids, scores, strict=True):
-        reference = known.get(int(reference_id))
-        if reference is not None and reference.item_id not in matches:
-            matches[reference.item_id] = Match(
-                label=reference.label,
-                item_id=reference.item_id,
-                reference_id=reference.reference_id,
-                path=str(reference.path),
-                score=float(score),
-            )
-    return tuple(matches.values())[:top_k]
 
 
 def _said_of_rejected(objects: Iterable[RecognizedObject]) -> Iterator[str]:

@@ -33,6 +33,7 @@ from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
 from shitu.runtime.engines import ENGINES, Job, open_session
 from shitu.runtime.session import NamedSession, Session
+from shitu.verifier.reranking import Verifier
 
 if TYPE_CHECKING:
     from shitu.catalog import (
@@ -70,7 +71,7 @@ _AHEAD = 2  # pictures decoded before they are needed
 
 _OF_THE_MODELS = (
     *("lineup", "_feature_spec", "_detector_spec", "_policy", "_space"),
-    *("engine", "_cropper", "_embedder", "describer", "recognizer", "_past"),
+    *("engine", "_cropper", "_embedder", "describer", "recognizer", "_past", "_verifier"),
 )
 
 
@@ -199,9 +200,9 @@ class Workspace:
             WhereError: the filter cannot be read.
             GalleryError: there was no such state, or its vectors have been forgotten.
         """
-        source = Path(picture) if isinstance(picture, str) else picture
-        image = load_image(source) if isinstance(source, (Path, bytes)) else source
+        image = _image(picture)
         found = self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
+        source = Path(picture) if isinstance(picture, str) else picture
         file = source if isinstance(source, (Path, bytes)) else None
         return self._noted(found, image, file, as_of=as_of, log=log)
 
@@ -258,6 +259,25 @@ class Workspace:
             self.catalog.require_own_space()
         used = self.recognizer if as_of is None else self._recognizer_over(self.as_of(as_of))
         return used.recognize(image, whole_image=whole_image, where=where)
+
+    def draw_explanation(
+        self,
+        picture: str | Path | bytes | Image,
+        recognition: Recognition,
+        *,
+        as_of: Named | None = None,
+    ) -> Image:
+        """Draw what decided an answer: each object beside its best reference, equal points joined.
+
+        Args:
+            picture: what was recognised.
+            recognition: the answer; as_of: the moment that it was asked of.
+        """
+        from shitu.explanation.pictures import draw_explanation, references_shown
+
+        lookup = self.catalog if as_of is None else self.as_of(as_of)
+        shown = lookup.references(references_shown(recognition))
+        return draw_explanation(_image(picture), recognition, self.catalog.gallery, shown)
 
     def as_of(self, moment: Named) -> PastGallery:
         """Return the gallery as it was at a generation or date; the last one asked for is kept."""
@@ -366,6 +386,7 @@ class Workspace:
             # Scores of the past are those of the model: what was learnt since is not about them.
             lookup.calibration if isinstance(lookup, Catalog) else lambda: None,
             by_score=self.config.threshold is not None,
+            verifier=self._verifier,
             **({"screening": lookup.screened} if isinstance(lookup, Catalog) else {}),
         )
 
@@ -386,6 +407,14 @@ class Workspace:
             detector = pool.submit(lambda: self._cropper)
             _ = self._embedder
             detector.result()
+
+    @cached_property
+    def _verifier(self) -> Verifier | None:
+        if self.config.verify == "off":
+            return None
+        from shitu.verifier.references import ReferenceFeatures
+
+        return Verifier(ReferenceFeatures(self.catalog.gallery), self.config.verify)
 
     @property
     def threshold(self) -> float:
@@ -728,6 +757,11 @@ def _load_ahead(sources: Sequence[Path | bytes]) -> Iterator[Image | ImageError]
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _image(picture: str | Path | bytes | Image) -> Image:
+    source = Path(picture) if isinstance(picture, str) else picture
+    return load_image(source) if isinstance(source, (Path, bytes)) else source
 
 
 def _load(source: Path | bytes) -> Image | ImageError:

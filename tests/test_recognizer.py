@@ -255,7 +255,13 @@ def test_a_recognition_is_json() -> None:
     assert (first["label"], first["unknown"]) == ("red", False)
     assert (second["label"], second["unknown"]) == (None, True)
     assert second["score"] == pytest.approx(0.707, abs=2e-3)
-    assert set(first["matches"][0]) == {"label", "item_id", "reference_id", "path", "score"}
+    assert set(first["matches"][0]) == {
+        *("label", "item_id", "reference_id", "path", "score", "references", "agreement"),
+    }
+    assert first["matches"][0]["references"] == [
+        {"reference_id": 1, "path": "/pictures/1.jpg", "score": pytest.approx(1.0)}
+    ]
+    assert second["what_would_change"].startswith("score 0.71 is 0.19 below the threshold 0.90")
     assert printed["dropped"][0]["stage"] == "overlap"
 
 
@@ -269,10 +275,12 @@ def test_a_recognition_of_a_whole_picture_and_an_empty_gallery_is_json() -> None
         "matches": [],
         "confidence": None,
         "margin": None,
+        "decided_by": "score",
         "rejected": [],
         "recognition_id": None,
         "score": None,
         "unknown": True,
+        "what_would_change": "there is nothing to compare with: add pictures with `shitu add-item`",
     }
 
 

@@ -39,7 +39,9 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the installed shitu.")
-    commands = parser.add_subparsers(required=True, metavar="quality | sample | speed | gallery")
+    commands = parser.add_subparsers(
+        required=True, metavar="quality | sample | adapted | speed | gallery | verifier"
+    )
 
     quality = commands.add_parser("quality", help="retrieval on public photos, in several ways")
     quality.add_argument("data", type=Path, help="folder with grocery/")
@@ -94,7 +96,16 @@ def _parser() -> argparse.ArgumentParser:
     gallery.add_argument("--folder", type=Path, help="where there is room: 6 GB for a million")
     gallery.set_defaults(measure=_gallery)
 
-    for command in (quality, sample, adapted, speed, gallery):
+    verifier = commands.add_parser("verifier", help="geometric checks on flat packages")
+    verifier.add_argument(
+        "pictures", type=Path, nargs="?", help="folder to print packages on; default: our products"
+    )
+    verifier.add_argument("--packages", type=int, default=80)
+    verifier.add_argument("--photos", type=int, default=2, help="of each package")
+    verifier.add_argument("--seed", type=int, default=1)
+    verifier.set_defaults(measure=_verifier)
+
+    for command in (quality, sample, adapted, speed, gallery, verifier):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -119,6 +130,14 @@ def _adapted(arguments: argparse.Namespace) -> list[Section]:
     from benchmarks.adapted import measure_adapted
 
     return measure_adapted(arguments.data / "grocery", arguments.strangers, arguments.cache)
+
+
+def _verifier(arguments: argparse.Namespace) -> list[Section]:
+    from benchmarks.verifier import measure_verifier
+
+    return measure_verifier(
+        arguments.pictures, arguments.packages, arguments.photos, arguments.seed
+    )
 
 
 def _sample(_: argparse.Namespace) -> list[Section]:

@@ -27,10 +27,15 @@ from shitu.cli._common import (
 from shitu.cli._moments import as_of_option
 
 if TYPE_CHECKING:
-    from shitu.recognition import Recognition, RecognizedObject
+    from shitu.recognition import Match, Recognition, RecognizedObject
     from shitu.workspace import Workspace
 
 _STDIN = Path("-")
+_WHY = ("picture", "#", "score", "margin", "confidence", "needed", "points", "decided by")
+_CHANGES = ("picture", "#", "what would change it")
+_MATCHES = ("picture", "#", "match", "score", "points", "nearest reference")
+_REJECTED = ("picture", "#", "is not", "likeness to what was rejected", "at")
+_DROPPED = ("picture", "dropped box", "detection", "stage", "why")
 _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 
 
@@ -39,9 +44,18 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
     "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|DIR|-..."
 )
 @click.option("--save", type=click.Path(path_type=Path), help="Folder for annotated pictures.")
-@click.option("--explain", is_flag=True, help="Show all matches, and which box was dropped, why.")
+@click.option(
+    "--explain",
+    is_flag=True,
+    help="Show what decided, what would change it, and which box was dropped, why; with --save, a "
+    "picture of it, too.",
+)
 @click.option("--top-k", type=int, help="Items listed as matches of an object.  [default: 5]")
 @click.option("--threshold", type=float, help="Labels below this score are unknown.")
+@click.option(
+    "--verify",
+    help="Check points of pictures: auto where scores leave doubt, on, off.  [default: auto]",
+)
 @click.option("--detection-threshold", type=float, help="Boxes below this score are ignored.")
 @click.option("--max-objects", type=int, help="Look up at most so many boxes.  [default: 20]")
 @click.option("--whole-image", is_flag=True, help="Look up each picture as a whole.")
@@ -91,6 +105,8 @@ def recognize(
             notes |= dict.fromkeys(result.notes)
             if save is not None:
                 _save(save / names[path], source, result)
+                if explain:
+                    _save_explanation(workspace, save / names[path], source, result, as_of)
             if as_json:
                 print_json({"image": str(path), **result.to_dict()})
             else:
@@ -135,6 +151,7 @@ class _Tables:
         self._objects: list[tuple[str, ...]] = []
         self._why: list[tuple[str, ...]] = []
         self._sure = False  # whether any object has a confidence
+        self._changes: list[tuple[str, ...]] = []
         self._matches: list[tuple[str, ...]] = []
         self._dropped: list[tuple[str, ...]] = []
         self._rejected: list[tuple[str, ...]] = []
@@ -146,13 +163,13 @@ class _Tables:
             self._sure |= item.confidence is not None
             if item.margin is not None:
                 self._why.append((name, str(number), *_reason(item, result)))
+                self._changes.append((name, str(number), result.what_would_change(item)))
             self._rejected += [
                 (name, str(number), one.label, f"{one.likeness:.2f}", one.at[:16])
                 for one in item.rejected
             ]
             self._matches += [
-                (name, str(number), match.label, f"{match.score:.2f}", show_path(_near(match.path)))
-                for match in item.matches
+                (name, str(number), *row) for match in item.matches for row in _references(match)
             ]
         overlaps = 0
         for box in result.dropped:
@@ -173,18 +190,16 @@ class _Tables:
             keep = [i for i, name in enumerate(columns) if not missing.get(name)]
             rows = [tuple(row[i] for i in keep) for row in rows]
             echo(table([columns[i] for i in keep], rows))
-        if self._explain and self._why:
-            why = ("picture", "#", "score", "next item", "margin", "confidence", "needed")
-            echo("\n" + table(why, self._why))
-        if self._explain and self._matches:
-            header = ("picture", "#", "match", "score", "nearest reference")
-            echo("\n" + table(header, self._matches))
-        if self._explain and self._rejected:
-            header = ("picture", "#", "is not", "likeness to what was rejected", "at")
-            echo("\n" + table(header, self._rejected))
-        if self._explain and self._dropped:
-            header = ("picture", "dropped box", "detection", "stage", "why")
-            echo("\n" + table(header, self._dropped))
+        if self._explain:
+            for header, lines in (
+                (_WHY, self._why),
+                (_CHANGES, self._changes),
+                (_MATCHES, self._matches),
+                (_REJECTED, self._rejected),
+                (_DROPPED, self._dropped),
+            ):
+                if lines:
+                    echo("\n" + table(header, lines))
 
 
 def _row(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
@@ -204,14 +219,29 @@ def _row(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
 
 
 def _reason(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
-    """Score, that of the next item, their difference, confidence, and what was asked for."""
+    """Score, margin, confidence, what was asked for, agreeing points, and what decided."""
     score, margin = item.score or 0.0, item.margin or 0.0
     if result.operating_point is None:
         needed = f"score {result.threshold:.2f}"
     else:
         needed = f"confidence {result.operating_point:.2f}"
     sure = "" if item.confidence is None else f"{item.confidence:.2f}"
-    return f"{score:.2f}", f"{score - margin:.2f}", f"{margin:.2f}", sure, needed
+    points = _points(item.matches[0]) if item.matches else ""
+    return f"{score:.2f}", f"{margin:.2f}", sure, needed, points, item.decided_by
+
+
+def _references(match: Match) -> Iterator[tuple[str, ...]]:
+    """A row for each of the references that a match tells of."""
+    for i, each in enumerate(match.references):
+        label = match.label if i == 0 else ""
+        told = _points(match) if each.reference_id == match.agreed_id else ""
+        yield label, f"{each.score:.2f}", told, show_path(_near(each.path))
+
+
+def _points(match: Match) -> str:
+    """How many points agree, of how many that look alike."""
+    told = match.agreement
+    return "" if told is None else f"{told.inliers} of {told.matches}"
 
 
 def _near(path: str) -> str:
@@ -246,6 +276,19 @@ def _make_folder(folder: Path) -> None:
         raise ImageError(
             f"{show_path(folder)} cannot be made to hold annotated pictures: {error.strerror}."
         ) from None
+
+
+def _save_explanation(
+    workspace: Workspace,
+    target: Path,
+    source: Path | bytes,
+    result: Recognition,
+    as_of: str | None,
+) -> None:
+    from shitu.images import save_image
+
+    sheet = workspace.draw_explanation(source, result, as_of=as_of)
+    save_image(target.with_name(f"{target.stem}.why.png"), sheet)
 
 
 def _save(target: Path, source: Path | bytes, result: Recognition) -> None:

@@ -1,0 +1,1 @@
+"""Why an answer is what it is: in a sentence, and in a picture."""

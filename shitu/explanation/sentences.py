@@ -1,0 +1,91 @@
+"""What would change an answer: the nearest thing to a counterfactual that a shop can do."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from shitu.recognition import Match, RecognizedObject
+
+_NARROW = 0.05  # cosine by which the next item is behind at most for it to be named a danger
+
+
+def what_would_change(
+    item: RecognizedObject, threshold: float, operating_point: float | None
+) -> str:
+    """Say in a sentence what would make another answer of an object's.
+
+    Args:
+        item: the object.
+        threshold: score below which a label was not trusted.
+        operating_point: confidence below which it was not; None where the score decided.
+    """
+    if not item.matches:
+        return "there is nothing to compare with: add pictures with `shitu add-item`"
+    if item.label is None:
+        return _unknown(item, threshold, operating_point)
+    if item.decided_by == "geometry":
+        return _by_geometry(item)
+    next_one = _rival(item)
+    if next_one is not None and item.matches[0].score - next_one.score < _NARROW:
+        behind = _gap(item.matches[0].score - next_one.score)
+        return (
+            f"the next item, {next_one.label!r}, is only {behind} behind: add a reference that "
+            "tells them apart"
+        )
+    return _clear(item, threshold, operating_point)
+
+
+def _unknown(item: RecognizedObject, threshold: float, operating_point: float | None) -> str:
+    best = item.matches[0]
+    add = f"or add a picture like this one to {best.label!r} if that is what it is"
+    least = math.floor(best.score * 100) / 100
+    if operating_point is None:
+        return (
+            f"score {best.score:.2f} is {_gap(threshold - best.score)} below the threshold "
+            f"{threshold:.2f}: name it with --threshold {least:.2f}, {add}"
+        )
+    if item.confidence is None:
+        return (
+            f"local features favour {best.label!r}, but do not prove it: name it with "
+            f"--threshold {least:.2f}, {add}"
+        )
+    return (
+        f"confidence {item.confidence:.2f} is {_gap(operating_point - item.confidence)} below the "
+        f"{operating_point:.2f} that an answer needs: name it with --threshold {least:.2f}, {add}"
+    )
+
+
+def _by_geometry(item: RecognizedObject) -> str:
+    best, agreement = item.matches[0], item.agreement
+    points = 0 if agreement is None else agreement.inliers
+    proof = f"{points} points lie as in a reference of {best.label!r}"
+    nearest = max(item.matches, key=lambda match: match.score)
+    if nearest.item_id != best.item_id:
+        behind = _gap(nearest.score - best.score)
+        return (
+            f"{proof}, though {nearest.label!r} is {behind} ahead by score: --verify off would "
+            f"decide for that one"
+        )
+    return f"{proof}: --verify off would leave the score {best.score:.2f} to decide"
+
+
+def _clear(item: RecognizedObject, threshold: float, operating_point: float | None) -> str:
+    best, rival = item.matches[0], _rival(item)
+    if operating_point is None:
+        needed = f"only a threshold above {best.score:.2f} would make it unknown"
+    else:
+        needed = f"only an operating point above {item.confidence:.2f} would make it unknown"
+    if rival is None:
+        return f"{needed}; no other item is near"
+    return f"{needed}; the next item, {rival.label!r}, is {_gap(best.score - rival.score)} behind"
+
+
+def _rival(item: RecognizedObject) -> Match | None:
+    return max(item.matches[1:], key=lambda match: match.score, default=None)
+
+
+def _gap(difference: float) -> str:
+    """A difference that is never told as none."""
+    return f"{max(difference, 0.0):.2f}" if difference >= 0.005 else "less than 0.01"

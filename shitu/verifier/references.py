@@ -1,0 +1,105 @@
+"""Local features of references: from memory, from the database, else from their pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from shitu.errors import GalleryError, ImageError
+from shitu.gallery import Reference
+from shitu.gallery.gallery import Gallery
+from shitu.gallery.local_features import keep_features, read_features, read_thumbnails
+from shitu.geometry import crop
+from shitu.images import load_image, read_bytes
+from shitu.verifier.features import Extractor, Features
+
+_IN_MEMORY = 1000  # references; 40 MB at most
+
+_log = logging.getLogger(__name__)
+
+
+class ReferenceFeatures:
+    """Gives the features of references, each computed once. May be shared between threads.
+
+    Those of a picture that can be read are kept in the database, where that can be written; those
+    of a mere thumbnail only in memory, for the picture may come back.
+    """
+
+    def __init__(self, gallery: Gallery, extractor: Extractor | None = None) -> None:
+        self.extractor = extractor or Extractor()
+        self._gallery = gallery
+        self._lock = threading.Lock()
+        self._memory: OrderedDict[tuple[int, str], Features] = OrderedDict()
+        self._writable = True
+
+    def of(self, references: Iterable[Reference]) -> dict[int, Features]:
+        """Return the features of references by id; without any picture of one, it is missing."""
+        wanted = {r.reference_id: r for r in references}
+        marks = {number: self._mark(r) for number, r in wanted.items()}
+        found = self._remembered(marks)
+        found |= self._kept({i: mark for i, mark in marks.items() if i not in found})
+        new = self._computed([r for i, r in wanted.items() if i not in found])
+        self._keep({i: (marks[i], features) for i, features in new.items()})
+        found |= new
+        found |= self._of_thumbnails(i for i in wanted if i not in found)
+        self._remember({(i, marks[i]): features for i, features in found.items()})
+        return found
+
+    def _mark(self, reference: Reference) -> str:
+        # A box changes when the gallery goes over to another detector; the bytes never do.
+        return self.extractor.fingerprint(reference.box)
+
+    def _remembered(self, marks: dict[int, str]) -> dict[int, Features]:
+        with self._lock:
+            return {i: self._memory[i, m] for i, m in marks.items() if (i, m) in self._memory}
+
+    def _remember(self, found: dict[tuple[int, str], Features]) -> None:
+        with self._lock:
+            for key, features in found.items():
+                self._memory[key] = features
+                self._memory.move_to_end(key)
+            while len(self._memory) > _IN_MEMORY:
+                self._memory.popitem(last=False)
+
+    def _kept(self, marks: dict[int, str]) -> dict[int, Features]:
+        rows = read_features(self._gallery, marks) if marks else {}
+        unpacked = ((i, Features.from_bytes(data)) for i, data in rows.items())
+        return {i: features for i, features in unpacked if features is not None}
+
+    def _computed(self, references: Sequence[Reference]) -> dict[int, Features]:
+        found = {}
+        for reference in references:
+            try:
+                data = read_bytes(reference.path)
+                if hashlib.sha256(data).hexdigest() != reference.sha256:
+                    continue  # another picture lies there by now
+                image = load_image(data)
+            except ImageError:
+                continue
+            part = image if reference.box is None else crop(image, reference.box)
+            found[reference.reference_id] = self.extractor.extract(part)
+        return found
+
+    def _keep(self, new: dict[int, tuple[str, Features]]) -> None:
+        if not new or not self._writable:
+            return
+        rows = {i: (mark, features.to_bytes()) for i, (mark, features) in new.items()}
+        try:
+            keep_features(self._gallery, rows)
+        except GalleryError as error:
+            _log.debug("local features are not kept: %s", error)
+            self._writable = "locked" in str(error)  # a reader need not try again
+
+    def _of_thumbnails(self, numbers: Iterable[int]) -> dict[int, Features]:
+        wanted = list(numbers)
+        jpegs = read_thumbnails(self._gallery, wanted) if wanted else {}
+        found = {}
+        for number, jpeg in jpegs.items():
+            try:
+                found[number] = self.extractor.extract(load_image(jpeg))
+            except ImageError:
+                continue
+        return found

@@ -1,0 +1,179 @@
+"""Weighs what the embeddings say about the nearest items against what local features say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shitu.gallery import Reference
+from shitu.images import Image
+from shitu.verifier.agreement import Agreement, agree
+from shitu.verifier.features import Extractor, Features, corners
+
+AUTO, ON, OFF = "auto", "on", "off"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An item that a query may show.
+
+    Attributes:
+        references: its nearest ones, best first.
+        scores: their cosines.
+    """
+
+    references: tuple[Reference, ...]
+    scores: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        """Cosine of the nearest reference."""
+        return self.scores[0]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A contender after the check, if it was checked.
+
+    Attributes:
+        place: among the contenders as they came, by score.
+        reference: the one that the agreement is with.
+        agreement: of all its references that were compared the best; None: none was.
+    """
+
+    place: int
+    reference: Reference
+    agreement: Agreement | None = None
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When to check, whom, and how much an agreement weighs.
+
+    Attributes:
+        items, references: how many of the nearest are compared.
+        margin: a first item that is further ahead of the second needs no check (auto) ...
+        sure: ... where its score is above the threshold by this, too.
+        hopeless: nor does a best score below the threshold by more than this, ...
+        hope: or a probability below this, where the gallery is calibrated.
+        corners: a picture with fewer has no texture to be compared by.
+        cover: share of the reference from which on an agreement counts in full.
+        real: significance from which on an agreement is one; less changes nothing.
+        full: significance from which on more of it makes no difference.
+        weight: cosine that a full agreement is worth.
+        proof: inliers that prove a name whatever its score, where no other item has nearly as
+            many (`rival` of them).
+    """
+
+    items: int = 16
+    references: int = 2
+    margin: float = 0.1
+    sure: float = 0.1
+    hopeless: float = 0.25
+    hope: float = 0.02
+    corners: int = 30
+    cover: float = 0.15
+    real: float = 5.0
+    full: float = 180.0
+    weight: float = 1.5
+    proof: int = 12
+    rival: float = 0.5
+
+    def bonus(self, agreement: Agreement | None) -> float:
+        """Cosine that an agreement is worth: none below `real`, then in proportion."""
+        evidence = 0.0 if agreement is None else self._evidence(agreement)
+        return 0.0 if evidence < self.real else self.weight * min(1.0, evidence / self.full)
+
+    def _evidence(self, agreement: Agreement) -> float:
+        return agreement.significance * min(1.0, agreement.cover / self.cover)
+
+    def by_score(self, score: float, margin: float, threshold: float) -> bool:
+        """Whether a score leaves room for doubt and for hope."""
+        doubtful = margin < self.margin or score < threshold + self.sure
+        return doubtful and score > threshold - self.hopeless
+
+    def by_confidence(self, confidence: float, margin: float, operating_point: float) -> bool:
+        """Whether a probability leaves room for doubt and for hope."""
+        doubtful = margin < self.margin or confidence < (1 + operating_point) / 2
+        return doubtful and confidence > self.hope
+
+
+class Source(Protocol):
+    """Where the local features of references come from."""
+
+    extractor: Extractor
+
+    def of(self, references: Iterable[Reference]) -> Mapping[int, Features]:
+        """Features by id; some may be missing."""
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Checks the nearest items of a query by geometry, and puts them in order.
+
+    Attributes:
+        source: features of references.
+        mode: `on`: check every query; `auto`: only where it may pay.
+    """
+
+    source: Source
+    mode: str = AUTO
+    policy: Policy = field(default_factory=Policy)
+
+    def check(
+        self, image: Image, contenders: Sequence[Contender], *, doubtful: bool
+    ) -> list[Checked]:
+        """Put contenders in order, by the cosine that each is worth with its agreement.
+
+        Without a real agreement that is the order in which they came. Nothing is computed where
+        the mode does not ask for it.
+
+        Args:
+            image: what is looked up, uint8 RGB (h, w, 3).
+            contenders: by score, best first.
+            doubtful: whether the scores leave doubt; see `Policy`.
+        """
+        plain = [Checked(i, each.references[0]) for i, each in enumerate(contenders)]
+        if not contenders or not self._pays(image, doubtful=doubtful):
+            return plain
+        checked = self._compare(image, contenders[: self.policy.items])
+        every = [*checked, *plain[len(checked) :]]
+        worth = [contenders[c.place].score + self.policy.bonus(c.agreement) for c in every]
+        return [every[i] for i in sorted(range(len(every)), key=lambda i: -worth[i])]
+
+    def proves(self, checked: Sequence[Checked]) -> bool:
+        """Whether geometry alone proves the first of them: much agreement, and no rival's."""
+        inliers = [0 if c.agreement is None else c.agreement.inliers for c in checked]
+        first = checked[0].agreement
+        if first is None or first.inliers < self.policy.proof:
+            return False
+        if first.cover < self.policy.cover:
+            return False
+        return max(inliers[1:], default=0) <= self.policy.rival * inliers[0]
+
+    def _pays(self, image: Image, *, doubtful: bool) -> bool:
+        if self.mode != AUTO:
+            return self.mode == ON
+        # The cheapest question first; a picture is looked at only where it matters.
+        return doubtful and corners(image) >= self.policy.corners
+
+    def _compare(self, image: Image, contenders: Sequence[Contender]) -> list[Checked]:
+        query = self.source.extractor.extract(image)
+        near = [each.references[: self.policy.references] for each in contenders]
+        features = self.source.of(reference for some in near for reference in some)
+        return [_best(place, query, some, features) for place, some in enumerate(near)]
+
+
+def _best(
+    place: int, query: Features, references: Sequence[Reference], features: Mapping[int, Features]
+) -> Checked:
+    found = [
+        (agree(query, features[reference.reference_id]), reference)
+        for reference in references
+        if reference.reference_id in features
+    ]
+    if not found:
+        return Checked(place, references[0])
+    agreement, reference = max(found, key=lambda pair: pair[0].significance)
+    return Checked(place, reference, agreement)
