@@ -181,6 +181,8 @@ def _from_yaml(file: Path) -> dict[str, Any]:
 def _from_yaml_value(name: str, value: object, file: Path) -> Any:
     if name not in _types():
         raise ConfigError(f"Unknown setting {name!r} in {file}.{_did_you_mean(name)}")
+    if name == "verify" and isinstance(value, bool):
+        return "on" if value else "off"  # which is what those words are in YAML
     if value is None and "None" in _types()[name]:
         return None
     return _convert(name, value, str(file))

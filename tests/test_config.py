@@ -70,6 +70,7 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         "threshold": 0.75,
         "top_k": 8,
         "log_recognitions": True,
+        "verify": "on",
     }
     value = other[name]
     assert getattr(Config(), name) != value
@@ -96,6 +97,7 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         ({"index_kind": "ivf"}, "one of auto, flat, ivf-sq8, ivf-rabitq, hnsw", "no such kind"),
         ({"recall": 0.0}, "recall is 0.0; it must be above 0 and at most 1", "nothing to find"),
         ({"recall": 1.01}, "recall is 1.01", "more than all"),
+        ({"verify": "maybe"}, "verify is 'maybe'; it must be one of auto, on, off", "a mode"),
         ({"threads": "two"}, "threads is 'two'; a value of type int", "text for a number"),
         ({"threads": 1.5}, "threads is 1.5; a value of type int", "a fraction for a count"),
         ({"threads": True}, "threads is True", "true is not 1"),

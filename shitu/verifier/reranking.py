@@ -77,7 +77,7 @@ class Policy:
     real: float = 5.0
     full: float = 180.0
     weight: float = 1.5
-    proof: int = 12
+    proof: int = 15
     rival: float = 0.5
 
     def bonus(self, agreement: Agreement | None) -> float:

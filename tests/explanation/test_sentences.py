@@ -1,0 +1,108 @@
+"""What would change an answer: the sentence names the number, the item and the thing to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shitu.explanation.sentences import what_would_change
+from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Match, RecognizedObject
+from shitu.verifier import Agreement
+
+POINTS = Agreement(31, 40, 60.0, cover=0.4)
+
+
+def thing(label: str | None, *matches: tuple[str, float], **values: Any) -> RecognizedObject:
+    agreement = values.pop("agreement", None)
+    listed = tuple(
+        Match(name, i, i, "", score, agreement if i == 0 else None)
+        for i, (name, score) in enumerate(matches)
+    )
+    return RecognizedObject(None, None, label, listed, **values)
+
+
+@pytest.mark.parametrize(
+    ("item", "threshold", "operating_point", "sentence"),
+    [
+        (
+            thing(None, ("cola", 0.31), ("tea", 0.2)),
+            0.34,
+            None,
+            "score 0.31 is 0.03 below the threshold 0.34: name it with --threshold 0.31, or add a "
+            "picture like this one to 'cola' if that is what it is",
+        ),
+        (
+            thing(None, ("cola", 0.339)),
+            0.34,
+            None,
+            "score 0.34 is less than 0.01 below the threshold 0.34: name it with --threshold 0.33, "
+            "or add a picture like this one to 'cola' if that is what it is",
+        ),
+        (
+            thing(None, ("cola", 0.5), confidence=0.62, decided_by=CONFIDENCE),
+            0.34,
+            0.8,
+            "confidence 0.62 is 0.18 below the 0.80 that an answer needs: name it with --threshold "
+            "0.50, or add a picture like this one to 'cola' if that is what it is",
+        ),
+        (
+            thing(None, ("cola", 0.2), ("tea", 0.3), decided_by=GEOMETRY, agreement=POINTS),
+            0.34,
+            0.8,
+            "local features favour 'cola', but do not prove it: name it with --threshold 0.20, or "
+            "add a picture like this one to 'cola' if that is what it is",
+        ),
+        (
+            thing("cola", ("cola", 0.71), ("cola light", 0.70), decided_by=SCORE),
+            0.34,
+            None,
+            "the next item, 'cola light', is only 0.01 behind: add a reference that tells them "
+            "apart",
+        ),
+        (
+            thing("cola", ("cola", 0.71), ("tea", 0.4)),
+            0.34,
+            None,
+            "only a threshold above 0.71 would make it unknown; the next item, 'tea', is 0.31 "
+            "behind",
+        ),
+        (
+            thing("cola", ("cola", 0.71), confidence=0.93, decided_by=CONFIDENCE),
+            0.34,
+            0.8,
+            "only an operating point above 0.93 would make it unknown; no other item is near",
+        ),
+        (
+            thing("cola", ("cola", 0.4), ("tea", 0.5), decided_by=GEOMETRY, agreement=POINTS),
+            0.34,
+            None,
+            "31 points lie as in a reference of 'cola', though 'tea' is 0.10 ahead by score: "
+            "--verify off would decide for that one",
+        ),
+        (
+            thing("cola", ("cola", 0.3), decided_by=GEOMETRY, agreement=POINTS),
+            0.34,
+            None,
+            "31 points lie as in a reference of 'cola': --verify off would leave the score 0.30 to "
+            "decide",
+        ),
+        (
+            thing(None),
+            0.34,
+            None,
+            "there is nothing to compare with: add pictures with `shitu add-item`",
+        ),
+    ],
+)
+def test_the_sentence(
+    item: RecognizedObject, threshold: float, operating_point: float | None, sentence: str
+) -> None:
+    assert what_would_change(item, threshold, operating_point) == sentence
+
+
+@pytest.mark.parametrize("score", [-0.301, -0.005, 0.001, 0.119, 0.25, 0.3349, 0.29])
+def test_the_threshold_named_would_do(score: float) -> None:
+    told = what_would_change(thing(None, ("cola", score)), 0.34, None)
+    named = float(told.partition("--threshold ")[2].partition(",")[0])
+    assert score - 0.0101 < named <= score
