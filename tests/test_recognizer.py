@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from fakes import FakeDetector, FakeLookup, FakeSession, Floats, plain, reference
+from flat import print_of, view
 
 from shitu.cropper import Cropper, CropPolicy
 from shitu.detector import Suppressed
 from shitu.embedder import Embedder
 from shitu.errors import WhereError
+from shitu.gallery import Reference
 from shitu.geometry import Box
 from shitu.recognition import Match, RecognizedObject
 from shitu.recognizer import Recognizer
+from shitu.verifier import Extractor, Features
+from shitu.verifier.reranking import Verifier
 
 RED, GREEN, BLUE = np.eye(3)
 LEFT: Box = (0.0, 0.0, 50.0, 100.0)
@@ -310,3 +314,77 @@ def test_a_filter_that_allows_nothing_makes_all_unknown_and_says_so() -> None:
 def test_a_filter_that_cannot_be_read_is_refused_before_anything_is_detected() -> None:
     with pytest.raises(WhereError, match="at character 7"):
         recognizer([LEFT], [0.9]).recognize(picture(), where="label=")
+
+
+class Shelf:
+    """Features of prints, by reference id."""
+
+    extractor = Extractor()
+
+    def of(self, references: Iterable[Reference]) -> Mapping[int, Features]:
+        return {
+            r.reference_id: self.extractor.extract(print_of(r.reference_id)) for r in references
+        }
+
+
+@pytest.mark.parametrize(
+    ("threshold", "mode", "label", "decided", "why"),
+    [
+        (0.5, "on", "print 2", "geometry", "its points outweigh a score that is a little lower"),
+        (0.5, "auto", "print 2", "geometry", "the scores are close"),
+        (1.0, "on", "print 2", "geometry", "and prove it whatever the threshold"),
+        (0.5, None, "print 1", "score", "nothing but the scores"),
+    ],
+)
+def test_points_that_agree_decide(
+    threshold: float, mode: str | None, label: str, decided: str, why: str
+) -> None:
+    image = view(print_of(2), 90)[0]
+    grey = image.reshape(-1, 3).mean(axis=0)
+    near = grey + 20 * GREEN
+    lookup = FakeLookup(
+        [reference(1, "print 1"), reference(2, "print 2")],
+        [grey / np.linalg.norm(grey), near / np.linalg.norm(near)],
+    )
+    policy = CropPolicy(main_body_threshold=0.5, threshold=0.5)
+    found = Recognizer(
+        Cropper(None, policy),
+        Embedder(FakeSession(mean_colour), plain(8), 3),
+        lookup,
+        threshold,
+        verifier=None if mode is None else Verifier(Shelf(), mode),
+    ).recognize(image)
+    [only] = found.objects
+    assert (only.label, only.decided_by) == (label, decided), why
+    assert ("verify" in found.milliseconds) is (mode is not None)
+    assert only.margin is not None
+    assert (only.margin < 0) is (mode is not None), "of the scores"
+    assert [m.label for m in only.matches] == sorted(
+        ("print 1", "print 2"), reverse=mode is not None
+    )
+    printed = json.loads(json.dumps(found.to_dict()))["objects"][0]["matches"][0]["agreement"]
+    assert (printed is None) is (mode is None)
+    if printed:
+        assert printed["with"] == 2
+        assert printed["inliers"] >= 15
+
+
+def test_what_is_sure_is_not_checked() -> None:
+    class Untouched:
+        extractor = Extractor()
+
+        def of(self, references: Iterable[Reference]) -> Mapping[int, Features]:
+            raise AssertionError("nothing was to be computed")
+
+    image = print_of(1)
+    grey = image.reshape(-1, 3).mean(axis=0)
+    lookup = FakeLookup([reference(1, "a"), reference(2, "b")], [grey / np.linalg.norm(grey), -RED])
+    found = Recognizer(
+        Cropper(None, CropPolicy(main_body_threshold=0.5, threshold=0.5)),
+        Embedder(FakeSession(mean_colour), plain(8), 3),
+        lookup,
+        0.5,
+        verifier=Verifier(Untouched(), "auto"),
+    ).recognize(image)
+    assert found.objects[0].label == "a"
+    assert found.objects[0].agreement is None
