@@ -352,7 +352,7 @@ class Workspace:
         pictures = read_truths(Path(truths)) if isinstance(truths, (str, Path)) else truths
         lookup = self.catalog if where is None else Among(self.catalog, parse_where(where))
         labels = {reference.label for reference in lookup.all_references()}
-        recognize = partial(self.recognize, where=where)
+        recognize = partial(self.recognize, where=where, log=False)
         return evaluate_boxes(pictures, recognize, labels, plan, _towards(len(pictures), progress))
 
     @cached_property

@@ -33,10 +33,7 @@ def _notes(change: Change) -> Iterator[str]:
             yield f"went back to generation {note['back_to']}"
         else:
             yield f"undid generation {note['undone']}"
-    for kind in ("confirm", "reject"):
-        for note in change.after.get(kind, ()):
-            of = f" of {note['picture']}" if note["picture"] else ""
-            yield f"{kind}ed recognition {note['recognition']}{of}"
+    yield from _feedback(change)
     for space in change.after.get("space", ()):
         was = change.before["space"][0]["called"]
         cropped = _count(len(change.after.get("boxes", ())), "picture")
@@ -52,8 +49,17 @@ def _notes(change: Change) -> Iterator[str]:
             f"forgot vectors and thumbnails of {_count(note['forgotten'], 'reference')} removed "
             f"before generation {note['before']}"
         )
+        if note.get("queries"):
+            yield f"forgot {_count(note['queries'], 'picture')} of rejections and golden queries"
     for row in change.after.get("space", ()):
         yield f"vectors of the model {row['called']} are in use"
+
+
+def _feedback(change: Change) -> Iterator[str]:
+    for kind in ("confirm", "reject"):
+        for note in change.after.get(kind, ()):
+            of = f" of {note['picture']}" if note["picture"] else ""
+            yield f"{kind}ed recognition {note['recognition']}{of}"
 
 
 def _items(change: Change) -> Iterator[str]:

@@ -46,6 +46,8 @@ def export_gallery(
         done = workspace.catalog.export(file, pictures=with_pictures, progress=progress)
     for path in done.missing:
         say(f"missing {show_path(path)}: gone or changed; its vector and thumbnail are exported")
+    if done.left_behind:
+        say(f"note: {done.left_behind} rejections and golden queries are not exported")
     if as_json:
         print_json(asdict(done))
         return

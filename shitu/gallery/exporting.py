@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Select, func, select
 
 from shitu.gallery import history
 from shitu.gallery.gallery import Gallery
+from shitu.gallery.known_queries import KnownQueries
 from shitu.gallery.portable import creating, put_meta
 from shitu.gallery.roots import Roots
 from shitu.gallery.tables import (
@@ -36,6 +37,7 @@ class ExportSummary:
     Attributes:
         pictures: originals in the file.
         missing: pictures that are not where they were, or hold something else now.
+        left_behind: rejections and golden queries, which stay with the gallery.
         generation: of the gallery, as exported.
     """
 
@@ -44,6 +46,7 @@ class ExportSummary:
     references: int
     pictures: int
     missing: tuple[Path, ...]
+    left_behind: int
     generation: int
     size: int
 
@@ -72,6 +75,7 @@ def export_gallery(
         export.small_tables()
         export.references()
         missing = export.pictures(read_picture) if read_picture is not None else []
+        left_behind = sum(KnownQueries(connection).counts())
         counts = {name: _count(target, name) for name in ("items", "refs", "pictures")}
     return ExportSummary(
         file=file,
@@ -79,6 +83,7 @@ def export_gallery(
         references=counts["refs"],
         pictures=counts["pictures"],
         missing=tuple(missing),
+        left_behind=left_behind,
         generation=head.generation,
         size=file.stat().st_size,
     )

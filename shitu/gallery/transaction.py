@@ -317,7 +317,12 @@ class Transaction:
         """
         done = forget(self._connection, first_kept(self._connection, moment))
         if done.references or done.queries:
-            told = {"before": done.before, "forgotten": done.references, "bytes": done.size}
+            told = {
+                "before": done.before,
+                "forgotten": done.references,
+                "queries": done.queries,
+                "bytes": done.size,
+            }
             self._journal.note("compact", [], [told])
         return done
 

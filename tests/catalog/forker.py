@@ -178,6 +178,9 @@ _DEEDS: dict[str, Callable[[Any, Path, Job], object]] = {
     "set-attr": lambda catalog, _, job: catalog.set_attributes(job["label"], job["attributes"]),
     "go back": lambda catalog, _, job: catalog.go_back(job["generation"]).undone,
     "compact": lambda catalog, _, job: catalog.compact(job["before"]),
+    "confirm": lambda catalog, _, job: catalog.confirm(job["recognition"], job["label"]),
+    "reject": lambda catalog, _, job: catalog.reject(job["recognition"], job["label"]),
+    "golden": lambda catalog, _, job: catalog.add_golden(Path(job["picture"]), job["label"]),
     "wait for": _wait_for,
     "look": lambda catalog, _, job: [(i.label, i.references) for i in catalog.items()],
 }

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fakes import FakeDescriber, paint_file
+from answering import logged
+from fakes import FakeDescriber, paint, paint_file
 from forker import Forker, Outcome
 
 from shitu.catalog import Catalog, entries_from_folder
@@ -85,6 +86,9 @@ DEEDS = (
     Deed("compact", {"do": "compact", "before": "7"}),
     Deed("sync", {"do": "sync", "pause": SLOW}, _changed_folder),
     Deed("import", {"do": "import", "file": "{shop}/other.gallery"}),
+    Deed("confirm", {"do": "confirm", "recognition": 1, "label": "tea 0"}),
+    Deed("reject", {"do": "reject", "recognition": 1, "label": "tea 1"}),
+    Deed("golden", {"do": "golden", "picture": "{shop}/camera/1.png", "label": "tea 1"}),
     Deed("migrate", {"do": "migrate", "to": "corners", "bare": True, "pause": SLOW}),
 )
 
@@ -108,6 +112,7 @@ def make_shop(shop: Path, kind: str) -> None:
         catalog.relabel("juice", "squash")
         catalog.remove(label="squash")
         catalog.set_attributes("tea 0", {"shelf": 7})
+        logged(catalog, paint(400))
     with Catalog.open(shop / "other", FakeDescriber(), create=True) as other:
         other.build(entries_from_folder(shop / "elsewhere"), root=shop / "elsewhere")
         other.export(shop / "other.gallery", pictures=True)
@@ -265,7 +270,9 @@ def _content(catalog: Catalog) -> object:
     for reference in catalog.all_references():
         labels[reference.label][1].add(reference.sha256)
     space = catalog.gallery.active_space()
-    return labels, space and space.fingerprint
+    said = [(one.label, one.recognition_id) for one in catalog.rejections()]
+    golden = [(one.label, one.path) for one in catalog.golden()]
+    return labels, space and space.fingerprint, said, golden
 
 
 def _pictures(shop: Path) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -225,6 +226,28 @@ def test_who_may_only_read_cannot_log(catalog: Catalog, tea_shop: Shop) -> None:
     reader = tea_shop.open(read_only=True, create=False)
     with pytest.raises(GalleryError, match="reading only"):
         logged(reader, STRANGER)
+
+
+def test_many_may_log_while_another_writes(catalog: Catalog, tea_shop: Shop) -> None:
+    def look(_: int) -> list[int]:
+        with tea_shop.open() as mine:
+            return [logged(mine, STRANGER) for _ in range(4)]
+
+    with ThreadPoolExecutor(4) as pool:
+        looking = [pool.submit(look, number) for number in range(4)]
+        for seed in range(30, 34):
+            catalog.add([tea_shop.paint(f"more/{seed}.png", seed)], "more")
+        ids = [number for each in looking for number in each.result()]
+    assert len(set(ids)) == 16
+    assert len(catalog.unanswered()) == 16
+    assert [change.generation for change in catalog.history()] == list(range(1, 6))
+
+
+def test_old_vectors_of_rejections_are_dropped_with_their_model(catalog: Catalog) -> None:
+    catalog.reject(logged(catalog, STRANGER))
+    catalog.migrate(FakeCropper(), max_loss=None)
+    assert len(catalog.drop_unused_spaces()) == 1
+    assert catalog.check().problems == ()
 
 
 def test_a_cleared_log_is_gone(catalog: Catalog) -> None:
