@@ -97,7 +97,7 @@ class Catalog:
         self._cache: IndexCache | None = None
         self._filters = Filters(gallery)
         self._rejections = Rejections(gallery)
-        self.guard = gallery.guard = GoldenGuard(self._committed, rule)
+        self.guard = gallery.guard = GoldenGuard(self._committed, rule, folder)
         self._calibration: tuple[tuple[Head, View], Calibration | None] | None = None
 
     @classmethod

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from shitu.calibration.evidence import DEPTH
-from shitu.catalog.foresight import answers
+from shitu.catalog.foresight import answers, nothing
+from shitu.catalog.golden_cache import Nearest, read_nearest, write_nearest
 from shitu.catalog.states import Committed, Foreseen
 from shitu.deciding import Rule
 from shitu.errors import GoldenBroken
@@ -44,19 +46,6 @@ class Broken:
         return f"{self.golden_id} ({display_path(self.path)}) was {was} and {verb} {now}"
 
 
-@dataclass(frozen=True, eq=False)
-class _Known:
-    """What was found out about one state: it need not be looked up again."""
-
-    head: Head
-    space: Space
-    ids: tuple[int, ...]
-    queries: Floats
-    neighbours: Neighbours
-    items: dict[int, int]
-    answers: tuple[int | None, ...]
-
-
 @dataclass(eq=False)
 class GoldenGuard:
     """Called with each change before its commit; see `Gallery.guard`.
@@ -65,19 +54,23 @@ class GoldenGuard:
         committed: brings the index up to date and returns the state that it is in; None while
             there is no vector.
         rule: decides what is unknown in a space; always the same.
+        folder: where to remember what is nearest; None: nowhere.
 
     Attributes:
         forced: let changes through that break golden queries.
         broken: those that were broken by force.
         unchecked: ids of golden queries that had no vector by which to look them up.
+        foreseen: the answers in the state that the last change was to lead to.
     """
 
     committed: Callable[[], Committed | None]
     rule: Callable[[Space], Rule]
+    folder: Path | None = None
     forced: bool = False
     broken: list[Broken] = field(default_factory=list)
     unchecked: set[int] = field(default_factory=set)
-    _known: list[_Known] = field(default_factory=list)
+    foreseen: tuple[Head, dict[int, int | None]] | None = None
+    _states: list[Nearest] = field(default_factory=list)
 
     def __call__(self, pending: Pending) -> None:
         """Judge a change.
@@ -108,34 +101,72 @@ class GoldenGuard:
         now: tuple[GoldenQuery, ...],
         then: tuple[GoldenQuery, ...],
     ) -> None:
-        base = self._base(before, now)
-        queries = base.queries if before.view.raw == pending.space() else _vectors(then)
-        coming = Foreseen(pending, before, queries, base.neighbours, dict(base.items))
-        after = self._look(coming, pending.head, queries, base.ids)
-        self._known = [base, after]  # committed or not, one of them is the next base
+        ids = [one.golden_id for one in now]
+        queries = _vectors(now)
+        base = self._base(before, ids, queries)
+        right = self._right(before, ids, queries, base)
+        known = nothing(len(ids), DEPTH)
+        base.put_into(known, ids)
+        coming = Foreseen(pending, before, queries, known, dict(base.items))
+        if before.view.raw != pending.space():
+            queries = _vectors(then)
+        found = coming.nearest(queries, DEPTH)
+        given = answers(coming, self.rule(coming.view.raw), queries, found)
+        self._remember(base, pending.head, coming, ids, found, given)
         wrong = [
             (one, answer)
-            for one, same, was, answer in zip(now, then, base.answers, after.answers, strict=True)
+            for one, same, was, answer in zip(now, then, right, given, strict=True)
             if was == one.item_id and answer != same.item_id
         ]
         if wrong:
             self._report(pending, wrong)
 
-    def _base(self, before: Committed, now: Sequence[GoldenQuery]) -> _Known:
-        head, ids = before.cache.head, tuple(one.golden_id for one in now)
-        for known in self._known:
-            if known.head == head and known.ids == ids and known.space == before.view.raw:
-                return known
-        return self._look(before, head, _vectors(now), ids)
+    def _base(self, before: Committed, ids: Sequence[int], queries: Floats) -> Nearest:
+        """The nearest references as they are; what is remembered of them is not searched."""
+        head, view = before.cache.head, before.view.space.fingerprint
+        same = (each for each in self._nearest() if (each.head, each.view) == (head, view))
+        known = next(same, Nearest(head, view, {}, {}))
+        found = nothing(len(ids), DEPTH)
+        missing = known.put_into(found, ids)
+        if not missing:
+            return known
+        new = before.nearest(queries[missing], DEPTH)
+        found.reference_ids[missing], found.scores[missing] = new.reference_ids, new.scores
+        return Nearest.of(head, view, ids, found, before.items_of(_there(found)))
 
-    def _look(
-        self, state: Committed | Foreseen, head: Head, queries: Floats, ids: tuple[int, ...]
-    ) -> _Known:
-        found = state.nearest(queries, DEPTH)
-        items = state.items_of([i for i in np.unique(found.reference_ids).tolist() if i >= 0])
-        space = state.view.raw
-        given = answers(state, self.rule(space), queries, found)
-        return _Known(head, space, ids, queries, found, items, tuple(given))
+    def _nearest(self) -> list[Nearest]:
+        if not self._states and self.folder is not None:
+            self._states = read_nearest(self.folder)
+        return self._states
+
+    def _right(
+        self, before: Committed, ids: Sequence[int], queries: Floats, base: Nearest
+    ) -> list[int | None]:
+        """The answers before the change, which may be those that an earlier one was to lead to."""
+        if self.foreseen is not None:
+            head, known = self.foreseen
+            if head == base.head and all(number in known for number in ids):
+                return [known[number] for number in ids]
+        found = nothing(len(ids), DEPTH)
+        base.put_into(found, ids)
+        return answers(before, self.rule(before.view.raw), queries, found)
+
+    def _remember(
+        self,
+        base: Nearest,
+        head: Head,
+        coming: Foreseen,
+        ids: Sequence[int],
+        found: Neighbours,
+        given: Sequence[int | None],
+    ) -> None:
+        """Keep both states: the change committed or not, one of them is the next to start from."""
+        view = coming.view.space.fingerprint
+        after = Nearest.of(head, view, ids, found, coming.items_of(_there(found)))
+        self._states = [base, after]
+        self.foreseen = head, dict(zip(ids, given, strict=True))
+        if self.folder is not None:
+            write_nearest(self.folder, self._states)
 
     def _report(self, pending: Pending, wrong: Sequence[tuple[GoldenQuery, int | None]]) -> None:
         labels = pending.labels_of({answer for _, answer in wrong if answer is not None})
@@ -154,6 +185,10 @@ class GoldenGuard:
             f"this change would break {_count(len(broken))} and was not made: {named}{more}; go "
             "on with --force, or see `shitu golden list`"
         )
+
+
+def _there(found: Neighbours) -> list[int]:
+    return [number for number in np.unique(found.reference_ids).tolist() if number >= 0]
 
 
 def _vectors(queries: Sequence[GoldenQuery]) -> Floats:

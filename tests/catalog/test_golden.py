@@ -143,15 +143,15 @@ def test_removals_merges_and_labels(catalog: Catalog, keep: Callable[..., int]) 
 
 
 def test_an_undo_is_a_change_too(
-    catalog: Catalog, keep: Callable[..., int], tmp_path: Path
+    catalog: Catalog, keep: Callable[..., int], tea_shop: Shop, tmp_path: Path
 ) -> None:
     start = catalog.gallery.head().generation
     catalog.add([save(tmp_path / "new.png", paint(9))], "nine")
     keep(between(9, 8, 0.2), "nine")
-    head, there = catalog.gallery.head(), files(tmp_path)
+    head, there = catalog.gallery.head(), files(tea_shop.photos)
     with pytest.raises(GoldenBroken, match="was 'nine'"):
         catalog.undo(start + 1)
-    assert (catalog.gallery.head(), files(tmp_path)) == (head, there)
+    assert (catalog.gallery.head(), files(tea_shop.photos)) == (head, there)
     catalog.go_back(start)  # to where there was no golden query yet
     assert catalog.golden() == []
     catalog.undo()
@@ -268,6 +268,26 @@ def test_the_next_change_needs_no_search(
     catalog.add([save(tmp_path / "b.png", paint(10))], "ten")
 
 
+def test_another_process_need_not_search_either(
+    catalog: Catalog,
+    keep: Callable[..., int],
+    tea_shop: Shop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keep(LIKE_COFFEE, "coffee")
+    catalog.add([save(tmp_path / "a.png", paint(9))], "nine")
+    second = tea_shop.open(rule=lambda _: Rule(THRESHOLD))
+    cache: Any = second._cache
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "search", lambda *_: pytest.fail("the neighbours are known"))
+        second.add([save(tmp_path / "b.png", paint(10))], "ten")
+    (tea_shop.index / "golden.json").write_text("{torn", encoding="utf-8")
+    third = tea_shop.open(rule=lambda _: Rule(THRESHOLD))
+    with pytest.raises(GoldenBroken):
+        third.add([save(tmp_path / "c.png", LIKE_COFFEE)], "cocoa")
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_what_is_foreseen_comes_true(
     catalog: Catalog, keep: Callable[..., int], tmp_path: Path, seed: int
@@ -280,10 +300,11 @@ def test_what_is_foreseen_comes_true(
     labels = ["tea", "coffee", "cocoa", "milk", "water"]
     for step in range(14):
         _change(catalog, rng, labels, tmp_path / f"{seed}-{step}.png")
-        foreseen = catalog.guard._known[-1]
-        assert foreseen.head == catalog.gallery.head()
+        assert catalog.guard.foreseen is not None
+        head, foreseen = catalog.guard.foreseen
+        assert head == catalog.gallery.head()
         names = {item.item_id: item.label for item in catalog.items()}
-        expected = [None if item is None else names[item] for item in foreseen.answers]
+        expected = [None if item is None else names[item] for item in foreseen.values()]
         assert [one.answer for one in catalog.check_golden()] == expected
 
 
