@@ -21,6 +21,8 @@ _ROOMS = {
     "RetrievalReport": "shitu.evaluation.retrieval",
     "ShituError": "shitu.errors",
     "Workspace": "shitu.workspace",
+    "create_model": "shitu.paddlex",
+    "create_pipeline": "shitu.paddlex",
     "load_config": "shitu.config",
     "load_image": "shitu.images",
 }
@@ -39,6 +41,8 @@ __all__ = [
     "RetrievalReport",
     "ShituError",
     "Workspace",
+    "create_model",
+    "create_pipeline",
     "load_config",
     "load_image",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -84,6 +84,14 @@ class Cropper:
             self._main_body(detections, image)
             for detections, image in zip(found, images, strict=True)
         ]
+
+    def at(self, threshold: float) -> Cropper:
+        """Return the same cropper with another threshold for the boxes of queries."""
+        return Cropper(self._detector, replace(self._policy, threshold=threshold))
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """Return all boxes of pictures, however weak; nothing without a detector."""
+        return [] if self._detector is None else self._detector.detect(images)
 
     def candidates(self, image: Image) -> Candidates:
         """The boxes of a query that are looked up; the whole picture where there are none."""

@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.config import AUTO, DEFAULT_FAR, DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
-from shitu.cropper import Cropper, CropPolicy
+from shitu.cropper import Candidates, Cropper, CropPolicy
 from shitu.deciding import Rule
 from shitu.describer import Describer
-from shitu.detector import DecodedDetector, Detector, Finder, LevelsSession, NmsDetector
+from shitu.detector import DecodedDetector, Detections, Detector, Finder, LevelsSession, NmsDetector
 from shitu.embedder import Embedder
 from shitu.errors import GalleryError, ImageError, IndexNotFound
 from shitu.gallery import Item, Space
@@ -416,6 +416,23 @@ class Workspace:
 
         return Verifier(ReferenceFeatures(self.catalog.gallery), self.config.verify)
 
+    def candidates(self, image: Image, threshold: float | None = None) -> Candidates:
+        """Boxes of a picture that would be looked up, by default from the detector's threshold."""
+        cropper = self._cropper if threshold is None else self._cropper.at(threshold)
+        return cropper.candidates(image)
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """Return all that the detector finds in pictures, however weak; nothing without one."""
+        return self._cropper.detect(images)
+
+    def embed(self, crops: Sequence[Image]) -> npt.NDArray[np.float32]:
+        """Embeddings (n, dim) of crops, uint8 RGB (h, w, 3), each of length one."""
+        return self._embedder.embed(crops)
+
+    def open(self, spec: ModelSpec) -> Session:
+        """Load the network of a model in the engine of this workspace."""
+        return self._session(spec)
+
     @property
     def threshold(self) -> float:
         """Score below which an answer is `unknown`: of the settings, else of the model."""
@@ -734,7 +751,11 @@ class Workspace:
     def _specs(self) -> list[ModelSpec]:
         """The models for which there is a choice of engines: those that are an ONNX file, too."""
         both = (self._feature_spec, self._detector_spec)
-        return [spec for spec in both if spec is not None and "onnx" in spec.files]
+        return [
+            spec
+            for spec in both
+            if spec is not None and "onnx" in spec.files and spec.head == "raw"
+        ]
 
     @property
     def _threads(self) -> int:

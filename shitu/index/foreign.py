@@ -1,4 +1,4 @@
-"""Vectors out of an index that another program made with Faiss."""
+"""Vectors out of an index that another program made with Faiss, and into one that it reads."""
 
 from __future__ import annotations
 
@@ -79,3 +79,19 @@ def _unpack(index: Any, called: str) -> ForeignVectors:
     metric = _METRICS.get(inner.metric_type, "other")
     shaped = np.asarray(vectors, np.float32).reshape(-1, inner.d)
     return ForeignVectors(ids.astype(np.int64), shaped, kind, metric)
+
+
+def write_foreign(
+    path: Path, ids: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], metric: str
+) -> None:
+    """Write a flat index with ids, of metric "IP" or "L2"; raises IndexFileError."""
+    kind = faiss.METRIC_INNER_PRODUCT if metric == "IP" else faiss.METRIC_L2
+    index = faiss.IndexIDMap2(faiss.IndexFlat(vectors.shape[1], kind))
+    if len(ids):
+        index.add_with_ids(np.ascontiguousarray(vectors, np.float32), ids.astype(np.int64))
+    try:
+        path.write_bytes(faiss.serialize_index(index).tobytes())
+    except OSError as error:
+        raise IndexFileError(
+            f"{display_path(path)} cannot be written ({error.strerror})"
+        ) from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +91,11 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 }
 
 
-class _Loader(pickle.Unpickler):
+# The loader in Python, not the one in C: only there can it be told what may be changed.
+_PythonLoader: Any = pickle._Unpickler
+
+
+class _Loader(_PythonLoader):  # type: ignore[misc]
     """Builds arrays, and nothing that could run."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -102,3 +106,19 @@ class _Loader(pickle.Unpickler):
             raise pickle.UnpicklingError(
                 f"they ask for {module}.{name}, which no weights need"
             ) from None
+
+    dispatch: ClassVar[dict[int, Any]] = {**_PythonLoader.dispatch}
+
+    def load_build(self) -> None:
+        """Set the content of an array; of anything else it would change the program itself."""
+        state, changed = self.stack.pop(), self.stack[-1]
+        if not isinstance(changed, (np.ndarray, np.dtype)):
+            raise pickle.UnpicklingError("they want to change something that is no array")
+        made: Any = changed
+        made.__setstate__(state)
+
+    dispatch[pickle.BUILD[0]] = load_build
+
+    def persistent_load(self, pid: object) -> object:
+        """Refuse references to things outside."""
+        raise pickle.UnpicklingError("they refer to something outside")

@@ -43,6 +43,18 @@ def find_model(name: str, kind: str) -> ModelSpec:
     Raises:
         ModelError: there is none, or it is of another kind than the one wanted.
     """
+    spec = read_model(name)
+    if spec.kind != kind:
+        raise ModelError(f"The model {name!r} is a {spec.kind}; a {kind} is needed here.")
+    return spec
+
+
+def read_model(name: str) -> ModelSpec:
+    """The model of that name, or in the folder of that name, whatever it is for.
+
+    Raises:
+        ModelError: there is none.
+    """
     pulled, weights = _parts(name)
     if name in model_names():
         spec = read_spec(_EMBEDDED / name)
@@ -69,8 +81,6 @@ def find_model(name: str, kind: str) -> ModelSpec:
             f"models list` shows; or give a folder with a {DESCRIPTION} or an export of PaddleX, "
             "PaddleClas or PaddleDetection."
         )
-    if spec.kind != kind:
-        raise ModelError(f"The model {name!r} is a {spec.kind}; a {kind} is needed here.")
     return spec
 
 

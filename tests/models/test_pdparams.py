@@ -75,6 +75,7 @@ class Runs:
         (pickle.dumps({"w": np.array([Runs()], object)}), "system, which no weights need"),
         (pickle.dumps({"w": np.array(["text"], object)}), "an array of object"),
         (pickle.dumps({"w": np.array(["text"])}), "an array of <U4"),
+        (b"c_codecs\nencode\n}X\x01\x00\x00\x00aX\x01\x00\x00\x00bsb.", "no array"),
         (pickle.dumps({"w": 3}), "'w' is a int"),
         (pickle.dumps({3: np.zeros(2)}), "3 is a ndarray"),
         (pickle.dumps([np.zeros(2)]), "they are a list"),

@@ -1,0 +1,239 @@
+"""PaddleX' index: vectors with labels, in memory, and in the files that PaddleX reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from shitu.catalog.id_map import read_id_map, split_line
+from shitu.catalog.labels import clean_label
+from shitu.errors import DatasetError, GalleryError, IndexFileError, SpaceMismatch
+from shitu.gallery import Space
+from shitu.index.foreign import read_foreign, write_foreign
+
+METRICS = ("IP", "L2")
+KINDS = ("Flat", "IVF", "HNSW32")
+VECTORS, LABELS, OURS = "vector.index", "id_map.yaml", "shitu.json"
+
+
+@dataclass(frozen=True)
+class IndexData:
+    """An index that never changes: adding and removing give another one.
+
+    It is searched exactly, whatever its kind is called, so that every kind can be removed from and
+    none misses a neighbour.
+
+    Attributes:
+        ids: of the vectors, each once, and none ever used again after it was removed.
+        labels: of the vectors.
+        vectors: float32 (n, dim), each of length one.
+        digests: of the pictures, as far as they are known: the same one is added once.
+        metric_type: `IP` (cosine, higher is better) or `L2` (squared distance, lower is better).
+        index_type: what it was called when it was built.
+        space: fingerprint of what made the vectors; None where nobody noted it.
+        made_by: the models, for people.
+        next_id: id of the next vector.
+        skipped: pictures that were left out when it was made, each with the reason.
+    """
+
+    ids: tuple[int, ...]
+    labels: tuple[str, ...]
+    vectors: npt.NDArray[np.float32]
+    digests: tuple[str, ...]
+    metric_type: str = "IP"
+    index_type: str = "HNSW32"
+    space: str | None = None
+    made_by: str = ""
+    next_id: int = 0
+    skipped: tuple[tuple[str, str], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def id_map(self) -> Mapping[int, str]:
+        """Labels by id."""
+        return dict(zip(self.ids, self.labels, strict=True))
+
+    @property
+    def index_info(self) -> dict[str, Any]:
+        """What PaddleX keeps beside its vectors."""
+        return {
+            "index_type": self.index_type,
+            "metric_type": self.metric_type,
+            "id_map": dict(self.id_map),
+        }
+
+    def added(
+        self, labels: Sequence[str], vectors: npt.NDArray[np.float32], digests: Sequence[str]
+    ) -> IndexData:
+        """Return the index with more vectors (n, dim), under ids that were never used."""
+        count = len(labels)
+        return replace(
+            self,
+            ids=(*self.ids, *range(self.next_id, self.next_id + count)),
+            labels=(*self.labels, *labels),
+            vectors=np.concatenate([self.vectors, vectors]) if len(self) else vectors,
+            digests=(*self.digests, *digests),
+            next_id=self.next_id + count,
+        )
+
+    def removed(self, ids: Sequence[int]) -> IndexData:
+        """Return the index without some vectors; raises GalleryError for an id it does not have."""
+        unknown = sorted(set(ids) - set(self.ids))
+        if unknown:
+            raise GalleryError(
+                f"The index has no vector {unknown[0]}: its {len(self)} ids are those of `id_map`."
+            )
+        gone = set(ids)
+        kept = [place for place, one in enumerate(self.ids) if one not in gone]
+        return replace(
+            self,
+            ids=tuple(self.ids[place] for place in kept),
+            labels=tuple(self.labels[place] for place in kept),
+            vectors=self.vectors[kept],
+            digests=tuple(self.digests[place] for place in kept),
+        )
+
+    def nearest(
+        self, queries: npt.NDArray[np.float32], topk: int, threshold: float
+    ) -> list[tuple[list[str], list[float]]]:
+        """Labels and scores of the neighbours of each query (n, dim) that are near enough."""
+        scores = queries @ self.vectors.T if len(self) else np.zeros((len(queries), 0))
+        found = []
+        for row in scores:
+            best = np.argsort(-row, kind="stable")[:topk]
+            # Of unit vectors: |a - b|^2 = 2 - 2 cos.
+            told = row[best] if self.metric_type == "IP" else np.maximum(2 - 2 * row[best], 0)
+            good = told >= threshold if self.metric_type == "IP" else told <= threshold
+            found.append(
+                ([self.labels[i] for i in best[good]], [float(score) for score in told[good]])
+            )
+        return found
+
+    def require(self, space: Space) -> None:
+        """Refuse vectors of another model; raises SpaceMismatch."""
+        if self.space is not None and self.space != space.fingerprint:
+            raise SpaceMismatch(
+                f"This index was made with {self.made_by}, and the pipeline uses {space.called}: "
+                "build it again, or create the pipeline with those models."
+            )
+        if len(self) and self.vectors.shape[1] != space.dim:
+            raise SpaceMismatch(
+                f"This index holds vectors of {self.vectors.shape[1]} numbers, and {space.called} "
+                f"makes {space.dim}: build it again with these models."
+            )
+
+    def save(self, save_dir: Any) -> None:
+        """Write the files that PaddleX reads, and what they do not tell, into a folder."""
+        folder = Path(save_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Flat, whatever it is called: PaddleX can remove from it, and it misses nothing.
+        info = {**self.index_info, "index_type": "Flat"}
+        ours = {
+            "space": self.space,
+            "made_by": self.made_by,
+            "next_id": self.next_id,
+            "index_type": self.index_type,
+            "digests": dict(zip(map(str, self.ids), self.digests, strict=True)),
+        }
+        write_foreign(
+            folder / f"{VECTORS}.part", np.array(self.ids), self.vectors, self.metric_type
+        )
+        text = yaml.safe_dump(info, allow_unicode=True)
+        (folder / f"{LABELS}.part").write_text(text, encoding="utf-8")
+        (folder / f"{OURS}.part").write_text(json.dumps(ours), encoding="utf-8")
+        for name in (OURS, LABELS, VECTORS):
+            (folder / f"{name}.part").replace(folder / name)
+
+
+def load_index(folder: Path) -> IndexData:
+    """Read an index that this package or PaddleX saved.
+
+    Raises:
+        IndexFileError: a file is missing or damaged, or the files do not fit together.
+    """
+    named, stored = read_id_map(folder), read_foreign(folder / VECTORS)
+    ids = tuple(int(one) for one in stored.ids)
+    if set(named) != set(ids):
+        raise IndexFileError(
+            f"{folder} holds {len(ids)} vectors and {len(named)} labels that do not fit together: "
+            "build that index again"
+        )
+    ours = _ours(folder / OURS)
+    digests = ours.get("digests") or {}
+    lengths = np.linalg.norm(stored.vectors, axis=1, keepdims=True)
+    if len(ids) and not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise IndexFileError(f"{folder} holds vectors without a direction: build it again")
+    return IndexData(
+        ids=ids,
+        labels=tuple(named[one].label for one in ids),
+        vectors=stored.vectors / lengths,
+        digests=tuple(str(digests.get(str(one), "")) for one in ids),
+        metric_type=stored.metric,
+        index_type=str(ours.get("index_type") or stored.kind),
+        space=ours.get("space"),
+        made_by=str(ours.get("made_by") or ""),
+        next_id=int(ours.get("next_id") or max(ids, default=-1) + 1),
+    )
+
+
+def _ours(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise IndexFileError(f"{path} is damaged ({error}): build that index again") from None
+    return fields if isinstance(fields, dict) else {}
+
+
+def read_gallery(file: Path, root: Path) -> list[tuple[Path, str]]:
+    """Pictures and labels of a gallery file: a path and a label a line, which may hold blanks.
+
+    Raises:
+        DatasetError: the file cannot be read, or a line has no label; names it.
+    """
+    found = []
+    for number, line in _lines(file):
+        named = split_line(line)
+        if not named.path or not named.label:
+            raise DatasetError(
+                f"{file}, line {number}: a path and a label are needed, not {line!r}."
+            )
+        found.append((root / named.path, named.label))
+    return found
+
+
+def read_ids(file: Path) -> list[int]:
+    """Ids of a file with one a line; raises DatasetError."""
+    found = []
+    for number, line in _lines(file):
+        first = line.split()[0]
+        if not first.isdigit():
+            raise DatasetError(f"{file}, line {number}: {first!r} is no id.")
+        found.append(int(first))
+    return found
+
+
+def _lines(file: Path) -> list[tuple[int, str]]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{file} cannot be read: {error}.") from None
+    return [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def clean_labels(labels: Sequence[Any]) -> list[str]:
+    """Labels as they are kept; raises GalleryError for one that is empty."""
+    cleaned = [clean_label(str(label)) for label in labels]
+    if "" in cleaned:
+        raise GalleryError(f"The label of picture {cleaned.index('') + 1} is empty.")
+    return cleaned
