@@ -51,7 +51,7 @@ def rank(
 ) -> Ranked:
     """Put items in order: by score, and by geometry where that is asked and has a say."""
     if verifier is None or not contenders:
-        return Ranked(tuple(map(_match, contenders)))
+        return Ranked(tuple(map(match_of, contenders)))
     checked = verifier.check(image, contenders, doubtful=doubtful)
     return Ranked(
         tuple(_verified(contenders[each.place], each) for each in checked),
@@ -60,7 +60,8 @@ def rank(
     )
 
 
-def _match(contender: Contender) -> Match:
+def match_of(contender: Contender) -> Match:
+    """An item by its nearest reference."""
     first = contender.references[0]
     near = zip(contender.references[:_TOLD], contender.scores, strict=False)
     return Match(
@@ -74,7 +75,7 @@ def _match(contender: Contender) -> Match:
 
 
 def _verified(contender: Contender, checked: Checked) -> Match:
-    match = _match(contender)
+    match = match_of(contender)
     if checked.agreement is None:
         return match
     agreed = checked.reference.reference_id

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from shitu.evaluation.retrieval import EvaluationOptions, Query, RetrievalReport
     from shitu.evaluation.truths import LabelledPicture
     from shitu.linting import LintReport
+    from shitu.text_embedder import TextEmbedder
+    from shitu.wording import Wording
 
 Progress = Callable[[int, int], None]
 
@@ -72,6 +74,7 @@ _AHEAD = 2  # pictures decoded before they are needed
 _OF_THE_MODELS = (
     *("lineup", "_feature_spec", "_detector_spec", "_policy", "_space"),
     *("engine", "_cropper", "_embedder", "describer", "recognizer", "_past", "_verifier"),
+    "_text_embedder",
 )
 
 
@@ -177,6 +180,17 @@ class Workspace:
     def compact(self, before: Named | None = None) -> CompactSummary:
         """Forget for good what was removed before a generation or date; see `Catalog.compact`."""
         return self.catalog.compact(before)
+
+    def find_by_words(self, text: str, *, where: str | Where | None = None) -> Wording:
+        """Find items by words; raises ModelError if the gallery's model cannot read."""
+        from shitu.catalog.learning import read_view
+        from shitu.wording import ADAPTED, find_by_words
+
+        embedder = self._text_embedder
+        self.catalog.require_own_space()
+        found = find_by_words(text, embedder, self.catalog, self.config.top_k, where)
+        adapted = read_view(self.catalog.gallery, self._space).adapter is not None
+        return replace(found, notes=(*found.notes, *([ADAPTED] if adapted else [])))
 
     def recognize(
         self,
@@ -756,6 +770,12 @@ class Workspace:
             for spec in both
             if spec is not None and "onnx" in spec.files and spec.head == "raw"
         ]
+
+    @cached_property
+    def _text_embedder(self) -> TextEmbedder:
+        from shitu.text_embedder import TextEmbedder
+
+        return TextEmbedder(self._feature_spec)
 
     @property
     def _threads(self) -> int:

@@ -40,9 +40,8 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 
 
 @click.command(epilog="Example: shitu recognize shelf.jpg --save annotated")
-@click.argument(
-    "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|DIR|-..."
-)
+@click.argument("images", nargs=-1, type=click.Path(path_type=Path), metavar="[IMAGE|DIR|-...]")
+@click.option("--text", help="Search by words instead, with a model that reads (CLIP).")
 @click.option("--save", type=click.Path(path_type=Path), help="Folder for annotated pictures.")
 @click.option(
     "--explain",
@@ -70,6 +69,7 @@ def recognize(
     context: click.Context,
     /,
     images: tuple[Path, ...],
+    text: str | None,
     save: Path | None,
     explain: bool,
     whole_image: bool,
@@ -80,7 +80,14 @@ def recognize(
     **settings: Any,
 ) -> None:
     """Name the objects in pictures, folders of pictures, or the picture on stdin (-)."""
-    if log and as_of is not None:
+    past = as_of is not None
+    _check_usage(
+        images, text, pictures_only=save is not None or log or past or whole_image or explain
+    )
+    if text is not None:
+        _find_by_words(context, text, where, as_json=as_json, **settings)
+        return
+    if log and past:
         raise click.UsageError("Answers of the past are not logged: leave out --log or --as-of.")
     failed = 0
     notes: dict[str, None] = {}  # in order, each but once
@@ -116,6 +123,26 @@ def recognize(
     if failed:
         say(f"{failed} of {len(pictures)} pictures skipped.")
         context.exit(1)
+
+
+def _check_usage(images: tuple[Path, ...], text: str | None, *, pictures_only: bool) -> None:
+    if (text is None) == (not images):
+        raise click.UsageError("Give pictures, or --text with words: one of the two.")
+    if text is not None and pictures_only:
+        raise click.UsageError("With --text go --where, --top-k, --index, --model and --json.")
+
+
+def _find_by_words(
+    context: click.Context, text: str, where: str | None, *, as_json: bool, **settings: Any
+) -> None:
+    with open_workspace(context, **settings) as workspace:
+        found = workspace.find_by_words(text, where=where)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    rows = [(m.label, f"{m.score:.2f}", show_path(_near(m.path))) for m in found.matches]
+    echo(table(("label", "score", "nearest reference"), rows))
+    say_notes(found.notes)
 
 
 def _pictures(paths: Iterable[Path]) -> list[Path]:

@@ -52,6 +52,7 @@ class OnnxRuntimeSession:
                 f"ONNX Runtime cannot open the model {path}: {error}. Fetch the file again."
             ) from None
         self.inputs = tuple(value.name for value in self._session.get_inputs())
+        self.input_shape = tuple(self._session.get_inputs()[0].shape)
 
     def run(self, batch: Float32Array) -> list[Float32Array]:
         """See `Session.run`; safe to call from several threads."""
