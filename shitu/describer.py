@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from shitu.cropper import Cropper
@@ -29,30 +30,35 @@ class Description:
 class Describer:
     """Describes pictures in one embedding space.
 
+    Each is described by itself: what it is together with cannot change its vector.
+
     Args:
         cropper: chooses the main body.
         embedder: turns the crop into a vector.
         space: identity of what these two do together.
+        pool: threads that describe several pictures at a time, if there are any.
     """
 
-    def __init__(self, cropper: Cropper, embedder: Embedder, space: Space) -> None:
+    def __init__(
+        self, cropper: Cropper, embedder: Embedder, space: Space, pool: Executor | None = None
+    ) -> None:
         self._cropper = cropper
         self._embedder = embedder
         self.space = space
+        self._pool = pool
 
     def describe(
         self, images: Sequence[Image], boxes: Sequence[Box | None] | None = None
     ) -> list[Description]:
         """Describe each picture, uint8 RGB (h, w, 3), by its main body or by the box given."""
-        chosen: list[Box | None] = list(boxes) if boxes is not None else [None] * len(images)
-        open_ = [i for i, box in enumerate(chosen) if box is None]
-        for i, box in zip(
-            open_, self._cropper.main_bodies([images[i] for i in open_]), strict=True
-        ):
-            chosen[i] = box
-        crops = [
-            image if box is None else crop(image, box)
-            for image, box in zip(images, chosen, strict=True)
-        ]
-        embeddings = self._embedder.embed(crops)
-        return [Description(box, row) for box, row in zip(chosen, embeddings, strict=True)]
+        given: Sequence[Box | None] = [None] * len(images) if boxes is None else boxes
+        if len(given) != len(images):
+            raise ValueError(f"{len(given)} boxes do not fit {len(images)} pictures")
+        run = map if self._pool is None else self._pool.map
+        return list(run(self._one, images, given))
+
+    def _one(self, image: Image, box: Box | None) -> Description:
+        if box is None:
+            (box,) = self._cropper.main_bodies([image])
+        (embedding,) = self._embedder.embed([image if box is None else crop(image, box)])
+        return Description(box, embedding)

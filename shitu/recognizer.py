@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from shitu.calibration import DEPTH, Calibration, evidence_of
 from shitu.candidates import Ranked, by_item, rank
-from shitu.cropper import WHOLE, Candidate, Cropper, Dropped
+from shitu.cropper import WHOLE, Candidate, Candidates, Cropper, Dropped
 from shitu.deciding import Rejected
 from shitu.embedder import Embedder
 from shitu.gallery import Reference
@@ -20,6 +20,7 @@ from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import area, crop, overlap
 from shitu.images import Image
 from shitu.index import Neighbours
+from shitu.looking import Look
 from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Recognition, RecognizedObject
 from shitu.runtime.session import Float32Array
 from shitu.verifier.reranking import Contender, Verifier
@@ -95,7 +96,12 @@ class Recognizer:
         self._verifier = verifier
 
     def recognize(
-        self, image: Image, *, whole_image: bool = False, where: str | Where | None = None
+        self,
+        image: Image,
+        *,
+        whole_image: bool = False,
+        where: str | Where | None = None,
+        look: Look | None = None,
     ) -> Recognition:
         """Recognise the objects in one picture, uint8 RGB (h, w, 3), or take it as one object.
 
@@ -103,6 +109,7 @@ class Recognizer:
             image: the picture.
             whole_image: take it as one object.
             where: a filter; only items that it allows are answers.
+            look: what the networks made of the picture, if that is known already.
 
         Raises:
             WhereError: the filter cannot be read.
@@ -110,11 +117,11 @@ class Recognizer:
         allowed, notes = self._allowed(where)
         clock = _Clock()
         # Boxes first: the detector knows no product, only that something is an object.
-        candidates = WHOLE if whole_image else self._cropper.candidates(image)
+        candidates = look.candidates if look else self._candidates(image, whole_image=whole_image)
         clock.lap("detect")
         # Each crop becomes one vector, in the space that the gallery's vectors live in.
         crops = [image if c.box is None else crop(image, c.box) for c in candidates.kept]
-        embeddings = self._embedder.embed(crops)
+        embeddings = look.embeddings if look else self._embedder.embed(crops)
         clock.lap("embed")
         # The nearest references vote for their items; the best one gives the score.
         calibration = self._calibration()
@@ -138,6 +145,9 @@ class Recognizer:
             notes,
             None if self._by_score or calibration is None else calibration.operating_point,
         )
+
+    def _candidates(self, image: Image, *, whole_image: bool) -> Candidates:
+        return WHOLE if whole_image else self._cropper.candidates(image)
 
     def _allowed(self, where: str | Where | None) -> tuple[Int64Array | None, tuple[str, ...]]:
         if where is None:

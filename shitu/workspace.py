@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from shitu.geometry import Box
 from shitu.images import Image, find_images, load_image
 from shitu.index.kinds import IndexChoice
 from shitu.lineup import Lineup, find_lineup, lineup_of
+from shitu.looking import Eyes, Look, in_order
 from shitu.models.spec import ModelSpec
 from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
@@ -76,6 +76,7 @@ _OF_THE_MODELS = (
     *("engine", "_cropper", "_embedder", "describer", "recognizer", "_past", "_verifier"),
     "_text_embedder",
 )
+_OF_THE_STREAMS = ("_cropper", "_embedder", "describer", "recognizer")
 
 
 class Workspace:
@@ -100,6 +101,8 @@ class Workspace:
         self.config = load_config(
             overrides={**settings, "index": None if index is None else str(index)}
         )
+
+    _streams = 1
 
     @classmethod
     def of(cls, config: Config) -> Workspace:
@@ -215,6 +218,7 @@ class Workspace:
             GalleryError: there was no such state, or its vectors have been forgotten.
         """
         image = _image(picture)
+        self._use_streams(1)
         found = self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
         source = Path(picture) if isinstance(picture, str) else picture
         file = source if isinstance(source, (Path, bytes)) else None
@@ -235,12 +239,30 @@ class Workspace:
         if "engine" not in self.__dict__:
             # One photo is sooner recognised by what starts quickly.
             self.__dict__["engine"] = self._engine_for(len(sources))
-        for source, image in zip(sources, _load_ahead(sources), strict=True):
-            if isinstance(image, ImageError):
-                yield image
-            else:
-                found = self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
-                yield self._noted(found, image, source, as_of=as_of, log=log)
+        with contextlib.closing(self._look_ahead(sources, whole_image=whole_image)) as looks:
+            for source, look in zip(sources, looks, strict=True):
+                if isinstance(look, ImageError):
+                    yield look
+                else:
+                    found = self._recognize(
+                        look.image, whole_image=whole_image, where=where, as_of=as_of, look=look
+                    )
+                    yield self._noted(found, look.image, source, as_of=as_of, log=log)
+
+    def _look_ahead(
+        self, sources: Sequence[Path | bytes], *, whole_image: bool
+    ) -> Generator[Look | ImageError, None, None]:
+        """Let the networks see the next pictures while the present one is looked up."""
+        self.catalog.require_own_space()
+        self._use_streams(self._threads if len(sources) >= _SEVERAL else 1)
+        self._open_networks()
+
+        def look(source: Path | bytes) -> Look | ImageError:
+            eyes = Eyes(self._cropper, self._embedder, self._space)
+            return eyes.look(source, whole_image=whole_image)
+
+        workers = self._streams if len(sources) > 1 else 0
+        return in_order(sources, look, self._pool, workers + _AHEAD)
 
     def _noted(
         self,
@@ -266,13 +288,16 @@ class Workspace:
         whole_image: bool,
         where: str | Where | None,
         as_of: Named | None,
+        look: Look | None = None,
     ) -> Recognition:
         # What other processes committed meanwhile is found, too.
         if self.catalog.refresh():
             self._follow_the_gallery()
             self.catalog.require_own_space()
         used = self.recognizer if as_of is None else self._recognizer_over(self.as_of(as_of))
-        return used.recognize(image, whole_image=whole_image, where=where)
+        if look is not None and look.space != self._space:
+            look = None  # seen before the gallery went over to other models
+        return used.recognize(image, whole_image=whole_image, where=where, look=look)
 
     def draw_explanation(
         self,
@@ -327,6 +352,7 @@ class Workspace:
             queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
         self.catalog.require_own_space()
+        self._use_streams(self._threads)
         options = options or EvaluationOptions(threshold=self.threshold)
         calibration = self.catalog.calibration()
         if calibration is not None and options.confidence is None:
@@ -412,6 +438,17 @@ class Workspace:
         lineup = find_lineup(space)
         return Rule(self.threshold if lineup is None else lineup.feature_spec().threshold)
 
+    def _use_streams(self, streams: int) -> None:
+        """For one photo all threads work on each network; for many, each on a photo of its own."""
+        if streams != self._streams and ENGINES[self.engine].module != "paddle":
+            self._streams = streams
+            for name in _OF_THE_STREAMS:
+                self.__dict__.pop(name, None)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, thread_name_prefix="shitu-look")
+
     def _open_networks(self) -> None:
         """Load both networks side by side, so that the first answer comes sooner."""
         # Found out before both ask for it. Paddle is not made for two threads that open models.
@@ -456,7 +493,7 @@ class Workspace:
     @cached_property
     def describer(self) -> Describer:
         """Main body and embedding of pictures of one object."""
-        return Describer(self._cropper, self._embedder, self._space)
+        return Describer(self._cropper, self._embedder, self._space, self._pool)
 
     def check(
         self, *, repair: bool = False, full: bool = False, progress: Progress | None = None
@@ -605,6 +642,8 @@ class Workspace:
         catalog = self.__dict__.pop("catalog", None)
         for name in _OF_THE_MODELS:
             self.__dict__.pop(name, None)
+        if "_pool" in self.__dict__:
+            self.__dict__.pop("_pool").shutdown(cancel_futures=True)
         if catalog is not None:
             catalog.close()
 
@@ -715,7 +754,7 @@ class Workspace:
     def _session(self, spec: ModelSpec) -> Session:
         from shitu.runtime.exported import open_exported
 
-        job = Job(threads=self._threads)
+        job = Job(threads=self._threads, streams=self._streams)
         if "program" in spec.files:
             return open_exported(spec, job.threads)
         # What is no ONNX file can only run on Paddle.
@@ -788,28 +827,9 @@ def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | N
     return None if progress is None else lambda done: progress(done, total)
 
 
-def _load_ahead(sources: Sequence[Path | bytes]) -> Iterator[Image | ImageError]:
-    """Decode the next pictures while the present one is recognised."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting: deque[Future[Image | ImageError]] = deque()
-        for source in sources:
-            waiting.append(pool.submit(_load, source))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
 def _image(picture: str | Path | bytes | Image) -> Image:
     source = Path(picture) if isinstance(picture, str) else picture
     return load_image(source) if isinstance(source, (Path, bytes)) else source
-
-
-def _load(source: Path | bytes) -> Image | ImageError:
-    try:
-        return load_image(source)
-    except ImageError as error:
-        return error
 
 
 class LazyDescriber:
@@ -827,6 +847,7 @@ class LazyDescriber:
         """Describe pictures; loads the networks at the first call."""
         if len(images) >= _SEVERAL:
             self._workspace._settle_on_an_engine()
+            self._workspace._use_streams(self._workspace._threads)
         return self._workspace.describer.describe(images, boxes)
 
 
