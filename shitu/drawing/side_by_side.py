@@ -79,7 +79,7 @@ def side_by_side(pairs: Sequence[Pair]) -> Image:
 
 
 def _row(pair: Pair, width: int) -> Image:
-    query, reference = _fitted(pair.query), None
+    query, reference = _outlined(_fitted(pair.query), pair.outline), None
     if pair.reference is not None:
         reference = _fitted(pair.reference)
     tall = max(part.shape[0] for part in (query, reference) if part is not None)
@@ -107,6 +107,19 @@ def _fitted(image: Image) -> Image:
     return np.asarray(Pillow.fromarray(np.ascontiguousarray(image)).resize(size, how))
 
 
+def _outlined(image: Image, outline: Shares | None) -> Image:
+    """Draw a quadrangle on a picture, as far as it lies in it."""
+    if outline is None:
+        return image
+    height, width = image.shape[:2]
+    corners = outline[[0, 1, 2, 3, 0]].astype(np.float64) * (width, height) * _FINE
+    large = Pillow.fromarray(image).resize((width * _FINE, height * _FINE))
+    pen = ImageDraw.Draw(large)
+    for colour, wide in (((255, 255, 255), 5), (PALETTE[1], 2)):
+        pen.line([tuple(corner) for corner in corners], colour, wide * _FINE, "curve")
+    return np.asarray(large.resize((width, height), Pillow.Resampling.BOX))
+
+
 def _panel(sheet: Image, image: Image, x: int, top: int, tall: int) -> _Panel:
     """Put a picture in the middle of its column."""
     height, width = image.shape[:2]
@@ -123,10 +136,6 @@ def _joined(sheet: Image, pair: Pair, left: _Panel, right: _Panel) -> Image:
         (sheet.shape[1] * _FINE, sheet.shape[0] * _FINE), Pillow.Resampling.NEAREST
     )
     pen = ImageDraw.Draw(large)
-    if pair.outline is not None:
-        corners = _closed(left.at(pair.outline.clip(-0.2, 1.2))) * _FINE
-        for colour, wide in (((255, 255, 255), 5), (PALETTE[1], 2)):
-            pen.line([tuple(corner) for corner in corners], colour, wide * _FINE, "curve")
     # From top to bottom, so that neighbouring lines differ in colour and rarely cross.
     for i, k in enumerate(np.argsort(here[:, 1], kind="stable")):
         colour = PALETTE[i % len(PALETTE)]
@@ -136,10 +145,6 @@ def _joined(sheet: Image, pair: Pair, left: _Panel, right: _Panel) -> Image:
             pen.ellipse((x - 11, y - 11, x + 11, y + 11), (255, 255, 255))
             pen.ellipse((x - 8, y - 8, x + 8, y + 8), colour)
     return np.array(large.resize(sheet.shape[1::-1], Pillow.Resampling.BOX))
-
-
-def _closed(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.vstack([corners, corners[:1]])
 
 
 def _wrapped(text: str, width: int) -> Iterator[Mask]:

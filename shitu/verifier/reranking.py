@@ -62,8 +62,8 @@ class Policy:
         real: significance from which on an agreement is one; less changes nothing.
         full: significance from which on more of it makes no difference.
         weight: cosine that a full agreement is worth.
-        proof: inliers that prove a name whatever its score, where no other item has nearly as
-            many (`rival` of them).
+        proof: inliers that prove a name whatever its score, where no other item has as much
+            evidence as `rival` of its.
     """
 
     items: int = 16
@@ -82,10 +82,13 @@ class Policy:
 
     def bonus(self, agreement: Agreement | None) -> float:
         """Cosine that an agreement is worth: none below `real`, then in proportion."""
-        evidence = 0.0 if agreement is None else self._evidence(agreement)
+        evidence = self.evidence(agreement)
         return 0.0 if evidence < self.real else self.weight * min(1.0, evidence / self.full)
 
-    def _evidence(self, agreement: Agreement) -> float:
+    def evidence(self, agreement: Agreement | None) -> float:
+        """Significance, as far as it is of more than a narrow strip."""
+        if agreement is None:
+            return 0.0
         return agreement.significance * min(1.0, agreement.cover / self.cover)
 
     def by_score(self, score: float, margin: float, threshold: float) -> bool:
@@ -144,13 +147,11 @@ class Verifier:
 
     def proves(self, checked: Sequence[Checked]) -> bool:
         """Whether geometry alone proves the first of them: much agreement, and no rival's."""
-        inliers = [0 if c.agreement is None else c.agreement.inliers for c in checked]
-        first = checked[0].agreement
-        if first is None or first.inliers < self.policy.proof:
+        policy, first = self.policy, checked[0].agreement
+        if first is None or first.inliers < policy.proof or first.cover < policy.cover:
             return False
-        if first.cover < self.policy.cover:
-            return False
-        return max(inliers[1:], default=0) <= self.policy.rival * inliers[0]
+        rivals = (policy.evidence(each.agreement) for each in checked[1:])
+        return max(rivals, default=0.0) <= policy.rival * policy.evidence(first)
 
     def _pays(self, image: Image, *, doubtful: bool) -> bool:
         if self.mode != AUTO:

@@ -61,6 +61,9 @@ def test_the_outline_lies_in_the_query() -> None:
     point = np.array([(0.5, 0.5)], np.float32)
     pair = {"query_points": point, "reference_points": point}
     plain = side_by_side([Pair(flat(RED), flat(BLUE), "tea", **pair)])  # type: ignore[arg-type]
+    far = half * 5 - 2
+    beyond = side_by_side([Pair(flat(RED), flat(BLUE), "tea", outline=far, **pair)])  # type: ignore[arg-type]
+    assert (beyond == plain).all(), "what lies outside the query is not drawn"
     outlined = side_by_side([Pair(flat(RED), flat(BLUE), "tea", outline=half, **pair)])  # type: ignore[arg-type]
     rows, columns = np.nonzero((plain != outlined).any(axis=2))
     x0, y0, x1, y1 = where(plain, RED)

@@ -179,8 +179,9 @@ GOOD = Agreement(40, 50, 90.0, cover=0.4)
     ("first", "second", "proven", "why"),
     [
         (GOOD, None, True, "alone"),
-        (GOOD, replace(GOOD, inliers=15), True, "far ahead"),
-        (GOOD, replace(GOOD, inliers=30), False, "a variant agrees, too"),
+        (GOOD, replace(GOOD, significance=40.0), True, "far ahead"),
+        (GOOD, replace(GOOD, significance=60.0), False, "a variant agrees, too"),
+        (GOOD, replace(GOOD, cover=0.05), True, "that has but a word of it"),
         (replace(GOOD, inliers=8), None, False, "a few points"),
         (replace(GOOD, cover=0.05), None, False, "a word that others bear as well"),
         (None, GOOD, False, "not the first"),
