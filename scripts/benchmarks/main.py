@@ -103,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
     verifier.add_argument("--packages", type=int, default=80)
     verifier.add_argument("--photos", type=int, default=2, help="of each package")
     verifier.add_argument("--seed", type=int, default=1)
+    verifier.add_argument(
+        "--grocery", type=Path, metavar="DATA", help="folder with grocery/: measured there instead"
+    )
+    verifier.add_argument("--per-label", type=int, default=8, help="of grocery, in the gallery")
+    verifier.add_argument("--queries", type=int, default=400, help="of grocery")
     verifier.set_defaults(measure=_verifier)
 
     for command in (quality, sample, adapted, speed, gallery, verifier):
@@ -133,8 +138,12 @@ def _adapted(arguments: argparse.Namespace) -> list[Section]:
 
 
 def _verifier(arguments: argparse.Namespace) -> list[Section]:
+    from benchmarks.unharmed import measure_unharmed
     from benchmarks.verifier import measure_verifier
 
+    if arguments.grocery is not None:
+        folder = arguments.grocery / "grocery"
+        return measure_unharmed(folder, arguments.per_label, arguments.queries)
     return measure_verifier(
         arguments.pictures, arguments.packages, arguments.photos, arguments.seed
     )

@@ -90,3 +90,21 @@ def test_an_empty_gallery_can_be_explained(run: Run, shop: Path, query: Path) ->
         sheet = workspace.draw_explanation(query, found)
     assert all("nothing to compare" in o["what_would_change"] for o in found.to_dict()["objects"])
     assert sheet.shape[2] == 3
+
+
+def test_the_past_is_compared_by_what_is_left_of_it(
+    shop: Path, query: Path, labels: list[str]
+) -> None:
+    label = labels[1]  # a carton, full of print
+    query = sorted((query.parents[1] / label).iterdir())[0]
+    with Workspace(shop / "index", verify="on") as workspace:
+        workspace.remove(label)  # its pictures are put aside
+        now, past = workspace.recognize(query), workspace.recognize(query, as_of=1)
+        best = past.objects[0].matches[0]
+        assert best.label == label
+        assert best.agreement is not None
+        assert best.agreement.inliers >= 8
+        assert all(m.label != label for o in now.objects for m in o.matches)
+        sheet = workspace.draw_explanation(query, past, as_of=1)
+    right = sheet[:400, sheet.shape[1] // 2 + 60 : -40]
+    assert right.std() > 10
