@@ -611,10 +611,21 @@ class Workspace:
         path = Path(picture)
         return self.catalog.add_golden(path, label, box=box, whole_image=whole_image)
 
-    def check_golden(self) -> list[GoldenAnswer]:
-        """Look all golden queries up; see `Catalog.check_golden`."""
+    def check_golden(self, golden_id: int | None = None) -> list[GoldenAnswer]:
+        """Look all golden queries up, or one, as `recognize` would look up their crops."""
         self.catalog.require_own_space()
-        return self.catalog.check_golden()
+        every = self.catalog.check_golden()
+        found = [one for one in every if golden_id in {None, one.golden_id}]
+        return found if self._verifier is None else [self._looked_at(one) for one in found]
+
+    def _looked_at(self, one: GoldenAnswer) -> GoldenAnswer:
+        """With local features, too, which may overrule the embeddings."""
+        if one.right is None:
+            return one
+        image = load_image(self.catalog.golden_picture(one.golden_id))
+        [item] = self.recognizer.recognize(image, whole_image=True).objects
+        wanted = None if one.expected == "unknown" else one.expected
+        return replace(one, answer=item.label, right=item.label == wanted)
 
     def force(self, forced: bool = True) -> None:
         """Let changes through that break golden queries; `broken` lists which they broke."""

@@ -464,6 +464,12 @@ class Catalog:
         with self.gallery.known() as known:
             return known.golden(self.gallery.active_space())
 
+    def golden_picture(self, golden_id: int) -> bytes:
+        """Return the JPEG of a golden query that is looked up; raises ItemNotFound."""
+        from shitu.catalog.golden import golden_picture
+
+        return golden_picture(self.gallery, golden_id)
+
     def remove_golden(self, numbers: Sequence[int]) -> int:
         """Forget golden queries; returns the generation afterwards. Raises ItemNotFound."""
         from shitu.catalog.golden import remove_golden

@@ -33,6 +33,8 @@ class GoldenAnswer:
         expected: the label that is right, or "unknown".
         answer: label; None: unknown.
         right: None where it has no vector of the model in use, so that it cannot be looked up.
+        guarded: whether a change that spoils the answer would be noticed: only where embeddings
+            alone give the right one.
     """
 
     golden_id: int
@@ -40,6 +42,7 @@ class GoldenAnswer:
     expected: str
     answer: str | None
     right: bool | None
+    guarded: bool
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as `--json` prints it."""
@@ -138,6 +141,16 @@ def remove_golden(gallery: Gallery, numbers: Sequence[int]) -> int:
     return gallery.head().generation
 
 
+def golden_picture(gallery: Gallery, golden_id: int) -> bytes:
+    """Return the JPEG of a golden query that is looked up; see `Catalog.golden_picture`."""
+    with gallery.known() as known:
+        ids = [one.query_id for one in known.golden(None) if one.golden_id == golden_id]
+        jpeg = known.picture(ids[0]) if ids else None
+    if jpeg is None:
+        raise ItemNotFound(f"there is no golden query {golden_id}: see `shitu golden list`")
+    return jpeg
+
+
 def check_golden(gallery: Gallery, state: Committed | None, rule: Rule) -> list[GoldenAnswer]:
     """Look all golden queries up; see `Catalog.check_golden`."""
     with gallery.known() as known:
@@ -149,13 +162,11 @@ def check_golden(gallery: Gallery, state: Committed | None, rule: Rule) -> list[
         given = answers(state, rule, queries)
         found = {one.golden_id: item for one, item in zip(able, given, strict=True)}
     labels = {item.item_id: item.label for item in gallery.items()} if found else {}
-    return [
-        GoldenAnswer(
-            one.golden_id,
-            one.path,
-            one.expected,
-            labels.get(found.get(one.golden_id) or -1),
-            None if one.golden_id not in found else found[one.golden_id] == one.item_id,
-        )
-        for one in golden
-    ]
+    return [_answer(one, found, labels) for one in golden]
+
+
+def _answer(one: GoldenQuery, found: dict[int, int | None], labels: dict[int, str]) -> GoldenAnswer:
+    item = found.get(one.golden_id)
+    right = None if one.golden_id not in found else item == one.item_id
+    answer = None if item is None else labels.get(item)
+    return GoldenAnswer(one.golden_id, one.path, one.expected, answer, right, right is True)

@@ -58,7 +58,7 @@ def add(
         raise click.UsageError("Give --box or --whole-image, not both.")
     with open_workspace(context, **settings) as workspace:
         done = workspace.add_golden(image, label, box=box, whole_image=whole_image)
-        [now] = [one for one in workspace.check_golden() if one.golden_id == done.golden_id]
+        [now] = workspace.check_golden(done.golden_id)
     if as_json:
         print_json({**asdict(done), "answer": now.answer, "right": now.right})
     elif done.already:
@@ -67,6 +67,8 @@ def add(
         echo(f"Golden query {done.golden_id}: {show_path(image)} is to be {done.expected}.")
     if not now.right:
         say(f"note: it is {now.answer or 'unknown'} now, which no change can make worse")
+    elif not now.guarded:
+        say("note: only local features give this answer; changes are judged without them")
 
 
 @golden.command("list", epilog="Example: shitu golden list --json")
@@ -116,7 +118,7 @@ def check(context: click.Context, /, as_json: bool, **settings: Any) -> None:
         for one in found:
             print_json(one.to_dict())
     else:
-        header = ("id", "picture", "is to be", "is", "right")
+        header = ("id", "picture", "is to be", "is", "right", "guarded")
         echo(table(header, [_row(one) for one in found]))
     if any(one.right is False for one in found):
         context.exit(1)
@@ -125,4 +127,5 @@ def check(context: click.Context, /, as_json: bool, **settings: Any) -> None:
 def _row(one: GoldenAnswer) -> tuple[str, ...]:
     told = {True: "yes", False: "NO", None: "not checked: no vector of this model"}[one.right]
     answer = "" if one.right is None else one.answer or "unknown"
-    return str(one.golden_id), show_path(one.path), one.expected, answer, told
+    guarded = "yes" if one.guarded else "no"
+    return str(one.golden_id), show_path(one.path), one.expected, answer, told, guarded

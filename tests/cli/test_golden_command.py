@@ -34,6 +34,23 @@ def test_add_list_check_remove(run: Run, index: Path, query: Path, labels: list[
     assert run("golden", "remove", 1, "--index", index).exit_code == 1
 
 
+def test_what_only_local_features_know_is_not_guarded(
+    run: Run, index: Path, query: Path, labels: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
+    for verify in ("on", "off"):
+        monkeypatch.setenv("SHITU_VERIFY", verify)
+        # No calibration, and a score that no embedding reaches: points alone can prove a name.
+        monkeypatch.setenv("SHITU_THRESHOLD", "0.99")
+        added = run("golden", "add", query, labels[0], "--json", "--index", index)
+        found[verify] = json.loads(added.stdout)
+        said = "only local features give this answer" in added.stderr
+        assert said == (found[verify]["right"] is True)
+    asked = run("recognize", query, "--index", index, "--whole-image", "--json")
+    assert json.loads(asked.stdout)["objects"][0]["label"] is None
+    assert found["off"]["right"] is False
+
+
 def test_a_wrong_one_is_said_and_is_exit_code_1(
     run: Run, index: Path, query: Path, labels: list[str]
 ) -> None:
@@ -41,7 +58,7 @@ def test_a_wrong_one_is_said_and_is_exit_code_1(
     assert f"note: it is {labels[0]} now" in added.stderr
     checked = run("golden", "check", "--index", index)
     assert checked.exit_code == 1
-    assert checked.stdout.splitlines()[1].split()[-1] == "NO"
+    assert checked.stdout.splitlines()[1].split()[-2:] == ["NO", "no"]
 
 
 def test_a_change_that_breaks_one_is_refused_unless_forced(
