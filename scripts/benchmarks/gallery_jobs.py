@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 import sys
 import time
@@ -66,6 +67,26 @@ def make(job: dict[str, Any]) -> dict[str, Any]:
     np.save(folder / "best.npy", best)
     size = (folder / "gallery.db").stat().st_size
     return {"seconds": spent, "all_seconds": time.perf_counter() - start, "megabytes": size / 1e6}
+
+
+def fill(job: dict[str, Any]) -> dict[str, Any]:
+    """Fill a gallery of the default models with made-up vectors, and make its index."""
+    from shitu.lineup import Lineup
+
+    own = Lineup().space()
+    folder = Path(job["index"])
+    folder.mkdir(parents=True, exist_ok=True)
+    vectors = np.concatenate(list(Crowds(job["size"], own.dim).blocks()))
+    with contextlib.closing(Gallery.open(folder / "gallery.db", folder)) as gallery:
+        with gallery.write("build") as transaction:
+            transaction.set_root(folder.parent / "photos")
+            items = [
+                transaction.ensure_item(f"item {n}") for n in range(-(-len(vectors) // PER_ITEM))
+            ]
+            new = [(items[n // PER_ITEM], _reference(n, v)) for n, v in enumerate(vectors)]
+            transaction.add(new, own)
+    with Catalog.open(folder):
+        return {"size": len(vectors)}
 
 
 def _reference(number: int, vector: Any) -> NewReference:
@@ -211,4 +232,11 @@ def _memory(name: str = "VmRSS") -> float:
     return int(found[0]) * 1024 / 1e6 if found else 0.0
 
 
-JOBS = {"make": make, "build": build, "search": search, "add": add, "watch": watch}
+JOBS = {
+    "make": make,
+    "fill": fill,
+    "build": build,
+    "search": search,
+    "add": add,
+    "watch": watch,
+}

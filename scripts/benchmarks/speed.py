@@ -53,7 +53,12 @@ def measure_speed(grocery: Path | None, rounds: int) -> list[Section]:
             _build_section(shops, rounds, environment),
             _recognize_section(shops, rounds, environment),
             startup_section(
-                Path(shops[0].pictures[0]), shops[0].index, ENGINES, rounds, environment
+                Path(shops[0].pictures[0]),
+                shops[0].index,
+                ENGINES,
+                rounds,
+                environment,
+                folder / "large",
             ),
         ]
     return [*sections, size_section()]

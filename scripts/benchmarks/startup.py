@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import Spent, run
+from benchmarks.processes import Spent, run, work
 from benchmarks.sections import Section
 
+LARGE = 10_000
 _HELP_RUNS = 10
 
 # Runs the command line as `shitu` does, then fails if paddle came in on the way.
@@ -28,9 +29,24 @@ if "paddle" in sys.modules:
 
 
 def startup_section(
-    photo: Path, index: Path, engines: Sequence[str], rounds: int, environment: dict[str, str]
+    photo: Path,
+    index: Path,
+    engines: Sequence[str],
+    rounds: int,
+    environment: dict[str, str],
+    large: Path,
 ) -> Section:
-    """Wall time of whole processes, one after the other in turn."""
+    """Wall time of whole processes, one after the other in turn.
+
+    Args:
+        photo: what is recognised, with each of the engines.
+        index: of a small gallery.
+        engines: to recognise with.
+        rounds: of all that is timed.
+        environment: of the processes, beside this one's.
+        large: folder for a gallery of `LARGE` references, filled here.
+    """
+    work("gallery-fill", environment, index=str(large), size=LARGE)
     python, shitu = sys.executable, str(Path(sys.executable).parent / "shitu")
     recognize = [shitu, "recognize", str(photo), "--index", str(index), "--json"]
     short = {
@@ -42,6 +58,8 @@ def startup_section(
         f"`shitu recognize` one photo, {engine}": [*recognize, "--engine", engine]
         for engine in engines
     }
+    recognize_large = [shitu, "recognize", str(photo), "--index", str(large), "--json"]
+    long[f"`shitu recognize` one photo, {LARGE:,} references"] = recognize_large
     spent = {**_in_turn(short, _HELP_RUNS, environment), **_in_turn(long, rounds, environment)}
     run([python, "-c", _WITHOUT_PADDLE, *recognize[1:]], environment)
     values = [_row(what, runs) for what, runs in spent.items()]
