@@ -77,14 +77,13 @@ def fill(job: dict[str, Any]) -> dict[str, Any]:
     folder = Path(job["index"])
     folder.mkdir(parents=True, exist_ok=True)
     vectors = np.concatenate(list(Crowds(job["size"], own.dim).blocks()))
-    with contextlib.closing(Gallery.open(folder / "gallery.db", folder)) as gallery:
-        with gallery.write("build") as transaction:
-            transaction.set_root(folder.parent / "photos")
-            items = [
-                transaction.ensure_item(f"item {n}") for n in range(-(-len(vectors) // PER_ITEM))
-            ]
-            new = [(items[n // PER_ITEM], _reference(n, v)) for n, v in enumerate(vectors)]
-            transaction.add(new, own)
+    gallery = Gallery.open(folder / "gallery.db", folder)
+    with contextlib.closing(gallery), gallery.write("build") as transaction:
+        transaction.set_root(folder.parent / "photos")
+        count = -(-len(vectors) // PER_ITEM)
+        items = [transaction.ensure_item(f"item {n}") for n in range(count)]
+        new = [(items[n // PER_ITEM], _reference(n, v)) for n, v in enumerate(vectors)]
+        transaction.add(new, own)
     with Catalog.open(folder):
         return {"size": len(vectors)}
 

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from shitu.errors import ModelError, WeightsNotFound
 from shitu.models.catalogue import OFFICIAL
-from shitu.models.exports import is_export, read_export
 from shitu.models.spec import DESCRIPTION, ModelSpec, read_spec
 from shitu.models.store import Installed, installed
-from shitu.models.trained import SUFFIX, read_trained
 
 _EMBEDDED = Path(__file__).parent / "weights"
 
@@ -55,6 +53,9 @@ def read_model(name: str) -> ModelSpec:
     Raises:
         ModelError: there is none.
     """
+    from shitu.models.exports import read_export
+    from shitu.models.trained import SUFFIX, read_trained
+
     pulled, weights = _parts(name)
     if name in model_names():
         spec = read_spec(_EMBEDDED / name)
@@ -93,6 +94,8 @@ def _parts(name: str) -> tuple[Installed | None, Installed | None]:
 
 def read_folder(folder: Path) -> ModelSpec:
     """Read the model in a folder, ours or one that upstream exported; raises ModelError."""
+    from shitu.models.exports import is_export, read_export
+
     if not (folder / DESCRIPTION).exists() and is_export(folder):
         return read_export(folder)
     return read_spec(folder)

@@ -11,15 +11,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
-from shitu.models.archives import unpack
 from shitu.models.catalogue import OFFICIAL, Official, Part
-from shitu.models.download import Progress, download
 from shitu.models.exports import DESCRIPTIONS, read_export
 from shitu.models.spec import sha256_of
+
+if TYPE_CHECKING:
+    from shitu.models.download import Progress
 
 RECORD = "installed.json"
 _PINS = "first-seen.json"
@@ -231,6 +233,8 @@ def _obtain(
     progress: Progress | None,
 ) -> tuple[Path, str]:
     """The archive and where it came from."""
+    from shitu.models.download import download
+
     if source is not None:
         if not source.is_file():
             raise WeightsNotFound(f"There is no file {source} to install {model.name} from.")
@@ -313,6 +317,8 @@ def _install(
 
 
 def _unpacked(model: Official, archive: Path, folder: Path) -> list[Path]:
+    from shitu.models.archives import unpack
+
     files = unpack(archive, folder)
     if not any((folder / name).exists() for name in DESCRIPTIONS) and model.description:
         text = yaml.safe_dump(model.description, sort_keys=False)

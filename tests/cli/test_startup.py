@@ -50,6 +50,8 @@ def test_recognize_loads_what_it_uses_and_nothing_else(built: Path, query: Path)
     # Only one of each kind: what reads the gallery, searches, decodes, resizes and runs networks.
     assert {"sqlalchemy", "faiss", "PIL", "cv2", "onnxruntime"} <= found
     assert not {"paddle", "openvino", "scipy", "pandas", "matplotlib", "torch"} & found
+    # Of the formats of pictures only the usual ones, and nothing that would fetch models.
+    assert not {"PIL.PcxImagePlugin", "shitu.models.download", "tarfile"} & found
     assert not {f"shitu.{name}" for name in USELESS} & found
 
 
