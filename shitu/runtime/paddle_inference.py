@@ -118,10 +118,13 @@ def _predictor(model_path: Path, params_path: Path, threads: int | None, *, bflo
     config = paddle.inference.Config(str(model_path), str(params_path))
     config.disable_gpu()
     config.disable_glog_info()
-    if _can_use_onednn(model_path):
-        config.enable_mkldnn()
-    else:
-        config.disable_mkldnn()
+    config.enable_mkldnn()
+    if not _can_use_onednn(model_path):
+        if model_path.suffix == ".json":
+            # What was fused for oneDNN, the convolutions, stays with it; the rest does without.
+            config.delete_pass("onednn_placement_pass")
+        else:
+            config.disable_mkldnn()
     if bfloat16:
         config.enable_mkldnn_bfloat16()
     if model_path.suffix == ".json":
