@@ -154,7 +154,9 @@ def _reason(error: Exception) -> str:
     response = getattr(error, "response", None)
     if response is not None:
         return f"the server says {response.status_code} {response.reason}"
-    return _one_line(error)
+    text = _one_line(error)
+    unreachable = ("NameResolutionError", "NewConnectionError", "ConnectTimeout")
+    return "the server cannot be reached" if any(name in text for name in unreachable) else text
 
 
 def _one_line(error: Exception) -> str:

@@ -250,7 +250,16 @@ def _obtain(
     urls = [f"{mirror.rstrip('/')}/{file}" for mirror in asked] + [official_url]
     # A changed file is told by us, with what to do, rather than by the downloader.
     published = model.sha256.get(part)
-    return download(urls, _work(root), published and expected, progress)
+    try:
+        return download(urls, _work(root), published and expected, progress)
+    except WeightsCorrupt:
+        raise
+    except ModelError as error:
+        raise ModelError(
+            f"{str(error).rstrip('.')}. What came is kept, and the next pull goes on there; an "
+            f"archive brought here otherwise is installed by `shitu models pull {model.name} "
+            "--from FILE`."
+        ) from None
 
 
 def _expected(

@@ -97,8 +97,9 @@ def test_other_addresses_are_asked_in_turn(site: Site, tmp_path: Path) -> None:
 
 def test_what_each_address_said_is_told(tmp_path: Path, site: Site) -> None:
     with pytest.raises(ModelError) as caught:
-        download([f"{site.url}/gone.tar", "nonsense"], tmp_path, None)
+        download([f"{site.url}/gone.tar", "http://127.0.0.1:9/a.tar", "nonsense"], tmp_path, None)
     assert "gone.tar: the server says 404" in str(caught.value)
+    assert "127.0.0.1:9/a.tar: the server cannot be reached" in str(caught.value)
     assert "nonsense: Invalid URL" in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -200,7 +200,7 @@ def test_a_model_of_another_kind_is_refused(site: Site, monkeypatch: pytest.Monk
 @pytest.mark.usefixtures("broken")
 def test_a_missing_archive_is_told(site: Site, tmp_path: Path) -> None:
     site.files.clear()
-    with pytest.raises(ModelError, match="the server says 404"):
+    with pytest.raises(ModelError, match=r"the server says 404 .*\. .* --from FILE`"):
         pull(NAME)
     with pytest.raises(WeightsNotFound, match=r"no file .*gone.tar"):
         pull(NAME, source=tmp_path / "gone.tar")
