@@ -11,9 +11,10 @@ import pytest
 from answering import THRESHOLD, answer, between, logged, save
 from fakes import FakeDescriber, paint
 
+from shitu.adapter import Adapter
 from shitu.calibration import Calibration
 from shitu.catalog import Catalog
-from shitu.catalog.learning import write_calibration
+from shitu.catalog.learning import write_adapter, write_calibration
 from shitu.deciding import Rule
 from shitu.errors import GalleryError, GoldenBroken, ItemNotFound
 from shitu.images import Image, load_image
@@ -208,6 +209,28 @@ def test_a_calibration_is_looked_at(catalog: Catalog, keep: Callable[..., int]) 
     ):
         write_calibration(transaction, strict)
     assert catalog.calibration() is None
+
+
+def test_a_map_is_looked_at(catalog: Catalog, keep: Callable[..., int]) -> None:
+    for share in (0.2, 0.4, 0.5, 0.6, 0.8):
+        keep(between(3, 1, share), "coffee")
+    raw = catalog.gallery.active_space()
+    assert raw is not None
+    rng = np.random.default_rng(5)
+    squeezed = (rng.normal(size=(raw.dim, 3))).astype(np.float32)
+    adapter = Adapter(np.zeros(raw.dim, np.float32), squeezed, "squeezed", {"recipe": {}})
+    catalog.guard.forced = True
+    with catalog.gallery.write("adapt") as transaction:
+        write_adapter(transaction, raw, adapter)
+    assert catalog.guard.foreseen is not None
+    _, foreseen = catalog.guard.foreseen
+    names = {item.item_id: item.label for item in catalog.items()}
+    expected = [None if item is None else names[item] for item in foreseen.values()]
+    found = catalog.check_golden()
+    assert [one.answer for one in found] == expected
+    assert catalog.guard.broken, "three dimensions are too few"
+    broken = {one.golden_id for one in catalog.guard.broken}
+    assert broken <= {one.golden_id for one in found if not one.right}
 
 
 def test_another_model_is_looked_at(catalog: Catalog, keep: Callable[..., int]) -> None:
