@@ -31,6 +31,7 @@ from shitu.looking import Eyes, Look, in_order
 from shitu.models.spec import ModelSpec
 from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
+from shitu.runtime.cpu import usable_cores
 from shitu.runtime.engines import ENGINES, Job, open_session
 from shitu.runtime.session import NamedSession, Session
 from shitu.verifier.reranking import Verifier
@@ -352,6 +353,7 @@ class Workspace:
             queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
         self.catalog.require_own_space()
+        self._settle_on_an_engine()
         self._use_streams(self._threads)
         options = options or EvaluationOptions(threshold=self.threshold)
         calibration = self.catalog.calibration()
@@ -829,8 +831,6 @@ class Workspace:
 
     @property
     def _threads(self) -> int:
-        from shitu.choosing import usable_cores
-
         return self.config.threads or usable_cores()
 
 

@@ -10,7 +10,6 @@ from shitu.choosing.choice import (
     remembered_engine,
     worth_choosing,
 )
-from shitu.choosing.circumstances import this_cpu, usable_cores
 from shitu.choosing.trial import Task, Trial
 
 __all__ = [
@@ -21,7 +20,5 @@ __all__ = [
     "choose",
     "recall",
     "remembered_engine",
-    "this_cpu",
-    "usable_cores",
     "worth_choosing",
 ]

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from shitu import __version__
 from shitu.choosing.choice import Choice
-from shitu.choosing.circumstances import this_cpu
 from shitu.choosing.trial import Trial
 from shitu.errors import ModelError
 from shitu.images import display_path
 from shitu.models.spec import ModelSpec
 from shitu.runtime.cache import cache_folder
+from shitu.runtime.cpu import this_cpu
 from shitu.runtime.engines import ENGINES
 
 _PACKAGES = ("numpy", "faiss-cpu", "opencv-python-headless", "pillow", "SQLAlchemy")

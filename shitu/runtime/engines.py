@@ -10,6 +10,7 @@ from pathlib import Path
 from shitu.errors import ModelError
 from shitu.models.spec import ModelSpec
 from shitu.runtime.cache import cache_folder
+from shitu.runtime.cpu import this_cpu
 from shitu.runtime.session import Session
 
 REFERENCE = "onnxruntime"
@@ -111,8 +112,9 @@ def _openvino(file: str, *, bfloat16: bool) -> Callable[[ModelSpec, Job], Sessio
 
 
 def _compiled(sha256: str) -> Path | None:
-    """Folder of compiled networks, another one for each file and version of OpenVINO."""
-    return cache_folder("openvino", f"{ENGINES['openvino'].version}-{sha256[:16]}")
+    """Folder of compiled networks, another one for each file, processor and version of OpenVINO."""
+    name = f"{ENGINES['openvino'].version}-{this_cpu().kind}-{sha256[:16]}"
+    return cache_folder("openvino", name)
 
 
 def _paddle(*, bfloat16: bool) -> Callable[[ModelSpec, Job], Session]:

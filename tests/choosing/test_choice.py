@@ -107,7 +107,7 @@ def test_it_is_forgotten_when_anything_changes(
         monkeypatch.setattr("shitu.runtime.engines.version", lambda name: "99")
     else:
         facts = {"model name": "other", "flags": "avx2"}
-        monkeypatch.setattr("shitu.choosing.circumstances._cpuinfo", lambda: facts)
+        monkeypatch.setattr("shitu.runtime.cpu._cpuinfo", lambda: facts)
     assert recall(specs, threads) is None
 
 
