@@ -167,3 +167,60 @@ def export_detector(
         inputs["scale_factor"] = [-1, 2]
     save(Exported(head, nearest), inputs, folder, old=old)
     return write_yml(folder, detector_yml(**yml))
+
+
+def export_old_detector(folder: Path) -> Path:
+    """A Paddle 2 program with suppression, as PaddleDetection wrote it: always the same boxes.
+
+    Of three boxes in pixels of its 64 x 64 input, the second overlaps the first.
+    """
+    import numpy as np
+    from paddle.base.layer_helper import LayerHelper
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paddle.enable_static()
+    try:
+        with paddle.pir_utils.OldIrGuard():
+            program, start = paddle.static.Program(), paddle.static.Program()
+            with paddle.static.program_guard(program, start):
+                image = paddle.static.data("image", [-1, 3, 64, 64], "float32")
+                ratio = paddle.static.data("scale_factor", [-1, 2], "float32")
+                one = nn.initializer.Constant(1.0)
+                weight = paddle.static.create_parameter([1], "float32", "w", None, False, one)
+                nothing = paddle.mean(image, axis=[1, 2, 3], keepdim=True).reshape([-1, 1, 1])
+                nothing = nothing * 0.0 * weight
+                rows = [[[8, 8, 32, 32], [9, 9, 33, 33], [40, 40, 60, 60]]]
+                y, x = paddle.split(ratio, 2, axis=-1)
+                boxes = (paddle.assign(np.array(rows, "float32")) + nothing) / paddle.concat(
+                    [x, y, x, y], axis=-1
+                ).reshape([-1, 1, 4])
+                scores = paddle.assign(np.array([[[0.9, 0.8, 0.6]]], "float32")) + nothing
+                maker = LayerHelper("multiclass_nms3")
+                kinds = {"Out": "float32", "Index": "int32", "NmsRoisNum": "int32"}
+                found = {k: maker.create_variable_for_type_inference(v) for k, v in kinds.items()}
+                maker.append_op(
+                    type="multiclass_nms3",
+                    inputs={"BBoxes": boxes, "Scores": scores},
+                    attrs={
+                        "background_label": -1,
+                        "score_threshold": 0.025,
+                        "nms_top_k": 1000,
+                        "nms_threshold": 0.6,
+                        "keep_top_k": 100,
+                        "nms_eta": 1.0,
+                        "normalized": True,
+                    },
+                    outputs=found,
+                )
+                executor = paddle.static.Executor(paddle.CPUPlace())
+                executor.run(start)
+                paddle.static.save_inference_model(
+                    str(folder / "model"),
+                    [image, ratio],
+                    [found["Out"], found["NmsRoisNum"]],
+                    executor,
+                    program=program,
+                )
+    finally:
+        paddle.disable_static()
+    return write_yml(folder, detector_yml(64), "infer_cfg.yml")

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exports import DETECTOR, export_colours, export_detector
+from exports import DETECTOR, export_colours, export_detector, export_old_detector
 from fakes import FakeSession
 
 from shitu import Workspace
 from shitu.detector import Detections, Detector, NmsDetector
 from shitu.errors import ModelError, SpaceMismatch
 from shitu.images import load_image
+from shitu.models.graphs import read_graph
 from shitu.models.registry import read_folder
 from shitu.models.spec import read_spec
 from shitu.preprocess import Preprocessing
@@ -49,6 +50,22 @@ def test_detectors_find_the_same_however_they_were_exported(
         assert np.abs(found.xyxy[:clear] - wanted.xyxy[:clear]).max() < 0.01
         assert np.abs(found.scores[:clear] - wanted.scores[:clear]).max() < 1e-4
     assert finder.detect([]) == []
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:paddle")
+def test_a_paddle_2_program_of_paddledetection(tmp_path: Path) -> None:
+    folder = export_old_detector(tmp_path)
+    assert {path.name for path in folder.glob("model.*")} == {"model.pdmodel", "model.pdiparams"}
+    graph = read_graph(folder / "model.pdmodel")
+    assert list(graph.inputs) == ["image", "scale_factor"]
+    assert graph.outputs == ((-1, 6), (-1,))
+    spec = read_folder(folder)
+    finder = _exported_finder(spec, open_exported(spec, 1), explain_above=0.4)
+    pictures = [np.zeros((128, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)]
+    tall, square = finder.detect(pictures)
+    assert tall.xyxy.tolist() == [[8, 16, 32, 64], [40, 80, 60, 120]]
+    assert square.xyxy.tolist() == [[8, 8, 32, 32], [40, 40, 60, 60]]
+    assert square.scores.tolist() == pytest.approx([0.9, 0.6])
 
 
 class Rows(FakeSession):

@@ -72,26 +72,25 @@ def _result(operator: dict[str, Any]) -> Shape:
 def _read_pdmodel(data: bytes) -> Graph:
     block = next(value for key, value in _fields(data) if key == 1)
     shapes: dict[str, Shape] = {}
-    feeds: list[str] = []
-    fetches: list[str] = []
+    feeds: list[tuple[int, str]] = []
+    fetches: list[tuple[int, str]] = []
     names: set[str] = set()
     for key, value in _fields(block):
         if key == 3:
             name, shape = _paddle_variable(value)
             shapes[name] = shape
         elif key == 4:
-            kind, arguments = _paddle_operator(value)
+            kind, arguments, column = _paddle_operator(value)
             names.add(kind)
             if kind == "feed":
-                feeds.append(arguments[-1])
+                feeds.append((column, arguments[-1]))
             elif kind == "fetch":
-                fetches.append(arguments[0])
+                fetches.append((column, arguments[0]))
     if not fetches:
         raise ValueError("no output")
-    # Paddle writes feed and fetch in the order of their columns.
     return Graph(
-        {name: shapes[name] for name in feeds},
-        tuple(shapes[name] for name in fetches),
+        {name: shapes[name] for _, name in sorted(feeds)},
+        tuple(shapes[name] for _, name in sorted(fetches)),
         frozenset(names),
     )
 
@@ -106,9 +105,9 @@ def _paddle_variable(data: bytes) -> tuple[str, Shape]:
     return fields[1].decode(), tuple(_signed(side) for side in shape)
 
 
-def _paddle_operator(data: bytes) -> tuple[str, list[str]]:
-    """Type of an operator and the names of what it takes, then of what it gives."""
-    kind = ""
+def _paddle_operator(data: bytes) -> tuple[str, list[str], int]:
+    """Type of an operator, the names of what it takes, then of what it gives, and its column."""
+    kind, column = "", 0
     taken: list[str] = []
     given: list[str] = []
     for key, value in _fields(data):
@@ -116,7 +115,10 @@ def _paddle_operator(data: bytes) -> tuple[str, list[str]]:
             kind = value.decode()
         elif key in (1, 2):
             (taken if key == 1 else given).extend(v.decode() for k, v in _fields(value) if k == 2)
-    return kind, taken + given
+        elif key == 4:
+            attribute = dict(_fields(value))
+            column = attribute.get(3, 0) if attribute.get(1) == b"col" else column
+    return kind, taken + given, column
 
 
 def _read_onnx(data: bytes) -> Graph:
