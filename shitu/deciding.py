@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from shitu.calibration import Calibration
 from shitu.calibration.evidence import Evidence
+from shitu.config import VOTERS
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,12 @@ class Rule:
     Attributes:
         threshold: a best item whose score is lower is unknown.
         by_score: the threshold decides even where there is a calibration.
+        voters: nearest references of an item that have a say in which one is best.
     """
 
     threshold: float
     by_score: bool = False
+    voters: int = VOTERS
 
     def trusted(self, evidence: Evidence, calibration: Calibration | None) -> npt.NDArray[np.bool_]:
         """Whether the best item of each query (m,) is the answer."""

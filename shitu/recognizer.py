@@ -10,8 +10,9 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from shitu.calibration import DEPTH, Calibration, evidence_of
+from shitu.calibration import Calibration, evidence_of
 from shitu.candidates import Ranked, by_item, rank
+from shitu.config import VOTERS
 from shitu.cropper import WHOLE, Candidate, Candidates, Cropper, Dropped
 from shitu.deciding import Rejected
 from shitu.embedder import Embedder
@@ -24,6 +25,7 @@ from shitu.looking import Look
 from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Recognition, RecognizedObject
 from shitu.runtime.session import Float32Array
 from shitu.verifier.reranking import Contender, Verifier
+from shitu.voting import DEPTH, promoted
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 
@@ -53,6 +55,9 @@ class Lookup(Protocol):
     def select(self, where: Where) -> Selection:
         """The references that a filter allows."""
 
+    def sizes_of(self, item_ids: Iterable[int]) -> Mapping[int, int]:
+        """How many references these items have."""
+
     def references(self, reference_ids: Iterable[int]) -> Mapping[int, Reference]:
         """What the gallery knows of these references; those that are gone are missing."""
 
@@ -70,6 +75,7 @@ class Recognizer:
         by_score: the threshold decides what is unknown even where there is a calibration.
         screening: puts others in place of neighbours that were rejected for such queries.
         verifier: checks the nearest items by geometry, if anything does.
+        voters: nearest references of an item that have a say in which one is best.
     """
 
     def __init__(
@@ -84,6 +90,7 @@ class Recognizer:
         by_score: bool = False,
         screening: Screening = _nothing_rejected,
         verifier: Verifier | None = None,
+        voters: int = VOTERS,
     ) -> None:
         self._cropper = cropper
         self._embedder = embedder
@@ -94,6 +101,7 @@ class Recognizer:
         self._by_score = by_score
         self._screening = screening
         self._verifier = verifier
+        self._voters = voters
 
     def recognize(
         self,
@@ -166,7 +174,8 @@ class Recognizer:
         # What somebody said is not this, is not this in nearly the same picture either.
         neighbours, rejected = self._screening(embeddings, neighbours, allowed)
         known = self._lookup.references({int(i) for i in neighbours.reference_ids.flat if i >= 0})
-        evidence = evidence_of(neighbours.scores, _items_of(neighbours.reference_ids, known))
+        neighbours, items = self._voted(neighbours, _items_of(neighbours.reference_ids, known))
+        evidence = evidence_of(neighbours.scores, items)
         sure = None if calibration is None else calibration.confidence(evidence)
         return [
             _Found(
@@ -180,6 +189,17 @@ class Recognizer:
                 zip(neighbours.reference_ids, neighbours.scores, strict=True)
             )
         ]
+
+    def _voted(self, found: Neighbours, items: Int64Array) -> tuple[Neighbours, Int64Array]:
+        """The neighbours and their items with the nearest reference of the answer first."""
+        unique, places = np.unique(items[:, :DEPTH], return_inverse=True)
+        known = self._lookup.sizes_of([number for number in unique.tolist() if number >= 0])
+        sizes = np.array([known.get(number, 0) for number in unique.tolist()], np.int64)
+        sizes = sizes[places].reshape(items[:, :DEPTH].shape)
+        order = promoted(found.scores, items, sizes, self._voters)
+        ids = np.take_along_axis(found.reference_ids, order, axis=1)
+        scores = np.take_along_axis(found.scores, order, axis=1)
+        return Neighbours(scores, ids), np.take_along_axis(items, order, axis=1)
 
     def _rank(self, found: _Found, image: Image, calibration: Calibration | None) -> Ranked:
         doubtful = self._leaves_doubt(found, None if self._by_score else calibration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -174,6 +175,10 @@ class FakeLookup:
     def select(self, where: Where) -> Selection:
         ids = [r.reference_id for r in self._references if where.allows(Tagged(r.item_id, r.label))]
         return Selection(np.array(sorted(ids), np.int64), () if ids else ("nothing is allowed",))
+
+    def sizes_of(self, item_ids: Iterable[int]) -> Mapping[int, int]:
+        wanted = set(item_ids)
+        return Counter(r.item_id for r in self._references if r.item_id in wanted)
 
     def references(self, reference_ids: Iterable[int]) -> Mapping[int, Reference]:
         wanted = set(reference_ids) - self._vanished

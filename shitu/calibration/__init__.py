@@ -10,11 +10,10 @@ if TYPE_CHECKING:
     from shitu.calibration.calibrating import Calibrated, Refusal, calibrate
     from shitu.calibration.calibration import Calibration
     from shitu.calibration.cases import Cases, gather, gather_strangers
-    from shitu.calibration.evidence import DEPTH, Evidence, evidence_of
+    from shitu.calibration.evidence import Evidence, evidence_of
     from shitu.calibration.rates import cases_needed
 
 __all__ = [
-    "DEPTH",
     "Calibrated",
     "Calibration",
     "Cases",
@@ -33,7 +32,6 @@ __getattr__ = rooms(
         "Calibrated": "shitu.calibration.calibrating",
         "Calibration": "shitu.calibration.calibration",
         "Cases": "shitu.calibration.cases",
-        "DEPTH": "shitu.calibration.evidence",
         "Evidence": "shitu.calibration.evidence",
         "Refusal": "shitu.calibration.calibrating",
         "cases_needed": "shitu.calibration.rates",

@@ -15,7 +15,9 @@ import numpy.typing as npt
 
 from shitu.adapter import Recipe, Statistics, fit
 from shitu.adapter.folds import Bools, Split, label_folds, reference_folds
-from shitu.calibration.evidence import DEPTH, Evidence, Floats, Ids, evidence_of
+from shitu.calibration.evidence import Evidence, Floats, Ids, evidence_of
+from shitu.config import VOTERS
+from shitu.voting import DEPTH, promoted
 
 FOLDS = 5
 LIMIT = 6000  # references asked; more tell hardly more
@@ -61,7 +63,9 @@ class Cases:
         )
 
 
-def gather(embeddings: Vectors, items: Ids, recipe: Recipe | None, seed: int = 0) -> Cases:
+def gather(
+    embeddings: Vectors, items: Ids, recipe: Recipe | None, seed: int = 0, voters: int = VOTERS
+) -> Cases:
     """Ask each reference once as itself and once as a stranger.
 
     Args:
@@ -69,6 +73,7 @@ def gather(embeddings: Vectors, items: Ids, recipe: Recipe | None, seed: int = 0
         items: (n,) ids of their items.
         recipe: of the map that is used on top; None for none.
         seed: of the folds; above `LIMIT` references also of those that are asked.
+        voters: references of an item that have a say in the answer.
     """
     names, codes = np.unique(items, return_inverse=True)
     codes = np.asarray(codes, np.int64)
@@ -79,13 +84,13 @@ def gather(embeddings: Vectors, items: Ids, recipe: Recipe | None, seed: int = 0
     for split in reference_folds(codes, FOLDS, seed):
         vectors = _mapped(embeddings, codes, recipe, split)
         rows = np.flatnonzero(split.queries & chosen)
-        found += list(_ask(vectors, items, rows, split.gallery, own))
+        found += list(_ask(vectors, items, rows, split.gallery, own, voters))
         groups.append(items[rows])
     genuine = sum(map(len, found))
     for split in label_folds(codes, FOLDS, seed):
         vectors = _mapped(embeddings, codes, recipe, split)
         rows = np.flatnonzero(split.queries & chosen)
-        found += list(_ask(vectors, items, rows, split.gallery, None))
+        found += list(_ask(vectors, items, rows, split.gallery, None, voters))
         groups.append(items[rows])
     evidence, group = Evidence.joined(found), np.concatenate(groups)
     stranger = np.arange(len(evidence)) >= genuine
@@ -101,10 +106,13 @@ def gather(embeddings: Vectors, items: Ids, recipe: Recipe | None, seed: int = 0
     )
 
 
-def gather_strangers(queries: Vectors, gallery: Vectors, items: Ids) -> Evidence:
+def gather_strangers(
+    queries: Vectors, gallery: Vectors, items: Ids, voters: int = VOTERS
+) -> Evidence:
     """Ask pictures (m, e) of things that the gallery (n, e) certainly does not have."""
     starts = range(0, max(len(queries), 1), _BLOCK)
-    return Evidence.joined([_evidence(queries[i : i + _BLOCK] @ gallery.T, items) for i in starts])
+    found = [_evidence(queries[i : i + _BLOCK] @ gallery.T, items, voters) for i in starts]
+    return Evidence.joined(found)
 
 
 def _asked(count: int, seed: int) -> Bools:
@@ -122,7 +130,7 @@ def _mapped(embeddings: Vectors, codes: Ids, recipe: Recipe | None, split: Split
 
 
 def _ask(
-    vectors: Vectors, items: Ids, rows: Ids, gallery: Bools, own: Floats | None
+    vectors: Vectors, items: Ids, rows: Ids, gallery: Bools, own: Floats | None, voters: int
 ) -> Iterator[Evidence]:
     """Ask some references; with `own` note what their item scores, without it hide that item."""
     among = np.flatnonzero(gallery)
@@ -135,17 +143,20 @@ def _ask(
             scores[same] = -np.inf
         else:
             own[block] = np.where(same, scores, -np.inf).max(axis=1)
-        yield _evidence(scores, theirs)
+        yield _evidence(scores, theirs, voters)
 
 
-def _evidence(scores: npt.NDArray[np.float32], items: Ids) -> Evidence:
+def _evidence(scores: npt.NDArray[np.float32], items: Ids, voters: int) -> Evidence:
     k = min(DEPTH, scores.shape[1])
     nearest = np.argpartition(-scores, k - 1, axis=1)[:, :k]
     best = np.take_along_axis(scores, nearest, 1)
     order = np.argsort(-best, axis=1, kind="stable")
     best = np.take_along_axis(best, order, 1)
-    found = items[np.take_along_axis(nearest, order, 1)]
-    return evidence_of(best, np.where(np.isfinite(best), found, -1))
+    nearest = np.take_along_axis(nearest, order, 1)
+    found = np.where(np.isfinite(best), items[nearest], -1)
+    _, codes, counts = np.unique(items, return_inverse=True, return_counts=True)
+    order = promoted(best, found, counts[codes][nearest], voters)
+    return evidence_of(np.take_along_axis(best, order, 1), np.take_along_axis(found, order, 1))
 
 
 def _usual(own: Floats, codes: Ids) -> tuple[dict[int, float], float]:

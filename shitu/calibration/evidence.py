@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-DEPTH = 20  # neighbours looked at; the same wherever evidence is taken, or it would not compare
-_VOTERS = 5
+from shitu.voting import DEPTH
+
+_NEAREST = 5
 
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -21,9 +22,10 @@ class Evidence:
     """Of m queries; each (m,).
 
     Attributes:
-        item: id of the item of the nearest reference; -1 where there is none.
-        score: of that reference.
-        runner_up: best score of another item, or where none is among the neighbours, the last.
+        item: id of the item that is the answer; -1 where there is none.
+        score: of its nearest reference.
+        runner_up: best score of another item, or where none is among the neighbours, the last; may
+            be higher, where references outvoted the nearest one.
         agreement: share of the five nearest references that are of that item.
     """
 
@@ -52,7 +54,7 @@ class Evidence:
 
 
 def evidence_of(scores: npt.NDArray[np.floating[Any]], items: Ids) -> Evidence:
-    """Weigh the nearest references of m queries, best first.
+    """Weigh the nearest references of m queries, that of the answer first, then by score.
 
     Args:
         scores: (m, k); only the first `DEPTH` are looked at.
@@ -67,12 +69,13 @@ def evidence_of(scores: npt.NDArray[np.floating[Any]], items: Ids) -> Evidence:
     count = there.sum(axis=1)
     best = items[:, :1]
     others = np.where(there & (items != best), scores, -np.inf).max(axis=1)
-    last = np.take_along_axis(scores, np.maximum(count - 1, 0)[:, None], 1)[:, 0]
-    votes = (there & (items == best))[:, :_VOTERS].sum(axis=1)
+    last = np.where(there, scores, np.inf).min(axis=1)
+    nearest = np.argsort(np.where(there, -scores, np.inf), axis=1, kind="stable")[:, :_NEAREST]
+    agreeing = np.take_along_axis(there & (items == best), nearest, 1).sum(axis=1)
     some = count > 0
     return Evidence(
         item=best[:, 0].astype(np.int64),
         score=np.where(some, scores[:, 0], -1.0),
         runner_up=np.where(some, np.where(np.isfinite(others), others, last), -1.0),
-        agreement=votes / np.clip(count, 1, _VOTERS),
+        agreement=agreeing / np.clip(count, 1, _NEAREST),
     )

@@ -18,6 +18,7 @@ from shitu.catalog.learning import (
     write_adapter,
     write_calibration,
 )
+from shitu.config import VOTERS
 from shitu.errors import GalleryError
 from shitu.gallery import Space
 from shitu.gallery.gallery import Gallery
@@ -62,7 +63,12 @@ class LearnSummary:
 
 
 def adapt(
-    gallery: Gallery, *, far: float, dry_run: bool, progress: Progress | None = None
+    gallery: Gallery,
+    *,
+    far: float,
+    dry_run: bool,
+    progress: Progress | None = None,
+    voters: int = VOTERS,
 ) -> LearnSummary:
     """Choose a map, calibrate for it, and put both into use in one commit; see `Catalog.adapt`."""
     from shitu.adapter import choose
@@ -75,7 +81,7 @@ def adapt(
         outcome = "nothing to gain" if choice.trials else "too little"
         return LearnSummary(outcome, choice.reason, choice, None, gallery.head().generation)
     view = view_of(raw, choice.adapter)
-    found = _calibrated(vectors, items, choice.recipe, view, far, None)
+    found = _calibrated(vectors, items, choice.recipe, view, far, None, voters)
     if isinstance(found, Refusal):
         reason = f"scores would change, and no point from which they count is known: {found.reason}"
         return LearnSummary("too little", reason, choice, None, gallery.head().generation)
@@ -89,14 +95,19 @@ def adapt(
 
 
 def calibrate(
-    gallery: Gallery, *, far: float, strangers: Vectors | None, dry_run: bool
+    gallery: Gallery,
+    *,
+    far: float,
+    strangers: Vectors | None,
+    dry_run: bool,
+    voters: int = VOTERS,
 ) -> LearnSummary:
     """Learn when answers are to be believed; see `Catalog.calibrate`."""
     from shitu.calibration import Refusal
 
     raw, items, vectors = _references(gallery)
     view = read_view(gallery, raw)
-    found = _calibrated(vectors, items, _recipe(view), view, far, strangers)
+    found = _calibrated(vectors, items, _recipe(view), view, far, strangers, voters)
     if isinstance(found, Refusal):
         return LearnSummary("too little", found.reason, None, None, gallery.head().generation)
     outcome = "dry run"
@@ -159,6 +170,7 @@ def _calibrated(
     view: View,
     far: float,
     strangers: Vectors | None,
+    voters: int,
 ) -> Calibrated | Refusal:
     from shitu.calibration import calibrate as learn
     from shitu.calibration import gather, gather_strangers
@@ -167,16 +179,21 @@ def _calibrated(
         from shitu.calibration import Refusal
 
         return Refusal("it takes two items or more to mistake one for another", 2)
-    cases = gather(vectors, items, recipe)
+    cases = gather(vectors, items, recipe, voters=voters)
     if strangers is not None and len(strangers):
-        found = gather_strangers(view(strangers), view(vectors), items)
+        found = gather_strangers(view(strangers), view(vectors), items, voters)
         cases = cases.with_strangers(found)
-    cases = _lent(cases, vectors, items, view, far)
+    cases = _lent(cases, vectors, items, view, far, voters)
     return learn(cases, far, view.space.fingerprint)
 
 
 def _lent(
-    cases: Cases, vectors: Vectors, items: npt.NDArray[np.int64], view: View, far: float
+    cases: Cases,
+    vectors: Vectors,
+    items: npt.NDArray[np.int64],
+    view: View,
+    far: float,
+    voters: int,
 ) -> Cases:
     """With the strangers that come with the model, where there are too few of the gallery's own."""
     from shitu.calibration import cases_needed, gather_strangers
@@ -185,5 +202,5 @@ def _lent(
     others = background(view.raw.fingerprint) if few else None
     if others is None:
         return cases
-    found = gather_strangers(view(others), view(vectors), items)
+    found = gather_strangers(view(others), view(vectors), items, voters)
     return cases.with_strangers(found, lent=True)

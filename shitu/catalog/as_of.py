@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date
 
@@ -49,6 +50,12 @@ class PastGallery:
     def all_references(self) -> list[Reference]:
         """Return all references, by id."""
         return list(self._state.references.values())
+
+    def sizes_of(self, item_ids: Iterable[int]) -> dict[int, int]:
+        """Return how many references each item had; without those that had none."""
+        wanted = set(item_ids)
+        owners = (reference.item_id for reference in self._state.references.values())
+        return dict(Counter(item for item in owners if item in wanted))
 
     def references(self, reference_ids: Iterable[int]) -> dict[int, Reference]:
         """Return what was known of these references; others are left out."""

@@ -22,7 +22,7 @@ from shitu.catalog.index_files import refuse_emptied
 from shitu.catalog.learning import View, read_calibration
 from shitu.catalog.rejections import Rejections
 from shitu.catalog.states import Committed
-from shitu.config import DEFAULT_FAR
+from shitu.config import DEFAULT_FAR, VOTERS
 from shitu.deciding import Rejected, Rule
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
 from shitu.gallery import Change, Head, Item, Reference, Space
@@ -283,6 +283,10 @@ class Catalog:
     def references(self, reference_ids: Iterable[int]) -> dict[int, Reference]:
         """Return what is known of these references; those that are gone are missing."""
         return self.gallery.references(reference_ids)
+
+    def sizes_of(self, item_ids: Iterable[int]) -> dict[int, int]:
+        """Return how many references each item has; without those that have none."""
+        return self.gallery.sizes_of(list(item_ids))
 
     def all_references(self) -> list[Reference]:
         """Return all references, by id."""
@@ -659,7 +663,9 @@ class Catalog:
         from shitu.catalog.adapting import adapt
 
         with self._changing(describing=False, lazily=False):
-            return adapt(self.gallery, far=far, dry_run=dry_run, progress=progress)
+            return adapt(
+                self.gallery, far=far, dry_run=dry_run, progress=progress, voters=self._voters
+            )
 
     def calibrate(
         self,
@@ -678,7 +684,14 @@ class Catalog:
         from shitu.catalog.adapting import calibrate
 
         with self._changing(describing=False):
-            return calibrate(self.gallery, far=far, strangers=strangers, dry_run=dry_run)
+            return calibrate(
+                self.gallery, far=far, strangers=strangers, dry_run=dry_run, voters=self._voters
+            )
+
+    @property
+    def _voters(self) -> int:
+        space = self.space
+        return VOTERS if space is None else self.guard.rule(space).voters
 
     def unlearn(self, *, adapter: bool, dry_run: bool = False) -> LearnSummary:
         """Go without the calibration and, if so wanted, without the map."""

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from shitu.calibration.evidence import DEPTH, evidence_of
+from shitu.calibration.evidence import evidence_of
 from shitu.catalog.rejections import Screen
 from shitu.deciding import Rejected, Rule
 from shitu.index import Neighbours
 from shitu.index.ranking import in_order
+from shitu.voting import DEPTH, promoted
 
 if TYPE_CHECKING:
     from shitu.calibration import Calibration
@@ -44,6 +45,9 @@ class State(Protocol):
     def items_of(self, reference_ids: Collection[int]) -> dict[int, int]:
         """The item of each reference."""
 
+    def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
+        """How many references each item has."""
+
 
 def answers(
     state: State, rule: Rule, queries: Floats, found: Neighbours | None = None
@@ -54,7 +58,11 @@ def answers(
         found: its `DEPTH` nearest references, if they are known.
     """
     found, items, _ = screened(state, queries, found or state.nearest(queries, DEPTH))
-    evidence = evidence_of(found.scores, items)
+    sizes = size_table(items, state.sizes_of)
+    order = promoted(found.scores, items, sizes, rule.voters)
+    evidence = evidence_of(
+        np.take_along_axis(found.scores, order, 1), np.take_along_axis(items, order, 1)
+    )
     trusted = rule.trusted(evidence, state.calibration)
     return [int(item) if sure else None for item, sure in zip(evidence.item, trusted, strict=True)]
 
@@ -86,6 +94,14 @@ def item_table(reference_ids: Ids, items_of: Callable[[Collection[int]], dict[in
     known = items_of([number for number in unique.tolist() if number >= 0])
     items = [known.get(number, -1) for number in unique.tolist()]
     return np.array(items, np.int64)[places].reshape(reference_ids.shape)
+
+
+def size_table(items: Ids, sizes_of: Callable[[Collection[int]], dict[int, int]]) -> Ids:
+    """Return how many references each item (m, k) has; 0 where there is none."""
+    unique, places = np.unique(items, return_inverse=True)
+    known = sizes_of([number for number in unique.tolist() if number >= 0])
+    sizes = [known.get(number, 0) for number in unique.tolist()]
+    return np.array(sizes, np.int64)[places].reshape(items.shape)
 
 
 def nearest_of(

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from shitu.calibration.evidence import DEPTH
 from shitu.catalog.foresight import answers, nothing
 from shitu.catalog.golden_cache import Nearest, read_nearest, write_nearest
 from shitu.catalog.states import Committed, Foreseen
@@ -20,6 +19,7 @@ from shitu.gallery.known_queries import GoldenQuery
 from shitu.gallery.pending import Pending
 from shitu.images import display_path
 from shitu.index import Neighbours
+from shitu.voting import DEPTH
 
 _NAMED = 5  # broken queries that an error names
 

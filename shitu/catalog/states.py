@@ -61,6 +61,10 @@ class Committed:
         """The item of each reference."""
         return self.gallery.items_of(reference_ids)
 
+    def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
+        """How many references each item has."""
+        return self.gallery.sizes_of(item_ids)
+
 
 @dataclass(eq=False)
 class Foreseen:
@@ -124,6 +128,10 @@ class Foreseen:
         unknown = [number for number in reference_ids if number not in self.items]
         self.items.update(self.pending.items_of(unknown))
         return {number: self.items[number] for number in reference_ids if number in self.items}
+
+    def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
+        """How many references each item will have."""
+        return self.pending.sizes_of(item_ids)
 
     @property
     def _remade(self) -> bool:

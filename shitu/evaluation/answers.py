@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from shitu.gallery import Reference
 from shitu.index import Neighbours
+from shitu.voting import DEPTH, promoted
 
 NOBODY = -2  # unlike any label's number, and unlike -1, the number of labels not in the gallery
 
@@ -96,6 +97,25 @@ class AnswerKey:
             np.take_along_axis(codes, order, axis=1),
             np.take_along_axis(self._items_at(found.reference_ids, gone), order, axis=1),
             np.take_along_axis(scores, order, axis=1),
+        )
+
+    def voted(self, ranking: Ranking, own: Sequence[Sequence[int]], voters: int) -> Ranking:
+        """The same, but first the nearest reference of the item that the others vote for."""
+        near = slice(None, DEPTH)
+        items, counts = np.unique(self.items, return_counts=True)
+        sizes = np.zeros(ranking.items[:, near].shape, dtype=np.int64)
+        there = ranking.items[:, near] >= 0
+        sizes[there] = counts[np.searchsorted(items, ranking.items[:, near][there])]
+        for row, ids in enumerate(own):  # the query's own file has no vote
+            theirs = self._items_at(np.array(ids, dtype=np.int64), np.zeros(len(ids), bool))
+            sizes[row] -= (ranking.items[row, near, None] == theirs).sum(axis=1)
+        order = np.tile(np.arange(ranking.ids.shape[1]), (len(ranking.ids), 1))
+        order[:, near] = promoted(ranking.scores[:, near], ranking.items[:, near], sizes, voters)
+        return Ranking(
+            np.take_along_axis(ranking.ids, order, axis=1),
+            np.take_along_axis(ranking.codes, order, axis=1),
+            np.take_along_axis(ranking.items, order, axis=1),
+            np.take_along_axis(ranking.scores, order, axis=1),
         )
 
     def _items_at(self, ids: NDArray[np.int64], gone: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -54,10 +54,13 @@ class QueryOutcome:
         box: what was embedded of it, xyxy in pixels; None for all of it.
         kind: "known": the gallery has its label; "stranger": it has not; "alone": only in the
             query's own file, so that nothing could be right.
-        answer: label of the nearest reference, the query's own file left out; None if none.
-        score: cosine to that reference.
-        margin: score minus that of the best reference of another item.
-        rank: of the first right reference, from 1; 0 where none is in the ranking.
+        answer: label that the nearest references vote for, the query's own file left out; None if
+            there is none.
+        score: cosine to the nearest reference of that label.
+        margin: score minus that of the best reference of another item; below 0 where the nearest
+            reference was outvoted.
+        rank: of the first right reference, from 1, the answer's standing first; 0 where none is in
+            the ranking.
         own_file: a reference that is the very same file.
         confidence: calibrated probability that the answer is right; None where nobody knows it.
     """
@@ -85,9 +88,13 @@ class QueryOutcome:
 
 
 def rank_queries(
-    found: DescribedQueries, lookup: Lookup, confidence: Confidence | None = None
+    found: DescribedQueries, lookup: Lookup, confidence: Confidence | None = None, voters: int = 1
 ) -> list[QueryOutcome]:
-    """Rank the gallery for each query, leaving out references that are the query's own file."""
+    """Rank the gallery for each query, leaving out references that are the query's own file.
+
+    Args:
+        voters: nearest references of an item that have a say in the answer.
+    """
     key = AnswerKey.of(lookup.all_references())
     codes = key.codes_of(found.labels)
     own = key.same_files(found.hashes)
@@ -100,9 +107,9 @@ def rank_queries(
     outcomes: list[QueryOutcome] = []
     for start in range(0, len(codes), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(codes)))
-        ranking = key.ranked(
-            lookup.search(found.embeddings[rows], depth), [own[row] for row in rows]
-        )
+        files = [own[row] for row in rows]
+        ranking = key.ranked(lookup.search(found.embeddings[rows], depth), files)
+        ranking = key.voted(ranking, files, voters)
         block = _Block(ranking, codes[rows], relevant[rows], whole=depth == len(key.ids))
         sure = None if confidence is None else confidence(ranking.scores, ranking.items)
         outcomes += block.outcomes(found, rows, own, names, sure)

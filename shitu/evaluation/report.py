@@ -44,6 +44,7 @@ class EvaluationOptions:
         near_duplicate: cosine from which it does.
         threshold: answers with a lower score are `unknown`; for the open set.
         confidence: calibrated probabilities; without them calibration is not reported.
+        voters: nearest references of an item that have a say in the answer.
     """
 
     resampling: Resampling | None = field(default_factory=Resampling)
@@ -52,6 +53,7 @@ class EvaluationOptions:
     near_duplicate: float = NEAR_DUPLICATE
     threshold: float = 0.0
     confidence: Confidence | None = None
+    voters: int = 1
 
 
 @dataclass(frozen=True)

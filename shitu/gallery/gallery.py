@@ -30,7 +30,7 @@ from shitu.gallery.known_queries import KnownQueries
 from shitu.gallery.membership import Membership, read_membership
 from shitu.gallery.migrations import check_version, migrate
 from shitu.gallery.moments import Moment
-from shitu.gallery.pending import Pending, read_ids_of, read_items_of, read_labels_of
+from shitu.gallery.pending import Pending, read_ids_of, read_items_of, read_labels_of, read_sizes_of
 from shitu.gallery.reading import (
     VARIABLES,
     Vectors,
@@ -212,6 +212,11 @@ class Gallery:
         """Return the item of each reference, as far as there is one."""
         with self._read() as connection:
             return read_items_of(connection, reference_ids)
+
+    def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
+        """Return how many references each item has; without those that have none."""
+        with self._read() as connection:
+            return read_sizes_of(connection, item_ids)
 
     def labels_of(self, item_ids: Collection[int]) -> dict[int, str]:
         """Return the labels of some items, as far as there are such."""

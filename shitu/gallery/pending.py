@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from shitu.gallery import history
 from shitu.gallery.journal import Journal
@@ -85,6 +85,10 @@ class Pending:
         """Return the item of each reference, as far as there is one."""
         return read_items_of(self._connection, reference_ids)
 
+    def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
+        """Return how many references each item has; without those that have none."""
+        return read_sizes_of(self._connection, item_ids)
+
     def labels_of(self, item_ids: Collection[int]) -> dict[int, str]:
         """Return the labels of some items."""
         return read_labels_of(self._connection, item_ids)
@@ -119,3 +123,14 @@ def read_ids_of(connection: Connection, item_ids: Collection[int]) -> npt.NDArra
         some = r.item_id.in_(wanted[start : start + VARIABLES])
         found += connection.execute(select(r.reference_id).where(some)).scalars()
     return np.array(sorted(found), np.int64)
+
+
+def read_sizes_of(connection: Connection, item_ids: Collection[int]) -> dict[int, int]:
+    """Return how many references each item has; without those that have none."""
+    r, wanted = item_references.c, list(item_ids)
+    found: dict[int, int] = {}
+    for start in range(0, len(wanted), VARIABLES):
+        some = r.item_id.in_(wanted[start : start + VARIABLES])
+        query = select(r.item_id, func.count()).where(some).group_by(r.item_id)
+        found.update((row[0], row[1]) for row in connection.execute(query))
+    return found

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shitu.calibration import DEPTH, evidence_of
+from shitu.calibration import evidence_of
+from shitu.voting import DEPTH
 
 
 @pytest.mark.parametrize(
