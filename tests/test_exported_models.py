@@ -68,6 +68,13 @@ def test_a_paddle_2_program_of_paddledetection(tmp_path: Path) -> None:
     assert square.scores.tolist() == pytest.approx([0.9, 0.6])
 
 
+def test_a_paddle_graph_without_paddle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = read_folder(export_colours(tmp_path))
+    monkeypatch.setattr("shitu.runtime.exported.find_spec", lambda name: None)
+    with pytest.raises(ModelError, match=r"is a Paddle graph, .* `pip install paddlepaddle`"):
+        open_exported(spec, 1)
+
+
 class Rows(FakeSession):
     """A graph with suppression that answers with these rows."""
 

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -234,7 +235,10 @@ def test_bytes_on_stdin_are_a_picture_or_a_sentence(run: Run, built: Path) -> No
 def test_the_paddle_engine_without_paddle(
     run: Run, built: Path, query: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shitu.workspace.find_spec", lambda name: None)
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("shitu.runtime.engines.version", missing)
     result = run("recognize", query, "--index", built / "index", "--engine", "paddle")
     assert_sentence(result, "pip install paddlepaddle")
 
