@@ -28,11 +28,12 @@ from shitu.images import Image, find_images, load_image
 from shitu.index.kinds import IndexChoice
 from shitu.lineup import Lineup, find_lineup, lineup_of
 from shitu.looking import Eyes, Look, in_order
+from shitu.models.registry import read_model
 from shitu.models.spec import ModelSpec
 from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
 from shitu.runtime.cpu import usable_cores
-from shitu.runtime.engines import ENGINES, Job, open_session
+from shitu.runtime.engines import ENGINES, REFERENCE, Job, open_session
 from shitu.runtime.session import NamedSession, Session
 from shitu.verifier.reranking import Verifier
 
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from shitu.evaluation.truths import LabelledPicture
     from shitu.linting import LintReport
     from shitu.text_embedder import TextEmbedder
+    from shitu.timing import Stopwatch, Timing
     from shitu.wording import Wording
 
 Progress = Callable[[int, int], None]
@@ -788,6 +790,51 @@ class Workspace:
         if self.config.engine != AUTO:
             return self.config.engine
         return remembered_engine(self._specs, self._threads, photos)
+
+    def bench(self, model: str, *, pictures: Path | None = None, runs: int = 20) -> Timing:
+        """Time a model on one picture after the other, in the engine of the settings.
+
+        Args:
+            model: name or folder.
+            pictures: picture or folder; None: made-up pictures.
+            runs: how often it is timed.
+
+        Raises:
+            ModelError: there is no such model, or the engine cannot run it.
+            ImageError: a picture cannot be read, or there is none.
+        """
+        from shitu.exporting.parity import pictures_of
+        from shitu.runtime.cpu import this_cpu
+        from shitu.timing import Stopwatch, Timing, measure
+
+        spec, watch = read_model(model), Stopwatch()
+        images = pictures_of(pictures).images
+        session, run = self._timed(spec, watch)
+        first, milliseconds = measure(watch, run, images, runs)
+        cpu = this_cpu()
+        version = next((e.version for e in ENGINES.values() if e.name == session.engine), None)
+        return Timing(
+            *(spec.name, spec.kind, session.engine, version, milliseconds, first),
+            *(runs, len(images), cpu.name, cpu.cores, self._threads),
+        )
+
+    def _timed(
+        self, spec: ModelSpec, watch: Stopwatch
+    ) -> tuple[Session, Callable[[Image], object]]:
+        if self.config.engine == AUTO:
+            # What `auto` stands for depends on a gallery's models; here there is one model.
+            config = replace(self.config, engine=REFERENCE)
+            return Workspace.of(config)._timed(spec, watch)
+        session = watch.session(self._session(spec))
+        spec = replace(spec, preprocessing=watch.preprocessing(spec.preprocessing))
+        if spec.kind == "feature":
+            embedder = Embedder(session, spec.preprocessing, spec.dim)
+            return session, lambda image: embedder.embed([image])
+        if "program" in spec.files or spec.head != "raw":
+            finder = _exported_finder(spec, session, spec.threshold)
+        else:
+            finder = Detector(session, spec.preprocessing, spec.strides, spec.reg_max)
+        return session, lambda image: finder.detect([image])
 
     def choose_engine(self, names: Sequence[str] | None = None) -> Choice:
         """Find out which engine is the fastest here, and keep that for `auto`; takes seconds.

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from exports import DETECTOR, export_colours, export_detector, export_old_detector
+from exports import (
+    DETECTOR,
+    WEIGHTS,
+    detector_yml,
+    export_colours,
+    export_detector,
+    export_old_detector,
+    feature_yml,
+    write_yml,
+)
 from fakes import FakeSession
 
 from shitu import Workspace
@@ -50,6 +60,24 @@ def test_detectors_find_the_same_however_they_were_exported(
         assert np.abs(found.xyxy[:clear] - wanted.xyxy[:clear]).max() < 0.01
         assert np.abs(found.scores[:clear] - wanted.scores[:clear]).max() < 1e-4
     assert finder.detect([]) == []
+
+
+def test_onnx_files_beside_upstreams_descriptions(tmp_path: Path, ours: list[Detections]) -> None:
+    for name, fields in (
+        ("picodet_lcnet_mainbody", detector_yml(416)),
+        ("pplcnetv2_base_shitu", feature_yml([224, 224])),
+    ):
+        folder = write_yml(tmp_path / name, fields)
+        shutil.copy(WEIGHTS / name / "model.onnx", folder / "inference.onnx")
+    models = {
+        "feature_model": str(tmp_path / "pplcnetv2_base_shitu"),
+        "detector_model": str(tmp_path / "picodet_lcnet_mainbody"),
+    }
+    with Workspace(tmp_path / "index", engine="onnxruntime", **models) as shop:
+        assert shop.lineup.detector_spec().head == "raw"
+        for found, wanted in zip(shop.detect(SCENES), ours, strict=True):
+            assert np.abs(found.xyxy - wanted.xyxy).max() < 0.01
+        assert shop.embed(SCENES).shape == (2, 512)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:paddle")

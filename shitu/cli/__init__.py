@@ -41,6 +41,7 @@ _WHERE = {
     "calibrate": "adapt:calibrate",
     "models": "models:models",
     "export": "export:export",
+    "bench": "bench:bench",
     "config": "config:show_config",
     "doctor": "doctor:doctor",
 }

@@ -73,9 +73,8 @@ def export(
 
 
 def _source(model: str, architecture: str | None, tokenizer: Path | None) -> Source:
-    from shitu.errors import ModelError
     from shitu.exporting import source_of_model, source_of_weights
-    from shitu.models.registry import find_model
+    from shitu.models.registry import read_model
 
     path = Path(model)
     # Weights of PaddleClas and PaddleDetection tell by their shapes what they are for.
@@ -86,9 +85,4 @@ def _source(model: str, architecture: str | None, tokenizer: Path | None) -> Sou
         return source_of_weights(path, architecture, tokenizer)
     if architecture is not None or tokenizer is not None:
         raise click.UsageError("--architecture and --tokenizer are for a file of weights.")
-    try:
-        return source_of_model(find_model(model, "detector"))
-    except ModelError as error:
-        if "is a feature" not in str(error):
-            raise
-        return source_of_model(find_model(model, "feature"))
+    return source_of_model(read_model(model))

@@ -34,7 +34,7 @@ class Pictures:
 
 
 def pictures_of(folder: Path | None) -> Pictures:
-    """The first 64 pictures of a folder, or made-up ones.
+    """A picture, the first 64 of a folder, or made-up ones.
 
     Raises:
         ImageError: there is no picture in the folder, or one cannot be read.
@@ -42,7 +42,7 @@ def pictures_of(folder: Path | None) -> Pictures:
     if folder is None:
         names = tuple(f"made-up picture {i + 1}" for i in range(_MADE_UP))
         return Pictures(names, tuple(made_up(i) for i in range(_MADE_UP)))
-    paths = find_images(folder)[:_MOST]
+    paths = find_images(folder)[:_MOST] if folder.is_dir() else [folder]
     if not paths:
         raise ImageError(f"No picture found in {folder}.")
     return Pictures(tuple(map(str, paths)), tuple(load_image(path) for path in paths))

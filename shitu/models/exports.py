@@ -74,7 +74,7 @@ def _description(folder: Path) -> tuple[Path, dict[str, Any]]:
         raise ModelError(f"The model description {path} is wrong: it holds no settings.")
     raise WeightsNotFound(
         f"The model in {folder} does not say how pictures are prepared for it: neither of "
-        f"{', '.join(DESCRIPTIONS)} is there. Put upstream's beside it, or export it again."
+        f"{', '.join(DESCRIPTIONS)} is there. Put upstream's there, or one as in docs/models.md."
     )
 
 

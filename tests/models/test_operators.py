@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from exports import detector_yml, feature_yml
 
 from shitu.models.operators import (
@@ -26,6 +28,14 @@ def operators(resize: dict[str, Any], **normalize: Any) -> list[dict[str, Any]]:
 
 def test_the_official_feature_extractors() -> None:
     assert feature([224, 224]) == Preprocessing((224, 224), IMAGENET_MEAN, IMAGENET_STD, "linear")
+
+
+def test_the_example_of_the_docs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text("utf-8")
+    example = text.split("```yaml\nPreProcess:")[1].split("```")[0]
+    fields = yaml.safe_load("PreProcess:" + example)
+    assert fields["PostProcess"] == {"NormalizeFeatures": None}
+    assert feature_preprocessing(fields["PreProcess"]["transform_ops"]) == feature([224, 224])
 
 
 def test_a_size_is_width_then_height() -> None:
