@@ -28,10 +28,13 @@ def write_int8(
     """Write the smallest of two that passes, else the other: all in 8 bits, or weights alone.
 
     Raises:
-        ModelError: onnx is not installed.
+        ModelError: onnx or ml_dtypes is not installed.
     """
-    if not find_spec("onnx"):
-        raise ModelError("Making int8 models needs onnx: `pip install onnx`.")
+    # The latter is what ONNX Runtime's quantiser imports besides.
+    if not (find_spec("onnx") and find_spec("ml_dtypes")):
+        raise ModelError(
+            "Making int8 models needs onnx and ml_dtypes: `pip install 'shitu[export]'`."
+        )
     target = folder / ONNX_FILE
     with tempfile.TemporaryDirectory() as scratch, _silent():
         path = _folded(onnx_bytes(source), Path(scratch))

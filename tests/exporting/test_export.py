@@ -94,6 +94,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
 
 def test_int8_wants_pictures_and_is_smaller(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
+    pytest.importorskip("ml_dtypes")
     source = source_of_model(find_model(DETECTOR, "detector"))
     with pytest.raises(ModelError, match="give --pictures"):
         export(source, "int8", tmp_path / "out")
