@@ -53,7 +53,10 @@ def write_onnx(source: Source, folder: Path, pictures: Pictures, passes: Passes)
     else:
         (folder / ONNX_FILE).write_bytes(source.onnx.read_bytes())
         run = open_onnx(folder / ONNX_FILE)
-    np.savez(folder / PARAMS_FILE, allow_pickle=False, **source.image.arrays)
+    # Without the classifiers of training, which are larger than all the rest.
+    kept = source.image.net.state_dict().keys() & source.image.arrays.keys()
+    arrays = {name: source.image.arrays[name] for name in sorted(kept)}
+    np.savez(folder / PARAMS_FILE, allow_pickle=False, **arrays)
     return run
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from shitu.exporting import export, parity, source_of_model, source_of_weights
 from shitu.exporting.parity import made_up
 from shitu.models.registry import find_model, read_folder
 from shitu.nets import BUILDERS
+from shitu.nets._paddle import paddle
+from shitu.nets.embedding_net import general_recognition_v2
 from shitu.runtime.onnx_runtime import OnnxRuntimeSession
 from shitu.runtime.paddle_inference import PaddleInferenceSession
 
@@ -114,6 +117,26 @@ def test_clip_to_paddle_from_one_file(tiny_weights: Path, tmp_path: Path) -> Non
     fields = yaml.safe_load((tmp_path / "out" / "inference.yml").read_text())
     assert fields["PreProcess"]["transform_ops"][0]["ResizeImage"]["size"] == [32, 32]
     assert read_folder(tmp_path / "out").dim == tiny_clip.DIM
+
+
+@pytest.mark.usefixtures("tiny_weights")
+def test_classifiers_of_training_stay_behind(tmp_path: Path) -> None:
+    source = source_of_model(read_folder(tiny_clip.FOLDER))
+    head = {"head.fc_head.weight": np.zeros((tiny_clip.DIM, 1000), np.float32)}
+    image = replace(source.image, arrays={**source.image.arrays, **head})
+    export(replace(source, image=image), "onnx", tmp_path / "out")
+    with np.load(tmp_path / "out" / "params.npz", allow_pickle=False) as archive:
+        assert set(archive.files) == set(source.image.arrays)
+
+
+def test_training_weights_tell_what_they_are_for(tmp_path: Path) -> None:
+    path, out = tmp_path / "best.pdparams", tmp_path / "out"
+    paddle.save(general_recognition_v2(class_num=3).state_dict(), str(path))
+    arguments = ["export", str(path), "--format", "paddle", "--output", str(out)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert read_folder(out).dim == 512
+    assert "note:" not in result.stderr  # prepared as PaddleX prepares
 
 
 @needs_paddle2onnx
