@@ -72,9 +72,9 @@ def _judged(runner: _Runner, reference: Answers | None) -> Trial:
 
 @contextlib.contextmanager
 def _runner(engine: str, task: Task) -> Iterator[_Runner]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SHITU_")}
     # The package is found where this one was, from whatever folder it was started.
-    environment["PYTHONPATH"] = os.pathsep.join(path or os.curdir for path in sys.path)
+    found = os.pathsep.join(path or os.curdir for path in sys.path)
+    environment = {**os.environ, "PYTHONPATH": found}
     process = subprocess.Popen(
         [sys.executable, "-m", "shitu.trial"],
         stdin=subprocess.PIPE,

@@ -55,3 +55,14 @@ def test_one_that_crashes_harms_nobody(
     monkeypatch.setattr(trial.sys, "executable", str(script))
     (found,) = try_engines(["onnxruntime"], TASK)
     assert said in found.problem
+
+
+def test_it_finds_the_models_where_we_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "python"
+    program = 'import json, os\ninput()\nprint(json.dumps({"problem": os.environ["SHITU_MODELS"]}))'
+    script.write_text(f"#!{sys.executable}\n{program}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(trial.sys, "executable", str(script))
+    monkeypatch.setenv("SHITU_MODELS", "/srv/models")
+    (found,) = try_engines(["onnxruntime"], TASK)
+    assert found.problem == "/srv/models"
