@@ -103,7 +103,7 @@ class Audit:
         except DBAPIError as error:
             return [f"the database file is damaged ({error.orig}): restore a copy of it"]
         problems = [
-            f"the database file is damaged ({line}): restore a copy of it"
+            f"the database file is damaged ({' '.join(line.split())}): restore a copy of it"
             for line in found
             if line != "ok"
         ]

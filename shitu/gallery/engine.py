@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -214,6 +215,9 @@ def translated(where: str) -> Iterator[None]:
     except DBAPIError as error:
         why = " ".join(str(error.orig).split())
         raise _explain(where, why) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:  # of a value that was read
+        why = " ".join(str(error).split())
+        raise GalleryError(_DAMAGED.format(where=where, why=why)) from error
     except (SQLAlchemyError, ImportError) as error:
         raise GalleryError(
             f"the gallery {where} cannot be used ({error}): check its URL"
