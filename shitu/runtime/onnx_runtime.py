@@ -35,11 +35,8 @@ class OnnxRuntimeSession:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
         options.inter_op_num_threads = 1
-        # By default its threads spin for a while after each run. On cores that others want too
-        # (the threads of the search, of another process) they take away what the others wait for:
-        # under load that made a build take six minutes instead of eight seconds.
-        for pool in ("intra_op", "inter_op"):
-            options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
+        # Its threads spin for a while after each run, which answers one photo on free cores in half
+        # the time. In many photos each thread has its own (`streams`), and none to wait for.
         if threads is not None:
             options.intra_op_num_threads = threads
         self._path = path

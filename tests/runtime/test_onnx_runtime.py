@@ -57,12 +57,6 @@ def test_threads_are_limited(mean_model: Path) -> None:
     assert session._session.get_session_options().intra_op_num_threads == 1
 
 
-@pytest.mark.parametrize("pool", ["intra_op", "inter_op"])
-def test_idle_threads_leave_the_cores_to_others(mean_model: Path, pool: str) -> None:
-    options = OnnxRuntimeSession(mean_model)._session.get_session_options()
-    assert options.get_session_config_entry(f"session.{pool}.allow_spinning") == "0"
-
-
 def test_wrong_input_size_names_the_model_and_the_shape(mean_model: Path) -> None:
     session = OnnxRuntimeSession(mean_model)
     with pytest.raises(ModelError, match=r"均值\.onnx cannot run .* shape \(1, 3, 5, 4\)"):
