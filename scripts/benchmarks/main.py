@@ -40,7 +40,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the installed shitu.")
     commands = parser.add_subparsers(
-        required=True, metavar="quality | sample | adapted | speed | gallery | verifier"
+        required=True, metavar="quality | sample | adapted | speed | paddlex | gallery | verifier"
     )
 
     quality = commands.add_parser("quality", help="retrieval on public photos, in several ways")
@@ -87,6 +87,21 @@ def _parser() -> argparse.ArgumentParser:
     speed.add_argument("--rounds", type=int, default=5, help="of all that is timed, interleaved")
     speed.set_defaults(measure=_speed)
 
+    paddlex = commands.add_parser("paddlex", help="the same networks in PaddleX, in turn with ours")
+    paddlex.add_argument("data", type=Path, help="folder with grocery/")
+    paddlex.add_argument(
+        "--environment",
+        type=Path,
+        default=Path.home() / ".cache" / "shitu-bench-paddlex",
+        help="virtual environment with PaddleX, made if there is none  [default: %(default)s]",
+    )
+    paddlex.add_argument("--rounds", type=int, default=3)
+    paddlex.add_argument("--photos", type=int, default=60)
+    paddlex.add_argument("--references", type=int, default=300, help="pictures of the build")
+    paddlex.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000])
+    paddlex.add_argument("--threads", type=int, default=2)
+    paddlex.set_defaults(measure=_paddlex)
+
     gallery = commands.add_parser("gallery", help="large galleries: kinds of index, filters, adds")
     gallery.add_argument("--sizes", type=int, nargs="+", default=[2000], help="references")
     gallery.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
@@ -110,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     verifier.add_argument("--queries", type=int, default=400, help="of grocery")
     verifier.set_defaults(measure=_verifier)
 
-    for command in (quality, sample, adapted, speed, gallery, verifier):
+    for command in (quality, sample, adapted, speed, paddlex, gallery, verifier):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -160,6 +175,22 @@ def _speed(arguments: argparse.Namespace) -> list[Section]:
 
     data: Path | None = arguments.data
     return measure_speed(None if data is None else data.resolve() / "grocery", arguments.rounds)
+
+
+def _paddlex(arguments: argparse.Namespace) -> list[Section]:
+    from benchmarks.paddlex import Wanted, measure_paddlex
+
+    return measure_paddlex(
+        Wanted(
+            arguments.data.resolve() / "grocery",
+            arguments.environment.absolute(),
+            arguments.rounds,
+            arguments.photos,
+            arguments.references,
+            arguments.sizes,
+            arguments.threads,
+        )
+    )
 
 
 def _gallery(arguments: argparse.Namespace) -> list[Section]:

@@ -65,11 +65,20 @@ def work(job: str, environment: dict[str, str], **values: Any) -> dict[str, Any]
         ShituError: it cannot; with its reason.
     """
     command = [sys.executable, "-m", "benchmarks.worker", job]
+    return answer(command, environment, json.dumps(values))
+
+
+def answer(command: Sequence[str], environment: dict[str, str], told: str = "") -> dict[str, Any]:
+    """What a command that is told something on stdin says on stdout, in JSON.
+
+    Raises:
+        ShituError: it fails; with the last line it said.
+    """
     done = subprocess.run(
         command,
         cwd=SCRIPTS,
         env={**os.environ, **environment},
-        input=json.dumps(values),
+        input=told,
         capture_output=True,
         text=True,
         check=False,

@@ -1,6 +1,6 @@
 """One timed job in a process of its own, on as many cores as it has threads.
 
-    python -m benchmarks.worker recognize|build|gallery-... < job.json > times.json
+    python -m benchmarks.worker recognize|build|gallery-...|paddlex-... < job.json > times.json
 
 Engines in one process would get in each other's way: idle threads of both wait by spinning.
 """
@@ -74,6 +74,10 @@ def main() -> int:
         from benchmarks.gallery_jobs import JOBS
 
         jobs = {f"gallery-{name}": function for name, function in JOBS.items()}
+    elif sys.argv[1].startswith("paddlex-"):
+        from benchmarks import paddlex_ours
+
+        jobs = {f"paddlex-{name}": function for name, function in paddlex_ours.JOBS.items()}
     from shitu.errors import ShituError
 
     try:
