@@ -16,7 +16,7 @@ class Figure:
 
     Attributes:
         what: was measured.
-        unit: of all values.
+        unit: of all values; without one, they are told, not compared.
         ours: each measured value.
         theirs: the same, by how PaddleX was set.
         target: the least ratio that is wanted; None if none was set.
@@ -62,7 +62,7 @@ def against_section(figures: Sequence[Figure], sides: Sequence[str]) -> Section:
 
 
 def _values(one: Figure, sides: Sequence[str]) -> dict[str, Any]:
-    ratios = {side: one.ratio(side) for side in sides if one.theirs.get(side)}
+    ratios = {side: one.ratio(side) for side in sides if one.unit and one.theirs.get(side)}
     first = ratios.get(sides[0])
     return {
         "what": one.what,

@@ -33,11 +33,12 @@ def photos(job: Job) -> Job:
     pipeline = _pipeline(job)
     for picture in job["pictures"][:3]:
         list(pipeline.predict(picture))
-    times, objects = [], 0
+    times, objects, begun = [], 0, time.process_time()
     for picture in job["pictures"]:
         spent, found = _timed(lambda one=picture: list(pipeline.predict(one)))
         times.append(spent)
         objects += len(found[0]["boxes"])
+    processor = (time.process_time() - begun) * 1000 / len(times)
     spent, found = _timed(lambda: list(pipeline.predict(job["pictures"])))
     assert len(found) == len(job["pictures"])
     stages = _watched(pipeline)
@@ -45,6 +46,7 @@ def photos(job: Job) -> Job:
         list(pipeline.predict(picture))
     return {
         "photo": times,
+        "processor": processor,
         "stages": stages,
         "per_second": len(found) / spent * 1000,
         "objects": objects / len(found),
@@ -124,25 +126,30 @@ def edit(job: Job) -> Job:
     """Milliseconds of adding and removing one picture, as scripts and as the service do it."""
     from paddlex.inference.pipelines.components.faisser import IndexData
 
-    pipeline, folder = _pipeline(job), Path(job["folder"]) / "Flat"
+    pipeline, how = _pipeline(job), job["how"]
+    folder = Path(job["folder"]) / "Flat"
+    file = folder / "service"
     times: dict[str, list[float]] = {"append": [], "remove": []}
-    if job["how"] == "script":
+    made: Any = str(folder)
+    if how == "kept":
         index, names, metric, kind = IndexData.load(str(folder))
         made = IndexData(index, {"id_map": names, "metric_type": metric, "index_type": kind})
+    added = job["size"]  # the number that the next one gets
     for picture in job["pictures"]:
         for what in times:
             start = time.perf_counter()
-            if job["how"] == "service":
-                made = IndexData.from_bytes((folder / "service").read_bytes())
+            given = IndexData.from_bytes(file.read_bytes()) if how == "service" else made
             if what == "append":
-                made = pipeline.append_index([picture], ["new"], made)
+                changed = pipeline.append_index([picture], ["new"], given)
             else:
-                made = pipeline.remove_index([max(made.id_map)], made)
-            if job["how"] == "service":
-                (folder / "service").write_bytes(made.to_bytes())
+                changed = pipeline.remove_index([added], given)
+            if how == "service":
+                file.write_bytes(changed.to_bytes())
             else:
-                made.save(folder)
+                changed.save(folder)
             times[what].append((time.perf_counter() - start) * 1000)
+            assert len(changed.id_map) == job["size"] + (what == "append")
+            made = changed if how == "kept" else made
     return times
 
 

@@ -48,6 +48,15 @@ def test_a_setting_that_was_not_measured_is_blank() -> None:
     assert (row["PaddleX fp32"], row["ratio fp32"]) == ("4,000 (3,000 to 5,000)", "2000")
 
 
+def test_what_has_no_unit_is_not_compared() -> None:
+    row = cells(Figure("objects", "", [4], {"fp32": [6], "bf16": [7]}))
+    assert (row["PaddleX fp32"], row["ratio fp32"], row["ratio bf16"]) == (
+        "6.00 (6.00 to 6.00)",
+        "",
+        "",
+    )
+
+
 def test_json_has_all_values() -> None:
     figure = Figure("photo", "ms", (10, 12), {"fp32": (33,)}, 2.5)
     (values,) = json.loads(json.dumps(against_section([figure], SIDES).values))
