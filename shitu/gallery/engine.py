@@ -21,6 +21,7 @@ from shitu.images import display_path
 
 WRITING = "shitu_writing"
 
+_PATIENCE = 2.0  # seconds that one without rights waits for a writer to come or go
 _TURN = 0x5417  # what PostgreSQL knows the lock of all writers by
 
 _DAMAGED = (
@@ -116,6 +117,22 @@ def shown(where: Path | str) -> str:
 def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
     """Connect to a file: WAL, foreign keys on, waiting up to `timeout` seconds for a writer."""
 
+    def look() -> sqlite3.Connection:
+        deadline = time.monotonic() + min(timeout, _PATIENCE)
+        while True:
+            connection = dial()
+            try:
+                # From now on the log is held: no writer takes it away when it is done.
+                connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+            except sqlite3.OperationalError:
+                connection.close()
+                # The log came or went between the question for it and the answer.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return connection
+
     def dial() -> sqlite3.Connection:
         mode = "mode=rwc"
         if read_only:
@@ -135,7 +152,7 @@ def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
 
     if read_only and not os.access(file.parent, os.W_OK):
         # Somebody with more rights may write after all: ask anew each time, keep nothing open.
-        engine = create_engine("sqlite://", creator=dial, poolclass=NullPool)
+        engine = create_engine("sqlite://", creator=look, poolclass=NullPool)
     else:
         engine = create_engine("sqlite://", creator=dial, poolclass=QueuePool, max_overflow=-1)
     event.listen(engine, "begin", _begin)

@@ -146,6 +146,31 @@ def _wait_for(catalog: Any, _: Path, job: Job) -> object:
     return met
 
 
+def _keep_looking(catalog: Any, _: Path, job: Job) -> object:
+    """Look again and again until a file is there; returns whether often."""
+    looks = 0
+    Path(job["ready"]).touch()
+    while not Path(job["until"]).exists():
+        catalog.refresh()
+        catalog.items()
+        looks += 1
+    return looks > 10
+
+
+def _come_and_go(catalog: Any, __: Path, job: Job) -> object:
+    """Open, change and close the gallery so many times, each time as the only writer."""
+    from fakes import FakeDescriber
+
+    from shitu.catalog import Catalog
+
+    catalog.close()  # or it would hold the log
+    for turn in range(job["turns"]):
+        with Catalog.open(job["index"], FakeDescriber()) as catalog:
+            catalog.set_attributes(job["label"], {"turn": turn})
+    Path(job["until"]).touch()
+    return "gone"
+
+
 def _until(done: Callable[[], bool]) -> None:
     end = time.monotonic() + 20
     while not done() and time.monotonic() < end:
@@ -182,6 +207,8 @@ _DEEDS: dict[str, Callable[[Any, Path, Job], object]] = {
     "reject": lambda catalog, _, job: catalog.reject(job["recognition"], job["label"]),
     "golden": lambda catalog, _, job: catalog.add_golden(Path(job["picture"]), job["label"]),
     "wait for": _wait_for,
+    "keep looking": _keep_looking,
+    "come and go": _come_and_go,
     "look": lambda catalog, _, job: [(i.label, i.references) for i in catalog.items()],
 }
 

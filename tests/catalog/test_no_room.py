@@ -136,6 +136,24 @@ def test_who_may_only_read_sees_what_others_commit(
     assert (reader.code, reader.text) == (0, "['tea', 'coffee']"), reader.text
 
 
+def test_writers_that_come_and_go_do_not_disturb_who_may_only_read(
+    forker: Forker, locked: Where, place: Path
+) -> None:
+    if os.getuid():
+        pytest.skip("needs root, who may write where the reader may not")
+    flags = place / "flags"
+    flags.mkdir()
+    flags.chmod(0o777)
+    marks = {"ready": str(flags / "ready"), "until": str(flags / "until")}
+    reader, writer = forker.run_all(
+        {"do": "keep looking", "nobody": True, **marks, **locked},
+        {"do": "come and go", "label": "tea", "turns": 25, "start": marks["ready"], **marks}
+        | locked,
+    )
+    assert (writer.code, writer.text) == (0, "gone")
+    assert (reader.code, reader.text) == (0, "True"), reader.text
+
+
 @pytest.mark.parametrize(
     "job",
     [
