@@ -26,12 +26,13 @@ def match(query: Features, reference: Features) -> Pairs:
         return np.empty((0, 2), np.int64)
     distances = _distances(query.descriptors, reference.descriptors)
     forth, back = distances.argmin(axis=1), distances.argmin(axis=0)
-    rows = np.arange(len(query))
-    best = distances[rows, forth]
-    ratio = np.sqrt(best / np.maximum(_second(distances, forth, reference), 1e-9))
-    good = np.flatnonzero((back[forth] == rows) & (ratio < RATIO))
+    mutual = np.flatnonzero(back[forth] == np.arange(len(query)))
+    nearest = forth[mutual]
+    second = _second(distances[mutual], nearest, reference)
+    ratio = np.sqrt(distances[mutual, nearest] / np.maximum(second, 1e-9))
+    good = np.flatnonzero(ratio < RATIO)
     good = good[np.argsort(ratio[good], kind="stable")]
-    return _apart(np.stack([good, forth[good]], axis=1), query, reference)
+    return _apart(np.stack([mutual[good], nearest[good]], axis=1), query, reference)
 
 
 def in_step(pairs: Pairs, query: Features, reference: Features) -> Pairs:
@@ -61,8 +62,8 @@ def _second(
     """(n,) distance to the nearest of the points that lie elsewhere than the nearest one."""
     x, y = reference.pixels.T
     near = _APART * max(reference.size)
-    elsewhere = (x[:, None] - x) ** 2 + (y[:, None] - y) ** 2 > near**2
-    found = np.where(elsewhere[nearest], distances, np.float32(np.inf)).min(axis=1)
+    elsewhere = (x[nearest, None] - x) ** 2 + (y[nearest, None] - y) ** 2 > near**2
+    found = np.where(elsewhere, distances, np.float32(np.inf)).min(axis=1)
     return np.asarray(found)
 
 
