@@ -92,7 +92,7 @@ def detector() -> Cropper:
         feature_model=FEATURE_MODEL,
         detector_model=DETECTOR_MODEL,
         engine="onnxruntime",
-    )._cropper
+    )._networks.cropper
 
 
 def in_full_precision(model: Any) -> Any:

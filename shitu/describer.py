@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from shitu.cropper import Cropper
 from shitu.embedder import Embedder
+from shitu.errors import ImageError
 from shitu.gallery import Space
 from shitu.geometry import Box, crop
-from shitu.images import Image
+from shitu.images import Image, find_images, load_image
 from shitu.runtime.session import Float32Array
+
+_SOME = 32  # pictures described at a time
 
 
 @dataclass(frozen=True)
@@ -62,3 +68,23 @@ class Describer:
             (box,) = self._cropper.main_bodies([image])
         (embedding,) = self._embedder.embed([image if box is None else crop(image, box)])
         return Description(box, embedding)
+
+
+def describe_folder(
+    describer: Describer, folder: Path, progress: Callable[[int, int], None] | None
+) -> Float32Array:
+    """Embeddings (n, dim) of all pictures of a folder.
+
+    Raises:
+        ImageError: there is none, or one cannot be read.
+    """
+    pictures = find_images(folder)
+    if not pictures:
+        raise ImageError(f"No picture found in {folder}.")
+    found = []
+    for start in range(0, len(pictures), _SOME):
+        images = [load_image(path) for path in pictures[start : start + _SOME]]
+        found += [described.embedding for described in describer.describe(images)]
+        if progress is not None:
+            progress(len(found), len(pictures))
+    return np.stack(found)

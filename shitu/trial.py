@@ -21,7 +21,7 @@ from shitu.runtime.engines import ENGINES
 
 if TYPE_CHECKING:
     from shitu.images import Image
-    from shitu.workspace import Workspace
+    from shitu.networks import Networks
 
 _OBJECTS = 3  # that a photo of the trial has
 
@@ -53,7 +53,7 @@ class _Trial:
         self._job = job
         folder = Path(__file__).parent / "choosing" / "probes"
         self._pictures = [load_image(path) for path in sorted(folder.glob("*.jpg"))]
-        self._shop = self._open()
+        self._networks = self._open()
 
     def first(self) -> dict[str, Any]:
         """How long it takes from the import to the first answer, and all answers."""
@@ -62,7 +62,7 @@ class _Trial:
         imported = time.perf_counter() - start
         # Twice: what the first has compiled is kept, and the next process will find it.
         for _ in range(2):
-            self._shop = self._open()
+            self._networks = self._open()
             start = time.perf_counter()
             self.lap()
             opened = time.perf_counter() - start
@@ -71,28 +71,25 @@ class _Trial:
     def lap(self) -> float:
         """Seconds for one photo."""
         start = time.perf_counter()
-        self._shop._cropper.candidates(self._pictures[0])
-        self._shop._embedder.embed(self._crops(self._pictures[0]))
+        self._networks.cropper.candidates(self._pictures[0])
+        self._networks.embedder.embed(self._crops(self._pictures[0]))
         return time.perf_counter() - start
 
-    def _open(self) -> Workspace:
-        from shitu.workspace import Workspace
+    def _open(self) -> Networks:
+        from shitu.config import load_config
+        from shitu.lineup import Lineup
+        from shitu.networks import Networks
 
-        # Both models by name: no gallery is asked for them.
-        return Workspace(
-            os.devnull,
-            engine=self._job["engine"],
-            threads=self._job["threads"],
-            feature_model=self._job["feature"],
-            detector_model=self._job["detector"],
-        )
+        settings = {"engine": self._job["engine"], "threads": self._job["threads"]}
+        lineup = Lineup(self._job["feature"], self._job["detector"])
+        return Networks(load_config(overrides=settings), lineup)
 
     def _answers(self) -> Answers:
         crops = [crop for picture in self._pictures for crop in self._crops(picture)]
         return Answers(
-            self._shop._embedder.embed(crops),
+            self._networks.embedder.embed(crops),
             tuple(self._boxes(picture) for picture in self._pictures),
-            self._shop._policy.threshold,
+            self._networks.policy.threshold,
         )
 
     def _crops(self, picture: Image) -> list[Image]:
@@ -102,10 +99,10 @@ class _Trial:
         return [picture, left, below][:_OBJECTS]
 
     def _boxes(self, picture: Image) -> tuple[tuple[float, ...], ...]:
-        (main,) = self._shop._cropper.main_bodies([picture])
+        (main,) = self._networks.cropper.main_bodies([picture])
         # Its score plays no part: what it is, is one of the boxes below.
         rows = [] if main is None else [(*main, 1.0)]
-        found = self._shop._cropper.candidates(picture).kept
+        found = self._networks.cropper.candidates(picture).kept
         return (*rows, *((*c.box, c.score) for c in found if c.box is not None and c.score))
 
 

@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from shitu.config import AUTO, DEFAULT_FAR, DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
-from shitu.cropper import Candidates, Cropper, CropPolicy
+from shitu.config import DEFAULT_FAR, DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
+from shitu.cropper import Candidates
 from shitu.deciding import Rule
-from shitu.describer import Describer
-from shitu.detector import DecodedDetector, Detections, Detector, Finder, LevelsSession, NmsDetector
-from shitu.embedder import Embedder
+from shitu.describer import Describer, describe_folder
+from shitu.detector import Detections
 from shitu.errors import GalleryError, ImageError, IndexNotFound
 from shitu.gallery import Item, Space
 from shitu.gallery.where import Where, parse_where
 from shitu.geometry import Box
-from shitu.images import Image, find_images, load_image
+from shitu.images import Image, load_image
 from shitu.index.kinds import IndexChoice
+from shitu.lazy_describer import LazyDescriber
 from shitu.lineup import Lineup, find_lineup, lineup_of
-from shitu.looking import Eyes, Look, in_order
-from shitu.models.registry import read_model
+from shitu.looking import Look, in_order
 from shitu.models.spec import ModelSpec
+from shitu.networks import SEVERAL, Networks
 from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
-from shitu.runtime.cpu import usable_cores
-from shitu.runtime.engines import ENGINES, REFERENCE, Job, open_session
-from shitu.runtime.session import NamedSession, Session
+from shitu.runtime.session import Float32Array, Session
 from shitu.verifier.reranking import Verifier
 
 if TYPE_CHECKING:
@@ -44,7 +38,6 @@ if TYPE_CHECKING:
         Catalog,
         CheckReport,
         CompactSummary,
-        Entry,
         MergeSummary,
         PastGallery,
         RemoveSummary,
@@ -64,22 +57,14 @@ if TYPE_CHECKING:
     from shitu.evaluation.retrieval import EvaluationOptions, Query, RetrievalReport
     from shitu.evaluation.truths import LabelledPicture
     from shitu.linting import LintReport
-    from shitu.text_embedder import TextEmbedder
-    from shitu.timing import Stopwatch, Timing
+    from shitu.timing import Timing
     from shitu.wording import Wording
 
 Progress = Callable[[int, int], None]
 
-_SOME = 32  # pictures described at a time
-_SEVERAL = 8  # pictures for which it pays to look for the fastest engine, once for all
 _AHEAD = 2  # pictures decoded before they are needed
 
-_OF_THE_MODELS = (
-    *("lineup", "_feature_spec", "_detector_spec", "_policy", "_space"),
-    *("engine", "_cropper", "_embedder", "describer", "recognizer", "_past", "_verifier"),
-    "_text_embedder",
-)
-_OF_THE_STREAMS = ("_cropper", "_embedder", "describer", "recognizer")
+_OF_THE_MODELS = ("recognizer", "_past", "_verifier")
 
 
 class Workspace:
@@ -105,8 +90,6 @@ class Workspace:
             overrides={**settings, "index": None if index is None else str(index)}
         )
 
-    _streams = 1
-
     @classmethod
     def of(cls, config: Config) -> Workspace:
         """A workspace with exactly these settings; environment and files are not asked."""
@@ -128,6 +111,8 @@ class Workspace:
             prune: also remove references whose pictures are gone.
             progress: called with the number of pictures done so far and the total.
         """
+        from shitu.catalog import list_entries
+
         source = Path(gallery)
         entries = list_entries(source)
         return self.catalog_for_writing().build(
@@ -192,10 +177,10 @@ class Workspace:
         from shitu.catalog.learning import read_view
         from shitu.wording import ADAPTED, find_by_words
 
-        embedder = self._text_embedder
+        embedder = self._networks.text_embedder
         self.catalog.require_own_space()
         found = find_by_words(text, embedder, self.catalog, self.config.top_k, where)
-        adapted = read_view(self.catalog.gallery, self._space).adapter is not None
+        adapted = read_view(self.catalog.gallery, self._networks.space).adapter is not None
         return replace(found, notes=(*found.notes, *([ADAPTED] if adapted else [])))
 
     def recognize(
@@ -239,9 +224,7 @@ class Workspace:
         """Recognise pictures in order; one that cannot be read gives its error, not an end."""
         sources = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
         where = None if where is None else parse_where(where)
-        if "engine" not in self.__dict__:
-            # One photo is sooner recognised by what starts quickly.
-            self.__dict__["engine"] = self._engine_for(len(sources))
+        self._networks.expect(len(sources))
         with contextlib.closing(self._look_ahead(sources, whole_image=whole_image)) as looks:
             for source, look in zip(sources, looks, strict=True):
                 if isinstance(look, ImageError):
@@ -257,15 +240,14 @@ class Workspace:
     ) -> Generator[Look | ImageError, None, None]:
         """Let the networks see the next pictures while the present one is looked up."""
         self.catalog.require_own_space()
-        self._use_streams(self._threads if len(sources) >= _SEVERAL else 1)
-        self._open_networks()
+        self._use_streams(self._networks.threads if len(sources) >= SEVERAL else 1)
+        self._networks.open_both()
 
         def look(source: Path | bytes) -> Look | ImageError:
-            eyes = Eyes(self._cropper, self._embedder, self._space)
-            return eyes.look(source, whole_image=whole_image)
+            return self._networks.eyes.look(source, whole_image=whole_image)
 
-        workers = self._streams if len(sources) > 1 else 0
-        return in_order(sources, look, self._pool, workers + _AHEAD)
+        workers = self._networks.streams if len(sources) > 1 else 0
+        return in_order(sources, look, self._networks.pool, workers + _AHEAD)
 
     def _noted(
         self,
@@ -282,7 +264,9 @@ class Workspace:
             raise GalleryError("answers of the past are not logged: leave out one of the two")
         if as_of is not None or not (self.config.log_recognitions if log is None else log):
             return found
-        return with_ids(found, self.catalog.log(seen_in(image, source, found, self._space)))
+        return with_ids(
+            found, self.catalog.log(seen_in(image, source, found, self._networks.space))
+        )
 
     def _recognize(
         self,
@@ -298,7 +282,7 @@ class Workspace:
             self._follow_the_gallery()
             self.catalog.require_own_space()
         used = self.recognizer if as_of is None else self._recognizer_over(self.as_of(as_of))
-        if look is not None and look.space != self._space:
+        if look is not None and look.space != self._networks.space:
             look = None  # seen before the gallery went over to other models
         return used.recognize(image, whole_image=whole_image, where=where, look=look)
 
@@ -345,6 +329,7 @@ class Workspace:
             where: measure as if the gallery held only what this filter allows.
             options: what to report; by default with the threshold of this workspace.
         """
+        from shitu.catalog import list_entries
         from shitu.catalog.filtering import Among
         from shitu.evaluation.retrieval import EvaluationOptions, Query, evaluate_retrieval
 
@@ -355,8 +340,7 @@ class Workspace:
             queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
         self.catalog.require_own_space()
-        self._settle_on_an_engine()
-        self._use_streams(self._threads)
+        self._networks_for(SEVERAL)
         options = options or EvaluationOptions(threshold=self.threshold)
         options = replace(options, voters=self.config.voters)
         calibration = self.catalog.calibration()
@@ -421,10 +405,10 @@ class Workspace:
         from shitu.catalog import Catalog
 
         self.catalog.require_own_space()
-        self._open_networks()
+        self._networks.open_both()
         return Recognizer(
-            self._cropper,
-            self._embedder,
+            self._networks.cropper,
+            self._networks.embedder,
             lookup,
             self.threshold,
             self.config.top_k,
@@ -446,25 +430,13 @@ class Workspace:
         return Rule(own, voters=self.config.voters)
 
     def _use_streams(self, streams: int) -> None:
-        """For one photo all threads work on each network; for many, each on a photo of its own."""
-        if streams != self._streams and ENGINES[self.engine].module != "paddle":
-            self._streams = streams
-            for name in _OF_THE_STREAMS:
-                self.__dict__.pop(name, None)
+        if self._networks.use_streams(streams):
+            self._drop(["recognizer"])
 
-    @cached_property
-    def _pool(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(self._threads, thread_name_prefix="shitu-look")
-
-    def _open_networks(self) -> None:
-        """Load both networks side by side, so that the first answer comes sooner."""
-        # Found out before both ask for it. Paddle is not made for two threads that open models.
-        if ENGINES[self.engine].module == "paddle" or len(self._specs) < 2:
-            return
-        with ThreadPoolExecutor(1, thread_name_prefix="shitu-open") as pool:
-            detector = pool.submit(lambda: self._cropper)
-            _ = self._embedder
-            detector.result()
+    def _networks_for(self, pictures: int) -> Networks:
+        if self._networks.get_ready(pictures):
+            self._drop(["recognizer"])
+        return self._networks
 
     @cached_property
     def _verifier(self) -> Verifier | None:
@@ -476,31 +448,64 @@ class Workspace:
 
     def candidates(self, image: Image, threshold: float | None = None) -> Candidates:
         """Boxes of a picture that would be looked up, by default from the detector's threshold."""
-        cropper = self._cropper if threshold is None else self._cropper.at(threshold)
-        return cropper.candidates(image)
+        cropper = self._networks.cropper
+        return (cropper if threshold is None else cropper.at(threshold)).candidates(image)
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Return all that the detector finds in pictures, however weak; nothing without one."""
-        return self._cropper.detect(images)
+        return self._networks.cropper.detect(images)
 
-    def embed(self, crops: Sequence[Image]) -> npt.NDArray[np.float32]:
+    def embed(self, crops: Sequence[Image]) -> Float32Array:
         """Embeddings (n, dim) of crops, uint8 RGB (h, w, 3), each of length one."""
-        return self._embedder.embed(crops)
+        return self._networks.embedder.embed(crops)
 
     def open(self, spec: ModelSpec) -> Session:
         """Load the network of a model in the engine of this workspace."""
-        return self._session(spec)
+        return self._networks.open(spec)
 
     @property
     def threshold(self) -> float:
         """Score below which an answer is `unknown`: of the settings, else of the model."""
         wanted = self.config.threshold
-        return self._feature_spec.threshold if wanted is None else wanted
+        return self._networks.feature_spec.threshold if wanted is None else wanted
 
-    @cached_property
+    @property
     def describer(self) -> Describer:
         """Main body and embedding of pictures of one object."""
-        return Describer(self._cropper, self._embedder, self._space, self._pool)
+        return self._networks.describer
+
+    @property
+    def engine(self) -> str:
+        """What runs the networks: of the settings, or what was found to be the fastest."""
+        return self._networks.engine
+
+    def choose_engine(self, names: Sequence[str] | None = None) -> Choice:
+        """Find out which engine is the fastest here, and keep that for `auto`; takes seconds.
+
+        Args:
+            names: of the engines to try; None: those that start quickly.
+        """
+        return self._networks.choose_engine(names)
+
+    def diagnose(self) -> Diagnosis:
+        """Try all engines, keep the choice, and tell all that explains it; takes seconds."""
+        return self._networks.diagnose()
+
+    def bench(self, model: str, *, pictures: Path | None = None, runs: int = 20) -> Timing:
+        """Time a model on one picture after the other, in the engine of the settings.
+
+        Args:
+            model: name or folder.
+            pictures: picture or folder; None: made-up pictures.
+            runs: how often it is timed.
+
+        Raises:
+            ModelError: there is no such model, or the engine cannot run it.
+            ImageError: a picture cannot be read, or there is none.
+        """
+        from shitu.benching import bench
+
+        return bench(self.config, model, pictures, runs)
 
     def check(
         self, *, repair: bool = False, full: bool = False, progress: Progress | None = None
@@ -595,8 +600,7 @@ class Workspace:
         return Absent(space) if lineup is None else self._with(lineup)
 
     def _with(self, lineup: Lineup) -> LazyDescriber:
-        config = replace(self.config, feature_model=lineup.feature, detector_model=lineup.detector)
-        return LazyDescriber(Workspace.of(config))
+        return LazyDescriber(Networks(self.config, lineup).ready_for)
 
     def confirm(self, recognition_id: int, label: str | None = None) -> ConfirmSummary:
         """Make the crop of a logged recognition a reference; see `Catalog.confirm`."""
@@ -657,11 +661,10 @@ class Workspace:
 
     def close(self) -> None:
         """Close the gallery; what was committed is safe with or without this."""
-        catalog = self.__dict__.pop("catalog", None)
-        for name in _OF_THE_MODELS:
-            self.__dict__.pop(name, None)
-        if "_pool" in self.__dict__:
-            self.__dict__.pop("_pool").shutdown(cancel_futures=True)
+        catalog, networks = (self.__dict__.pop(name, None) for name in ("catalog", "_networks"))
+        self._drop(_OF_THE_MODELS)
+        if networks is not None:
+            networks.close()
         if catalog is not None:
             catalog.close()
 
@@ -682,7 +685,7 @@ class Workspace:
         config = self.config
         opened = Catalog.open(
             Path(config.index),
-            LazyDescriber(self),
+            LazyDescriber(self._networks_for),
             url=config.database,
             create=create,
             choice=IndexChoice(config.index_kind, config.recall),
@@ -696,9 +699,16 @@ class Workspace:
         guard.forced, guard.broken, guard.unchecked = self.forced, self.broken, self.unchecked
         return catalog
 
-    @cached_property
+    @property
     def lineup(self) -> Lineup:
         """The models in use: those of the settings, else those that the gallery was built with."""
+        return self._networks.lineup
+
+    @cached_property
+    def _networks(self) -> Networks:
+        return Networks(self.config, self._lineup())
+
+    def _lineup(self) -> Lineup:
         feature, detector = self.config.feature_model, self.config.detector_model
         if not self._takes_the_gallerys_models:
             return Lineup(feature or FEATURE_MODEL, detector or DETECTOR_MODEL)
@@ -713,175 +723,16 @@ class Workspace:
 
     def _follow_the_gallery(self) -> None:
         """After a switch to another space: use its models, unless the settings name others."""
-        if not self._takes_the_gallerys_models or "lineup" not in self.__dict__:
+        if not self._takes_the_gallerys_models or "_networks" not in self.__dict__:
             return
         space = self.catalog.gallery.active_space()
-        if space is not None and space != self._space:
-            for name in _OF_THE_MODELS:
-                self.__dict__.pop(name, None)
+        if space is not None and space != self._networks.space:
+            self.__dict__["_networks"] = self._networks.of(self._lineup())
+            self._drop(_OF_THE_MODELS)
 
-    @cached_property
-    def _feature_spec(self) -> ModelSpec:
-        return self.lineup.feature_spec()
-
-    @cached_property
-    def _detector_spec(self) -> ModelSpec | None:
-        return self.lineup.detector_spec()
-
-    @cached_property
-    def _policy(self) -> CropPolicy:
-        own = self._detector_spec.threshold if self._detector_spec is not None else 0.0
-        wanted = self.config.detection_threshold
-        return CropPolicy(
-            main_body_threshold=own,
-            threshold=own if wanted is None else wanted,
-            max_objects=self.config.max_objects,
-        )
-
-    @cached_property
-    def _space(self) -> Space:
-        return self.lineup.space()
-
-    @cached_property
-    def _cropper(self) -> Cropper:
-        spec = self._detector_spec
-        if spec is None:
-            return Cropper(None, self._policy)
-        return Cropper(self._finder(spec), self._policy)
-
-    def _finder(self, spec: ModelSpec) -> Finder:
-        from shitu.runtime.exported import open_exported
-
-        above = self._policy.threshold
-        if "program" in spec.files or spec.head != "raw":
-            return _exported_finder(spec, open_exported(spec, self._threads), above)
-        return Detector(
-            self._session(spec),
-            spec.preprocessing,
-            spec.strides,
-            spec.reg_max,
-            nms_threshold=self.config.nms_threshold,
-            explain_above=above,
-        )
-
-    @cached_property
-    def _embedder(self) -> Embedder:
-        spec = self._feature_spec
-        return Embedder(self._session(spec), spec.preprocessing, spec.dim, self.config.batch_size)
-
-    def _session(self, spec: ModelSpec) -> Session:
-        from shitu.runtime.exported import open_exported
-
-        job = Job(threads=self._threads, streams=self._streams)
-        if "program" in spec.files:
-            return open_exported(spec, job.threads)
-        # What is no ONNX file can only run on Paddle.
-        engine = self.engine if "onnx" in spec.files else "paddle"
-        return open_session(spec, engine, job)
-
-    @cached_property
-    def engine(self) -> str:
-        """What runs the networks: of the settings, or what was found to be the fastest."""
-        return self._engine_for(float("inf"))
-
-    def _engine_for(self, photos: float) -> str:
-        from shitu.choosing import remembered_engine
-
-        if self.config.engine != AUTO:
-            return self.config.engine
-        return remembered_engine(self._specs, self._threads, photos)
-
-    def bench(self, model: str, *, pictures: Path | None = None, runs: int = 20) -> Timing:
-        """Time a model on one picture after the other, in the engine of the settings.
-
-        Args:
-            model: name or folder.
-            pictures: picture or folder; None: made-up pictures.
-            runs: how often it is timed.
-
-        Raises:
-            ModelError: there is no such model, or the engine cannot run it.
-            ImageError: a picture cannot be read, or there is none.
-        """
-        from shitu.exporting.parity import pictures_of
-        from shitu.runtime.cpu import this_cpu
-        from shitu.timing import Stopwatch, Timing, measure
-
-        spec, watch = read_model(model), Stopwatch()
-        images = pictures_of(pictures).images
-        session, run = self._timed(spec, watch)
-        first, milliseconds = measure(watch, run, images, runs)
-        cpu = this_cpu()
-        version = next((e.version for e in ENGINES.values() if e.name == session.engine), None)
-        return Timing(
-            *(spec.name, spec.kind, session.engine, version, milliseconds, first),
-            *(runs, len(images), cpu.name, cpu.cores, self._threads),
-        )
-
-    def _timed(
-        self, spec: ModelSpec, watch: Stopwatch
-    ) -> tuple[Session, Callable[[Image], object]]:
-        if self.config.engine == AUTO:
-            # What `auto` stands for depends on a gallery's models; here there is one model.
-            config = replace(self.config, engine=REFERENCE)
-            return Workspace.of(config)._timed(spec, watch)
-        session = watch.session(self._session(spec))
-        spec = replace(spec, preprocessing=watch.preprocessing(spec.preprocessing))
-        if spec.kind == "feature":
-            embedder = Embedder(session, spec.preprocessing, spec.dim)
-            return session, lambda image: embedder.embed([image])
-        if "program" in spec.files or spec.head != "raw":
-            finder = _exported_finder(spec, session, spec.threshold)
-        else:
-            finder = Detector(session, spec.preprocessing, spec.strides, spec.reg_max)
-        return session, lambda image: finder.detect([image])
-
-    def choose_engine(self, names: Sequence[str] | None = None) -> Choice:
-        """Find out which engine is the fastest here, and keep that for `auto`; takes seconds.
-
-        Args:
-            names: of the engines to try; None: those that start quickly.
-        """
-        from shitu.choosing import Task, choose
-
-        task = Task(self.lineup.feature, self.lineup.detector, self._threads)
-        return choose(self._specs, task, names)
-
-    def diagnose(self) -> Diagnosis:
-        """Try all engines, keep the choice, and tell all that explains it; takes seconds."""
-        from shitu.choosing.diagnosis import diagnose
-
-        choice = self.choose_engine(list(ENGINES))
-        return diagnose(choice, self.config.engine, self._specs, self._threads)
-
-    def _settle_on_an_engine(self) -> None:
-        """Before much work is begun: find out which engine is the fastest, unless it is known."""
-        from shitu.choosing import worth_choosing
-
-        if self.config.engine != AUTO or "engine" in self.__dict__:
-            return
-        if worth_choosing(self._specs, self._threads):
-            self.choose_engine()
-
-    @property
-    def _specs(self) -> list[ModelSpec]:
-        """The models for which there is a choice of engines: those that are an ONNX file, too."""
-        both = (self._feature_spec, self._detector_spec)
-        return [
-            spec
-            for spec in both
-            if spec is not None and "onnx" in spec.files and spec.head == "raw"
-        ]
-
-    @cached_property
-    def _text_embedder(self) -> TextEmbedder:
-        from shitu.text_embedder import TextEmbedder
-
-        return TextEmbedder(self._feature_spec)
-
-    @property
-    def _threads(self) -> int:
-        return self.config.threads or usable_cores()
+    def _drop(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.__dict__.pop(name, None)
 
 
 def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | None:
@@ -891,64 +742,3 @@ def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | N
 def _image(picture: str | Path | bytes | Image) -> Image:
     source = Path(picture) if isinstance(picture, str) else picture
     return load_image(source) if isinstance(source, (Path, bytes)) else source
-
-
-class LazyDescriber:
-    """Knows the space at once and loads the networks when there is a picture to describe."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-
-    @property
-    def space(self) -> Space:
-        """The embedding space, known without loading a network."""
-        return self._workspace._space
-
-    def describe(self, images: Sequence[Image], boxes: Sequence[Box | None]) -> list[Any]:
-        """Describe pictures; loads the networks at the first call."""
-        if len(images) >= _SEVERAL:
-            self._workspace._settle_on_an_engine()
-            self._workspace._use_streams(self._workspace._threads)
-        return self._workspace.describer.describe(images, boxes)
-
-
-def list_entries(source: Path) -> list[Entry]:
-    """Pictures and labels of a folder with one folder per label, or of a label file."""
-    from shitu.catalog import entries_from_file, entries_from_folder
-
-    return list(entries_from_folder(source) if source.is_dir() else entries_from_file(source))
-
-
-def describe_folder(
-    describer: Describer, folder: Path, progress: Progress | None
-) -> npt.NDArray[np.float32]:
-    """Embeddings (n, dim) of all pictures of a folder.
-
-    Raises:
-        ImageError: there is none, or one cannot be read.
-    """
-    pictures = find_images(folder)
-    if not pictures:
-        raise ImageError(f"No picture found in {folder}.")
-    found = []
-    for start in range(0, len(pictures), _SOME):
-        images = [load_image(path) for path in pictures[start : start + _SOME]]
-        found += [described.embedding for described in describer.describe(images)]
-        if progress is not None:
-            progress(len(found), len(pictures))
-    return np.stack(found)
-
-
-def _exported_finder(spec: ModelSpec, session: NamedSession, explain_above: float) -> Finder:
-    if spec.head == "nms":
-        return NmsDetector(session, spec.preprocessing)
-    if spec.head == "boxes":
-        return DecodedDetector(session, spec.preprocessing, spec.suppression, explain_above)
-    return Detector(
-        LevelsSession(session) if spec.head == "levels" else session,
-        spec.preprocessing,
-        spec.strides,
-        spec.reg_max,
-        explain_above=explain_above,
-        suppression=spec.suppression,
-    )

@@ -21,7 +21,7 @@ from exports import (
 from fakes import FakeSession
 
 from shitu import Workspace
-from shitu.detector import Detections, Detector, NmsDetector
+from shitu.detector import Detections, Detector, NmsDetector, exported_finder
 from shitu.errors import ModelError, SpaceMismatch
 from shitu.images import load_image
 from shitu.models.graphs import read_graph
@@ -30,7 +30,6 @@ from shitu.models.spec import read_spec
 from shitu.preprocess import Preprocessing
 from shitu.runtime.exported import open_exported
 from shitu.runtime.onnx_runtime import OnnxRuntimeSession
-from shitu.workspace import _exported_finder
 
 SAMPLE = Path(__file__).parents[1] / "gallery"
 SCENES = [load_image(SAMPLE / "scenes" / f"scene0{n}.jpg") for n in (1, 4)]
@@ -53,7 +52,7 @@ def test_detectors_find_the_same_however_they_were_exported(
 ) -> None:
     spec = read_folder(export_detector(tmp_path, head, nearest=nearest))
     assert spec.head == head
-    finder = _exported_finder(spec, open_exported(spec, 1), explain_above=0.4)
+    finder = exported_finder(spec, open_exported(spec, 1), explain_above=0.4)
     for found, wanted in zip(finder.detect(SCENES), ours, strict=True):
         clear = int((wanted.scores > 0.3).sum())
         assert clear >= 1
@@ -88,7 +87,7 @@ def test_a_paddle_2_program_of_paddledetection(tmp_path: Path) -> None:
     assert list(graph.inputs) == ["image", "scale_factor"]
     assert graph.outputs == ((-1, 6), (-1,))
     spec = read_folder(folder)
-    finder = _exported_finder(spec, open_exported(spec, 1), explain_above=0.4)
+    finder = exported_finder(spec, open_exported(spec, 1), explain_above=0.4)
     pictures = [np.zeros((128, 64, 3), np.uint8), np.zeros((64, 64, 3), np.uint8)]
     tall, square = finder.detect(pictures)
     assert tall.xyxy.tolist() == [[8, 16, 32, 64], [40, 80, 60, 120]]

@@ -35,7 +35,7 @@ def views(rows: Rows, i: int) -> list[np.ndarray]:
 
 def embed(rows: Rows) -> dict[str, np.ndarray]:
     """Per set: embeddings (n, 7, dim), labels and paths."""
-    embedder, found = Workspace()._embedder, {}
+    embedder, found = Workspace()._networks.embedder, {}
     for name in SETS:
         chosen = np.flatnonzero(rows.held_out & (rows.dataset == name))[:MOST]
         vectors = embedder.embed([view for i in chosen for view in views(rows, i)])

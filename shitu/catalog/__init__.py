@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from shitu.catalog.check_report import CheckPart, CheckReport
     from shitu.catalog.compacting import CompactSummary
     from shitu.catalog.describing import Describer
-    from shitu.catalog.entries import Entry, entries_from_file, entries_from_folder
+    from shitu.catalog.entries import Entry, entries_from_file, entries_from_folder, list_entries
     from shitu.catalog.index_import import IndexImportSummary
     from shitu.catalog.summaries import (
         AddSummary,
@@ -44,6 +44,7 @@ __all__ = [
     "UndoSummary",
     "entries_from_file",
     "entries_from_folder",
+    "list_entries",
 ]
 
 __getattr__ = rooms(
@@ -67,5 +68,6 @@ __getattr__ = rooms(
         "UndoSummary": "shitu.catalog.summaries",
         "entries_from_file": "shitu.catalog.entries",
         "entries_from_folder": "shitu.catalog.entries",
+        "list_entries": "shitu.catalog.entries",
     },
 )

@@ -35,6 +35,11 @@ class Entry:
     problem: str = ""
 
 
+def list_entries(source: Path) -> list[Entry]:
+    """Pictures and labels of a folder with one folder per label, or of a label file."""
+    return list(entries_from_folder(source) if source.is_dir() else entries_from_file(source))
+
+
 def entries_from_folder(folder: Path) -> list[Entry]:
     """List the pictures of a folder with one folder per label, at any depth below those.
 

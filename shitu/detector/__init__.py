@@ -2,6 +2,7 @@
 
 from shitu.detector.detections import Detections, Finder, Suppressed, to_box
 from shitu.detector.exported import DecodedDetector, LevelsSession, NmsDetector
+from shitu.detector.heads import exported_finder
 from shitu.detector.picodet import Detector
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "LevelsSession",
     "NmsDetector",
     "Suppressed",
+    "exported_finder",
     "to_box",
 ]

@@ -1,0 +1,228 @@
+"""The networks of two models, opened in the fastest engine when they are first used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from shitu.config import AUTO, Config
+from shitu.cropper import Cropper, CropPolicy
+from shitu.describer import Describer
+from shitu.detector import Detector, Finder, exported_finder
+from shitu.embedder import Embedder
+from shitu.gallery import Space
+from shitu.lineup import Lineup
+from shitu.looking import Eyes
+from shitu.models.spec import ModelSpec
+from shitu.runtime.cpu import usable_cores
+from shitu.runtime.engines import ENGINES, Job, open_session
+from shitu.runtime.session import Session
+
+if TYPE_CHECKING:
+    from shitu.choosing import Choice
+    from shitu.choosing.diagnosis import Diagnosis
+    from shitu.text_embedder import TextEmbedder
+
+SEVERAL = 8  # pictures for which it pays to look for the fastest engine, once for all
+
+_OF_THE_STREAMS = ("cropper", "embedder", "describer")
+
+
+class Networks:
+    """A feature extractor and a detector, and what they are run by.
+
+    Args:
+        config: says in which engine, with how many threads, from which scores on.
+        lineup: the two models.
+    """
+
+    def __init__(self, config: Config, lineup: Lineup) -> None:
+        self.config = config
+        self.lineup = lineup
+        self.streams = 1
+        self.threads = config.threads or usable_cores()
+        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="shitu-look")
+
+    def of(self, lineup: Lineup) -> Networks:
+        """Those of other models, with the same threads, which may still be at work."""
+        other = Networks(self.config, lineup)
+        other.streams, other.pool = self.streams, self.pool
+        return other
+
+    def close(self) -> None:
+        """End the threads; what they have begun they finish."""
+        self.pool.shutdown(cancel_futures=True)
+
+    @cached_property
+    def feature_spec(self) -> ModelSpec:
+        """The feature extractor; raises ModelError."""
+        return self.lineup.feature_spec()
+
+    @cached_property
+    def detector_spec(self) -> ModelSpec | None:
+        """The detector, None where pictures are looked up whole; raises ModelError."""
+        return self.lineup.detector_spec()
+
+    @property
+    def _specs(self) -> list[ModelSpec]:
+        """The models for which there is a choice of engines: those that are an ONNX file, too."""
+        both = (self.feature_spec, self.detector_spec)
+        return [
+            spec
+            for spec in both
+            if spec is not None and "onnx" in spec.files and spec.head == "raw"
+        ]
+
+    @cached_property
+    def space(self) -> Space:
+        """The embedding space that the two make."""
+        return self.lineup.space()
+
+    @cached_property
+    def policy(self) -> CropPolicy:
+        """Which boxes are looked up."""
+        own = self.detector_spec.threshold if self.detector_spec is not None else 0.0
+        wanted = self.config.detection_threshold
+        return CropPolicy(
+            main_body_threshold=own,
+            threshold=own if wanted is None else wanted,
+            max_objects=self.config.max_objects,
+        )
+
+    @cached_property
+    def cropper(self) -> Cropper:
+        """The detector, and which of its boxes are looked up."""
+        spec = self.detector_spec
+        if spec is None:
+            return Cropper(None, self.policy)
+        return Cropper(self._finder(spec), self.policy)
+
+    def _finder(self, spec: ModelSpec) -> Finder:
+        from shitu.runtime.exported import open_exported
+
+        above = self.policy.threshold
+        if "program" in spec.files or spec.head != "raw":
+            return exported_finder(spec, open_exported(spec, self.threads), above)
+        return Detector(
+            self.open(spec),
+            spec.preprocessing,
+            spec.strides,
+            spec.reg_max,
+            nms_threshold=self.config.nms_threshold,
+            explain_above=above,
+        )
+
+    @cached_property
+    def embedder(self) -> Embedder:
+        """The feature extractor."""
+        spec = self.feature_spec
+        return Embedder(self.open(spec), spec.preprocessing, spec.dim, self.config.batch_size)
+
+    @cached_property
+    def text_embedder(self) -> TextEmbedder:
+        """What turns words into vectors of the same space; raises ModelError if none does."""
+        from shitu.text_embedder import TextEmbedder
+
+        return TextEmbedder(self.feature_spec)
+
+    @cached_property
+    def describer(self) -> Describer:
+        """Main body and embedding of pictures of one object."""
+        return Describer(self.cropper, self.embedder, self.space, self.pool)
+
+    @property
+    def eyes(self) -> Eyes:
+        """What sees pictures before they are looked up."""
+        return Eyes(self.cropper, self.embedder, self.space)
+
+    def open(self, spec: ModelSpec) -> Session:
+        """Load the network of a model, any model, in the engine of these."""
+        from shitu.runtime.exported import open_exported
+
+        job = Job(threads=self.threads, streams=self.streams)
+        if "program" in spec.files:
+            return open_exported(spec, job.threads)
+        # What is no ONNX file can only run on Paddle.
+        engine = self.engine if "onnx" in spec.files else "paddle"
+        return open_session(spec, engine, job)
+
+    def open_both(self) -> None:
+        """Load both networks side by side, so that the first answer comes sooner."""
+        # Found out before both ask for it. Paddle is not made for two threads that open models.
+        if ENGINES[self.engine].module == "paddle" or len(self._specs) < 2:
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="shitu-open") as pool:
+            detector = pool.submit(lambda: self.cropper)
+            _ = self.embedder
+            detector.result()
+
+    def use_streams(self, streams: int) -> bool:
+        """For one photo all threads work on each network; for many, each on a photo of its own.
+
+        Returns:
+            Whether the networks will be loaded anew for that.
+        """
+        if streams == self.streams or ENGINES[self.engine].module == "paddle":
+            return False
+        self.streams = streams
+        for name in _OF_THE_STREAMS:
+            self.__dict__.pop(name, None)
+        return True
+
+    def ready_for(self, pictures: int) -> Networks:
+        """These, having got ready for a number of pictures."""
+        self.get_ready(pictures)
+        return self
+
+    def get_ready(self, pictures: int) -> bool:
+        """Where there are several pictures, use the fastest engine, in many streams.
+
+        Returns:
+            Whether the networks will be loaded anew for that.
+        """
+        if pictures < SEVERAL:
+            return False
+        self.settle_on_an_engine()
+        return self.use_streams(self.threads)
+
+    @cached_property
+    def engine(self) -> str:
+        """What runs the networks: of the settings, or what was found to be the fastest."""
+        return self._engine_for(float("inf"))
+
+    def expect(self, photos: int) -> None:
+        """Decide on the engine, unless that is done: one photo is sooner seen by a quick start."""
+        if "engine" not in self.__dict__:
+            self.engine = self._engine_for(photos)
+
+    def _engine_for(self, photos: float) -> str:
+        from shitu.choosing import remembered_engine
+
+        if self.config.engine != AUTO:
+            return self.config.engine
+        return remembered_engine(self._specs, self.threads, photos)
+
+    def settle_on_an_engine(self) -> None:
+        """Before much work is begun: find out which engine is the fastest, unless it is known."""
+        from shitu.choosing import worth_choosing
+
+        if self.config.engine != AUTO or "engine" in self.__dict__:
+            return
+        if worth_choosing(self._specs, self.threads):
+            self.choose_engine()
+
+    def choose_engine(self, names: Sequence[str] | None = None) -> Choice:
+        """Find out which engine is the fastest here, and keep that for `auto`; takes seconds."""
+        from shitu.choosing import Task, choose
+
+        task = Task(self.lineup.feature, self.lineup.detector, self.threads)
+        return choose(self._specs, task, names)
+
+    def diagnose(self) -> Diagnosis:
+        """Try all engines, keep the choice, and tell all that explains it; takes seconds."""
+        from shitu.choosing.diagnosis import diagnose
+
+        choice = self.choose_engine(list(ENGINES))
+        return diagnose(choice, self.config.engine, self._specs, self.threads)
