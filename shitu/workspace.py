@@ -429,6 +429,8 @@ class Workspace:
         own = self.threshold if lineup is None else lineup.feature_spec().threshold
         return Rule(own, voters=self.config.voters)
 
+    # The recognizer holds networks that are to go when they are loaded anew.
+
     def _use_streams(self, streams: int) -> None:
         if self._networks.use_streams(streams):
             self._drop(["recognizer"])

@@ -1,0 +1,42 @@
+"""Networks of two models: when they are loaded anew, and what outlives them."""
+
+from __future__ import annotations
+
+import pytest
+
+from shitu.config import load_config
+from shitu.lineup import WHOLE, Lineup
+from shitu.networks import SEVERAL, Networks
+
+
+def networks(engine: str = "onnxruntime") -> Networks:
+    return Networks(load_config(overrides={"engine": engine, "threads": 2}), Lineup(detector=WHOLE))
+
+
+def test_several_pictures_load_the_networks_anew_once() -> None:
+    opened = networks()
+    alone = opened.embedder
+    assert not opened.get_ready(SEVERAL - 1)
+    assert opened.embedder is alone
+    assert opened.get_ready(SEVERAL)
+    together = opened.embedder
+    assert together is not alone
+    assert not opened.get_ready(SEVERAL)
+    assert opened.embedder is together
+
+
+def test_paddle_has_no_streams() -> None:
+    opened = networks("paddle")
+    assert not opened.use_streams(2)
+    assert opened.streams == 1
+
+
+def test_other_models_go_on_with_the_same_threads() -> None:
+    before = networks()
+    before.use_streams(2)
+    after = before.of(Lineup())
+    assert (after.pool, after.streams) == (before.pool, 2)
+    assert after.space != before.space
+    after.close()
+    with pytest.raises(RuntimeError):
+        before.pool.submit(print)
