@@ -25,7 +25,7 @@ from shitu.looking import Look
 from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Recognition, RecognizedObject
 from shitu.runtime.session import Float32Array
 from shitu.verifier.reranking import Contender, Verifier
-from shitu.voting import DEPTH, promoted
+from shitu.voting import DEPTH, promoted, table
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 
@@ -192,10 +192,9 @@ class Recognizer:
 
     def _voted(self, found: Neighbours, items: Int64Array) -> tuple[Neighbours, Int64Array]:
         """The neighbours and their items with the nearest reference of the answer first."""
-        unique, places = np.unique(items[:, :DEPTH], return_inverse=True)
-        known = self._lookup.sizes_of([number for number in unique.tolist() if number >= 0])
-        sizes = np.array([known.get(number, 0) for number in unique.tolist()], np.int64)
-        sizes = sizes[places].reshape(items[:, :DEPTH].shape)
+        if self._voters == 1:  # no one to be asked about
+            return found, items
+        sizes = table(items[:, :DEPTH], self._lookup.sizes_of, 0)
         order = promoted(found.scores, items, sizes, self._voters)
         ids = np.take_along_axis(found.reference_ids, order, axis=1)
         scores = np.take_along_axis(found.scores, order, axis=1)
@@ -252,9 +251,8 @@ class _Found:
 
 def _items_of(reference_ids: Int64Array, known: Mapping[int, Reference]) -> Int64Array:
     """Item of each reference (m, k); -1 where there is none."""
-    unique, places = np.unique(reference_ids, return_inverse=True)
-    items = [known[i].item_id if i in known else -1 for i in unique.tolist()]
-    return np.array(items, np.int64)[places].reshape(reference_ids.shape)
+    owners = {number: reference.item_id for number, reference in known.items()}
+    return table(reference_ids, lambda _: owners, -1)
 
 
 def _said_of_rejected(objects: Iterable[RecognizedObject]) -> Iterator[str]:

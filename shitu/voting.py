@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,24 @@ Ids = npt.NDArray[np.int64]
 
 DEPTH = 20  # neighbours looked at; the same wherever evidence is taken, or it would not compare
 _HEAT = 0.12  # cosine; the higher, the more the second to fifth reference count beside the first
+
+
+def table(
+    numbers: Ids, known_of: Callable[[Collection[int]], Mapping[int, int]], missing: int
+) -> Ids:
+    """What is known of each number (m, k), asked once; `missing` for the rest and those below 0."""
+    unique, places = np.unique(numbers, return_inverse=True)
+    known = known_of([number for number in unique.tolist() if number >= 0])
+    found = [known.get(number, missing) for number in unique.tolist()]
+    return np.array(found, np.int64)[places].reshape(numbers.shape)
+
+
+def nearest(scores: Floats, depth: int = DEPTH) -> Ids:
+    """Columns (m, k) of the highest scores of (m, n), best first."""
+    k = min(depth, scores.shape[1])
+    columns = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    order = np.argsort(-np.take_along_axis(scores, columns, 1), axis=1, kind="stable")
+    return np.take_along_axis(columns, order, 1)
 
 
 def promoted(scores: Floats, items: Ids, sizes: Ids, voters: int = VOTERS) -> Ids:

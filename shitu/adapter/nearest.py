@@ -8,7 +8,7 @@ import numpy.typing as npt
 from shitu.adapter.folds import Bools
 from shitu.adapter.statistics import Codes
 from shitu.config import VOTERS
-from shitu.voting import DEPTH, promoted
+from shitu.voting import nearest, promoted
 
 _BLOCK = 512
 
@@ -54,9 +54,7 @@ def _answers(
     """Label (m,) that the references of `codes` (n,) vote for; what is hidden scores -inf."""
     if voters == 1:
         return np.asarray(codes[scores.argmax(axis=1)], np.int64)
-    k = min(DEPTH, scores.shape[1])
-    near = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    near = np.take_along_axis(near, np.argsort(-np.take_along_axis(scores, near, 1), 1), 1)
+    near = nearest(scores)
     best = np.take_along_axis(scores, near, 1)
     found = np.where(np.isfinite(best), codes[near], -1)
     hidden = np.isneginf(scores).sum(axis=1)[:, None] * (found == own[:, None])

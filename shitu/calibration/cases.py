@@ -17,7 +17,7 @@ from shitu.adapter import Recipe, Statistics, fit
 from shitu.adapter.folds import Bools, Split, label_folds, reference_folds
 from shitu.calibration.evidence import Evidence, Floats, Ids, evidence_of
 from shitu.config import VOTERS
-from shitu.voting import DEPTH, promoted
+from shitu.voting import nearest, promoted
 
 FOLDS = 5
 LIMIT = 6000  # references asked; more tell hardly more
@@ -111,7 +111,8 @@ def gather_strangers(
 ) -> Evidence:
     """Ask pictures (m, e) of things that the gallery (n, e) certainly does not have."""
     starts = range(0, max(len(queries), 1), _BLOCK)
-    found = [_evidence(queries[i : i + _BLOCK] @ gallery.T, items, voters) for i in starts]
+    sizes = _sizes(items)
+    found = [_evidence(queries[i : i + _BLOCK] @ gallery.T, items, sizes, voters) for i in starts]
     return Evidence.joined(found)
 
 
@@ -135,6 +136,7 @@ def _ask(
     """Ask some references; with `own` note what their item scores, without it hide that item."""
     among = np.flatnonzero(gallery)
     base, theirs = np.ascontiguousarray(vectors[among].T), items[among]
+    sizes = _sizes(theirs)
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         scores = vectors[block] @ base
@@ -143,19 +145,20 @@ def _ask(
             scores[same] = -np.inf
         else:
             own[block] = np.where(same, scores, -np.inf).max(axis=1)
-        yield _evidence(scores, theirs, voters)
+        yield _evidence(scores, theirs, sizes, voters)
 
 
-def _evidence(scores: npt.NDArray[np.float32], items: Ids, voters: int) -> Evidence:
-    k = min(DEPTH, scores.shape[1])
-    nearest = np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    best = np.take_along_axis(scores, nearest, 1)
-    order = np.argsort(-best, axis=1, kind="stable")
-    best = np.take_along_axis(best, order, 1)
-    nearest = np.take_along_axis(nearest, order, 1)
-    found = np.where(np.isfinite(best), items[nearest], -1)
+def _sizes(items: Ids) -> Ids:
+    """How many references the item of each reference (n,) has."""
     _, codes, counts = np.unique(items, return_inverse=True, return_counts=True)
-    order = promoted(best, found, counts[codes][nearest], voters)
+    return np.asarray(counts[codes], np.int64)
+
+
+def _evidence(scores: npt.NDArray[np.float32], items: Ids, sizes: Ids, voters: int) -> Evidence:
+    near = nearest(scores)
+    best = np.take_along_axis(scores, near, 1)
+    found = np.where(np.isfinite(best), items[near], -1)
+    order = promoted(best, found, sizes[near], voters)
     return evidence_of(np.take_along_axis(best, order, 1), np.take_along_axis(found, order, 1))
 
 

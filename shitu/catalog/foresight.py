@@ -13,7 +13,7 @@ from shitu.catalog.rejections import Screen
 from shitu.deciding import Rejected, Rule
 from shitu.index import Neighbours
 from shitu.index.ranking import in_order
-from shitu.voting import DEPTH, promoted
+from shitu.voting import DEPTH, promoted, table
 
 if TYPE_CHECKING:
     from shitu.calibration import Calibration
@@ -58,7 +58,7 @@ def answers(
         found: its `DEPTH` nearest references, if they are known.
     """
     found, items, _ = screened(state, queries, found or state.nearest(queries, DEPTH))
-    sizes = size_table(items, state.sizes_of)
+    sizes = table(items, state.sizes_of, 0)
     order = promoted(found.scores, items, sizes, rule.voters)
     evidence = evidence_of(
         np.take_along_axis(found.scores, order, 1), np.take_along_axis(items, order, 1)
@@ -90,18 +90,7 @@ def screened(
 
 def item_table(reference_ids: Ids, items_of: Callable[[Collection[int]], dict[int, int]]) -> Ids:
     """Return the item of each reference (m, k); -1 where there is none."""
-    unique, places = np.unique(reference_ids, return_inverse=True)
-    known = items_of([number for number in unique.tolist() if number >= 0])
-    items = [known.get(number, -1) for number in unique.tolist()]
-    return np.array(items, np.int64)[places].reshape(reference_ids.shape)
-
-
-def size_table(items: Ids, sizes_of: Callable[[Collection[int]], dict[int, int]]) -> Ids:
-    """Return how many references each item (m, k) has; 0 where there is none."""
-    unique, places = np.unique(items, return_inverse=True)
-    known = sizes_of([number for number in unique.tolist() if number >= 0])
-    sizes = [known.get(number, 0) for number in unique.tolist()]
-    return np.array(sizes, np.int64)[places].reshape(items.shape)
+    return table(reference_ids, items_of, -1)
 
 
 def nearest_of(

@@ -145,12 +145,11 @@ def _print_choice(choice: Choice) -> None:
 
 def _print_measured(measured: Calibrated) -> None:
     low, high = measured.false_accepts_low, measured.false_accepts_high
-    rows = (
+    rows = [
         (
             "references asked",
             f"{measured.genuine} as themselves, {measured.strangers - measured.lent} as strangers",
         ),
-        *([("strangers lent", f"{measured.lent} that come with the model")] * bool(measured.lent)),
         ("operating point", f"confidence {measured.calibration.operating_point:.3f}"),
         (
             "strangers with an answer",
@@ -160,5 +159,7 @@ def _print_measured(measured: Calibrated) -> None:
         ("named wrongly", f"{measured.misnamed:.1%}"),
         ("AUROC", f"{measured.auroc:.3f} (by score alone {measured.auroc_of_score:.3f})"),
         ("calibration error", f"{measured.calibration_error:.3f}"),
-    )
+    ]
+    if measured.lent:
+        rows.insert(1, ("strangers lent", f"{measured.lent} that come with the model"))
     echo(table(("calibration", ""), rows) + "\n")
