@@ -7,6 +7,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from shitu.index.distances import squared_distances
 from shitu.verifier.features import Descriptors, Features
 
 Pairs: TypeAlias = npt.NDArray[np.int64]
@@ -51,9 +52,7 @@ def in_step(pairs: Pairs, query: Features, reference: Features) -> Pairs:
 
 def _distances(a: Descriptors, b: Descriptors) -> npt.NDArray[np.float32]:
     """(n, m) squared, exact in float32: 128 * 255**2 is below 2**24."""
-    first, second = a.astype(np.float32), b.astype(np.float32)
-    squares = (first**2).sum(axis=1)[:, None] + (second**2).sum(axis=1)
-    return np.asarray(squares - 2 * first @ second.T)
+    return squared_distances(a.astype(np.float32), b.astype(np.float32))
 
 
 def _second(
@@ -69,6 +68,8 @@ def _second(
 
 def _apart(pairs: Pairs, query: Features, reference: Features) -> Pairs:
     """Of several pairs at one place (a corner with two orientations) only the clearest."""
-    places = np.concatenate([query.pixels[pairs[:, 0]], reference.pixels[pairs[:, 1]]], axis=1)
-    _, first = np.unique(np.rint(places), axis=0, return_index=True)
+    ends = (query.pixels[pairs[:, 0]], reference.pixels[pairs[:, 1]])
+    # One number for four coordinates below 2**16, which `unique` sorts much sooner than rows.
+    x, y, u, v = np.rint(np.concatenate(ends, axis=1)).astype(np.int64).T
+    _, first = np.unique(x << 48 | y << 32 | u << 16 | v, return_index=True)
     return pairs[np.sort(first)]

@@ -52,7 +52,8 @@ class Policy:
     """When to check, whom, and how much an agreement weighs.
 
     Attributes:
-        items, references: how many of the nearest are compared.
+        items, references: how many of the nearest are compared ...
+        first: ... unless one of so many nearest items is proven already.
         margin: a first item that is further ahead of the second needs no check (auto) ...
         sure: ... where its score is above the threshold by this, too.
         hopeless: nor does a best score below the threshold by more than this, ...
@@ -67,6 +68,7 @@ class Policy:
     """
 
     items: int = 16
+    first: int = 5
     references: int = 2
     margin: float = 0.1
     sure: float = 0.1
@@ -141,9 +143,15 @@ class Verifier:
         if not contenders or not self._pays(image, doubtful=doubtful):
             return plain
         checked = self._compare(image, contenders[: self.policy.items])
-        every = [*checked, *plain[len(checked) :]]
-        worth = [contenders[c.place].score + self.policy.bonus(c.agreement) for c in every]
-        return [every[i] for i in sorted(range(len(every)), key=lambda i: -worth[i])]
+        return self._in_order(contenders, [*checked, *plain[len(checked) :]])
+
+    def _in_order(
+        self, contenders: Sequence[Contender], checked: Sequence[Checked]
+    ) -> list[Checked]:
+        def worth(one: Checked) -> float:
+            return contenders[one.place].score + self.policy.bonus(one.agreement)
+
+        return sorted(checked, key=worth, reverse=True)
 
     def proves(self, checked: Sequence[Checked]) -> bool:
         """Whether geometry alone proves the first of them: much agreement, and no rival's."""
@@ -162,8 +170,16 @@ class Verifier:
     def _compare(self, image: Image, contenders: Sequence[Contender]) -> list[Checked]:
         query = self.source.extractor.extract(image)
         near = [each.references[: self.policy.references] for each in contenders]
-        features = self.source.of(reference for some in near for reference in some)
-        return [_best(place, query, some, features) for place, some in enumerate(near)]
+        checked: list[Checked] = []
+        for some in (slice(self.policy.first), slice(self.policy.first, None)):
+            features = self.source.of(reference for part in near[some] for reference in part)
+            checked += [
+                _best(place, query, part, features)
+                for place, part in enumerate(near[some], len(checked))
+            ]
+            if self.proves(self._in_order(contenders, checked)):
+                break
+        return checked
 
 
 def _best(

@@ -115,6 +115,22 @@ def test_only_the_nearest_items_are_compared() -> None:
     assert [c.agreement is None for c in checked] == [False, False, True, True, True]
 
 
+@pytest.mark.parametrize(
+    ("shown", "asked"), [(2, [1, 2]), (4, [1, 2, 3, 4, 5]), (77, [1, 2, 3, 4, 5])]
+)
+def test_items_further_off_are_compared_only_without_a_proof(shown: int, asked: list[int]) -> None:
+    source = Pictures(SHELF)
+    seen = view(print_of(shown))[0]
+    checked = Verifier(source, ON, Policy(first=2)).check(
+        seen, contenders(0.5, 0.4, 0.3, 0.2, 0.1), doubtful=True
+    )
+    assert source.asked == asked
+    assert order(checked)[0] == (shown if shown in SHELF else 1)
+    assert [c.agreement is not None for c in sorted(checked, key=lambda c: c.place)] == [
+        i in asked for i in SHELF
+    ]
+
+
 def test_a_reference_without_features_is_passed_over() -> None:
     checked = Verifier(Pictures({2: SHELF[2]}), ON).check(
         view(SHELF[2])[0], contenders(0.5, 0.4), doubtful=True
