@@ -40,6 +40,11 @@ _FORMATS = ("paddle", "onnx", "openvino", "int8")
     type=click.FloatRange(0, 1),
     help="Of each picture, between original and export.  [default: 0.9999; int8: 0.98]",
 )
+@click.option(
+    "--name",
+    help="What the files call the model; PaddleX opens PP-ShiTuV2_rec and PP-ShiTuV2_det only.  "
+    "[default: its name]",
+)
 @json_option
 def export(
     model: str,
@@ -49,6 +54,7 @@ def export(
     tokenizer: Path | None,
     pictures: Path | None,
     min_cosine: float | None,
+    name: str | None,
     as_json: bool,
 ) -> None:
     """Write a model for Paddle Inference, ONNX Runtime or OpenVINO, or in int8.
@@ -59,6 +65,8 @@ def export(
     from shitu.exporting import export as write
 
     source = _source(model, architecture, tokenizer)
+    if name is not None:
+        source = source.called(name)
     summary = write(source, form, output, pictures, min_cosine)
     if as_json:
         print_json(asdict(summary))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,10 @@ class Source:
     text: Network | None = None
     tokenizer: Path | None = None
     onnx: Path | None = None
+
+    def called(self, name: str) -> Source:
+        """The same under another name."""
+        return replace(self, name=name, fields={**self.fields, "name": name})
 
 
 _OUTPUTS = {"feature": ("features",), "detector": ("scores", "distributions")}

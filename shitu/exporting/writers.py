@@ -15,6 +15,7 @@ from shitu.errors import ModelError
 from shitu.exporting.onnx_graph import to_onnx
 from shitu.exporting.parity import Pictures, Run
 from shitu.exporting.sources import Network, Source
+from shitu.exporting.suppressed import write_suppressed
 from shitu.runtime.session import Float32Array
 
 ONNX_FILE = "model.onnx"
@@ -42,8 +43,13 @@ def write_paddle(source: Source, folder: Path, pictures: Pictures, passes: Passe
     # Another one than the reference: exporting fuses it in place.
     net = build(source.image.architecture)
     pour(net, source.image.arrays, source.image.origin)
-    program, params = export_paddle(net, source.image.input_shape, folder)
-    return PaddleInferenceSession(program, params).run
+    with tempfile.TemporaryDirectory() as scratch:
+        raw = source.kind == "detector"
+        files = export_paddle(net, source.image.input_shape, Path(scratch) if raw else folder)
+        run = PaddleInferenceSession(*files).run
+    if raw:  # which is compared number by number; what is written gives boxes
+        write_suppressed(source, folder, pictures)
+    return run
 
 
 def write_onnx(source: Source, folder: Path, pictures: Pictures, passes: Passes) -> Run:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from shitu.nets._paddle import nn, paddle
 from shitu.nets.layers import fuse
+from shitu.nets.suppressing import Suppressing
 
 MODEL_FILE = "inference.json"
 PARAMS_FILE = "inference.pdiparams"
@@ -28,9 +29,26 @@ def export_paddle(
     Returns:
         The paths of the program and of its parameters.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     spec = paddle.static.InputSpec([None, *input_shape], "float32", name="x")
-    program = paddle.jit.to_static(fuse(net, norms), input_spec=[spec], full_graph=True)
+    return _save(fuse(net, norms), [spec], folder)
+
+
+def export_suppressing(
+    net: Suppressing, input_shape: tuple[int, ...], folder: Path
+) -> tuple[Path, Path]:
+    """Write a detector with its postprocessing, inputs `image` and `scale_factor`; see above."""
+    fuse(net.net)
+    specs = [
+        paddle.static.InputSpec([None, *input_shape], "float32", name="image"),
+        paddle.static.InputSpec([None, 2], "float32", name="scale_factor"),
+    ]
+    return _save(net, specs, folder)
+
+
+def _save(net: nn.Layer, specs: list[paddle.static.InputSpec], folder: Path) -> tuple[Path, Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    net.eval()
+    program = paddle.jit.to_static(net, input_spec=specs, full_graph=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         paddle.jit.save(program, str(Path(scratch) / Path(MODEL_FILE).stem))
         for name in (PARAMS_FILE, MODEL_FILE):

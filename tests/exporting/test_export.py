@@ -16,13 +16,18 @@ import yaml
 from click.testing import CliRunner
 
 from shitu.cli import main
+from shitu.detector import Detector, NmsDetector, exported_finder
 from shitu.errors import ModelError
 from shitu.exporting import export, parity, source_of_model, source_of_weights
 from shitu.exporting.parity import made_up
+from shitu.images import load_image
+from shitu.models.graphs import read_graph
 from shitu.models.registry import find_model, read_folder
 from shitu.nets import BUILDERS
 from shitu.nets._paddle import paddle
 from shitu.nets.embedding_net import general_recognition_v2
+from shitu.nets.suppressing import Suppressing
+from shitu.runtime.exported import open_exported
 from shitu.runtime.onnx_runtime import OnnxRuntimeSession
 from shitu.runtime.paddle_inference import PaddleInferenceSession
 
@@ -66,18 +71,56 @@ def test_onnx_is_a_folder_that_a_model_is_read_from(name: str, kind: str, tmp_pa
         assert np.array_equal(a, b)
 
 
-@pytest.mark.parametrize(("name", "kind"), [(FEATURE, "feature"), (DETECTOR, "detector")])
-def test_paddle_is_a_folder_as_paddlex_has_them(name: str, kind: str, tmp_path: Path) -> None:
-    summary = export(source_of_model(find_model(name, kind)), "paddle", tmp_path / "out")
+def test_paddle_is_a_folder_as_paddlex_has_them(tmp_path: Path) -> None:
+    spec = find_model(FEATURE, "feature")
+    summary = export(source_of_model(spec), "paddle", tmp_path / "out")
     assert set(summary.files) == {"inference.json", "inference.pdiparams", "inference.yml"}
-    spec = read_folder(tmp_path / "out")
-    assert (spec.name, spec.kind) == (name, kind)
+    read = read_folder(tmp_path / "out")
+    assert (read.name, read.kind) == (FEATURE, "feature")
     assert any("PaddleX resizes otherwise" in note for note in summary.notes)
-    batch = find_model(name, kind).preprocessing([made_up(99)])
-    files = (spec.files[key].path for key in ("program", "weights"))
-    found = PaddleInferenceSession(*files).run(batch)
-    for a, b in zip(found, original(name, kind, made_up(99)), strict=True):
+    files = (read.files[key].path for key in ("program", "weights"))
+    found = PaddleInferenceSession(*files).run(spec.preprocessing([made_up(99)]))
+    for a, b in zip(found, original(FEATURE, "feature", made_up(99)), strict=True):
         assert np.abs(a - b).max() <= 1e-3 * max(1.0, np.abs(b).max())
+
+
+def test_a_detector_for_paddlex_gives_boxes(tmp_path: Path) -> None:
+    spec = find_model(DETECTOR, "detector")
+    source = source_of_model(spec).called("PP-ShiTuV2_det")
+    summary = export(source, "paddle", tmp_path / "out", SAMPLE / "scene01.jpg")
+    assert set(summary.files) == {"inference.json", "inference.pdiparams", "inference.yml"}
+    read = read_folder(tmp_path / "out")
+    assert (read.name, read.kind, read.head) == ("PP-ShiTuV2_det", "detector", "nms")
+    assert list(read_graph(read.files["program"].path).inputs) == ["image", "scale_factor"]
+    image = load_image(SAMPLE / "scene02.jpg")
+    session = OnnxRuntimeSession(spec.files["onnx"].path)
+    wanted = Detector(session, spec.preprocessing, spec.strides, spec.reg_max).detect([image])[0]
+    # Its description says how pictures are resized upstream; here, as for the original.
+    finder = NmsDetector(open_exported(read, 1), spec.preprocessing)
+    found, again = finder.detect([image, image[:, ::-1]])
+    sure = int((wanted.scores > 0.3).sum())
+    assert sure >= 2
+    assert np.abs(found.xyxy[:sure] - wanted.xyxy[:sure]).max() < 0.5
+    assert np.abs(found.scores[:sure] - wanted.scores[:sure]).max() < 1e-3
+    assert len(again.scores)
+    upstream = exported_finder(read, open_exported(read, 1), 0.4).detect([image])[0]
+    assert upstream.scores[0] > 0.3, "the folder can be read alone"
+
+
+def test_a_detector_whose_graph_finds_another_box_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = Suppressing._cells
+
+    def shifted(net: Suppressing) -> tuple[Any, Any]:
+        centres, steps = cells(net)
+        return centres + 3.0, steps
+
+    monkeypatch.setattr(Suppressing, "_cells", shifted)
+    source = source_of_model(find_model(DETECTOR, "detector"))
+    with pytest.raises(ModelError, match=r"box on .*scene01.jpg is not the original's"):
+        export(source, "paddle", tmp_path / "out", SAMPLE / "scene01.jpg")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_picture_that_differs_fails_and_nothing_is_left(tmp_path: Path) -> None:
