@@ -14,17 +14,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from exports import WEIGHTS, detector_yml, export_detector, feature_yml, save, write_yml
 
 from shitu import create_model
-from shitu.nets import build
-from shitu.nets.layers import fuse
-from shitu.nets.params import load_params
+from shitu.exporting import export, source_of_model
+from shitu.models.registry import find_model
 from shitu.paddlex.galleries import IndexData, load_index
 
 # Read at once, because settings from outside are taken away while a test runs.
 PYTHON = os.environ.get("SHITU_TEST_PADDLEX")
 SCENES = sorted((Path(__file__).parents[2] / "gallery" / "scenes").glob("*.jpg"))[:3]
+MODELS = {
+    "rec": ("pplcnetv2_base_shitu", "feature"),
+    "det": ("picodet_lcnet_mainbody", "detector"),
+}
 NEEDED = "import paddlex, paddle, faiss, pypdfium2"
 
 
@@ -37,12 +39,9 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             "paddlepaddle, faiss-cpu and pypdfium2: nothing was compared with it"
         )
     folder = tmp_path_factory.mktemp("paddlex")
-    net = build("pplcnetv2_base_shitu")
-    load_params(net, WEIGHTS / "pplcnetv2_base_shitu" / "params.npz")
-    save(fuse(net), {"x": [-1, 3, 224, 224]}, folder / "rec")
-    write_yml(folder / "rec", feature_yml([224, 224]))
-    export_detector(folder / "det")
-    write_yml(folder / "det", detector_yml(Global={"model_name": "PP-ShiTuV2_det"}))
+    for name, (model, kind) in MODELS.items():
+        source = source_of_model(find_model(model, kind)).called(f"PP-ShiTuV2_{name}")
+        export(source, "paddle", folder / name, SCENES[0])
     pictures = [str(path) for path in SCENES]
     features = [one["feature"] for one in create_model(str(folder / "rec")).predict(pictures)]
     boxes = [one["boxes"] for one in create_model(str(folder / "det")).predict(pictures)]
