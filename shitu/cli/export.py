@@ -12,6 +12,7 @@ from shitu.cli._common import echo, json_option, print_json, say_notes, show_pat
 
 if TYPE_CHECKING:
     from shitu.exporting import Source
+    from shitu.models.spec import ModelSpec
 
 _FORMATS = ("paddle", "onnx", "openvino", "int8")
 
@@ -62,12 +63,17 @@ def export(
     MODEL is a name or a folder, or a file of weights (.safetensors, .pdparams) with --architecture.
     Every picture must get the same vector from the export as from Paddle, or nothing is written.
     """
+    from shitu.exporting import Source, export_graph
     from shitu.exporting import export as write
 
-    source = _source(model, architecture, tokenizer)
-    if name is not None:
-        source = source.called(name)
-    summary = write(source, form, output, pictures, min_cosine)
+    found = _source(model, architecture, tokenizer)
+    if isinstance(found, Source):
+        source = found if name is None else found.called(name)
+        summary = write(source, form, output, pictures, min_cosine)
+    else:
+        if name is not None:
+            raise click.UsageError("--name: an exported graph keeps its description and its name.")
+        summary = export_graph(found, form, output, pictures, min_cosine)
     if as_json:
         print_json(asdict(summary))
         return
@@ -80,7 +86,7 @@ def export(
     say_notes(summary.notes)
 
 
-def _source(model: str, architecture: str | None, tokenizer: Path | None) -> Source:
+def _source(model: str, architecture: str | None, tokenizer: Path | None) -> Source | ModelSpec:
     from shitu.exporting import source_of_model, source_of_weights
     from shitu.models.registry import read_model
 
@@ -93,4 +99,5 @@ def _source(model: str, architecture: str | None, tokenizer: Path | None) -> Sou
         return source_of_weights(path, architecture, tokenizer)
     if architecture is not None or tokenizer is not None:
         raise click.UsageError("--architecture and --tokenizer are for a file of weights.")
-    return source_of_model(read_model(model))
+    spec = read_model(model)
+    return source_of_model(spec) if spec.architecture else spec

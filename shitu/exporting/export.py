@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,34 +15,13 @@ import yaml
 from shitu.errors import ModelError
 from shitu.exporting import writers
 from shitu.exporting.int8 import write_int8
+from shitu.exporting.made import ExportSummary, made_whole
 from shitu.exporting.parity import Gate, Pictures, Run, pictures_of, require_parity
 from shitu.exporting.sources import Network, Source
 from shitu.models.spec import DESCRIPTION
 
 FLOAT_COSINE = 0.9999
 INT8_COSINE = 0.98
-
-
-@dataclass(frozen=True)
-class ExportSummary:
-    """What was written.
-
-    Attributes:
-        folder: where.
-        files: names of the files and their sizes in bytes.
-        cosine: the lowest of all pictures between Paddle and the export.
-        compared: pictures that were compared.
-        text_cosine: the same for the text tower, on made-up texts; None where there is none.
-        notes: what is to be known about the export.
-    """
-
-    folder: Path
-    format: str
-    files: Mapping[str, int]
-    cosine: float
-    compared: int
-    text_cosine: float | None = None
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,27 +73,19 @@ def export(
     wanted = FORMATS[form]
     if wanted.calibrated and pictures is None:
         raise ModelError(f"The format {form} needs pictures like yours: give --pictures DIR.")
-    _require_empty(folder)
-    shown = pictures_of(pictures)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:
-        made = Path(scratch) / "model"
-        made.mkdir()
-        gate = Gate(source, shown, wanted.least if least is None else least)
+    with made_whole(folder) as made:
+        shown = pictures_of(pictures)
+        gate = Gate(
+            source.preprocessing,
+            source.image.run,
+            shown,
+            wanted.least if least is None else least,
+        )
         run = wanted.write(source, made, shown, gate.passes)
         worst = gate.require(run)
         text_worst = _add_text(source, made, wanted)
         notes = _describe(source, made, wanted)
-        files = {path.name: path.stat().st_size for path in sorted(made.iterdir())}
-        if folder.exists():
-            folder.rmdir()
-        made.rename(folder)
-    return ExportSummary(folder, form, files, worst, len(shown.names), text_worst, notes)
-
-
-def _require_empty(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ModelError(f"{folder} exists and is not empty: name a new folder.")
+    return ExportSummary.of(folder, form, worst, len(shown.names), text_worst, notes)
 
 
 def _add_text(source: Source, folder: Path, wanted: Format) -> float | None:

@@ -15,8 +15,12 @@ from shitu.errors import ModelError
 OPSET = 16
 
 
-def to_onnx(program: Path, params: Path, outputs: Sequence[str]) -> bytes:
+def to_onnx(program: Path, params: Path, outputs: Sequence[str] = ()) -> bytes:
     """Convert files of Paddle Inference; weights that have exact halves are stored as such.
+
+    Args:
+        program, params: the files.
+        outputs: new names for what comes out; none: they keep theirs.
 
     Raises:
         ModelError: paddle2onnx is not installed.
@@ -33,7 +37,8 @@ def to_onnx(program: Path, params: Path, outputs: Sequence[str]) -> bytes:
 
     data = paddle2onnx.export(str(program), str(params), opset_version=OPSET, verbose=False)
     model = onnx.load_from_string(data)
-    rename_outputs(model.graph, outputs)
+    if outputs:
+        rename_outputs(model.graph, outputs)
     name_batch_dimension(model.graph)
     halve(model.graph)
     model.producer_name = "shitu"

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.errors import ImageError, ModelError
-from shitu.exporting.sources import Source
 from shitu.images import Image, find_images, load_image
+from shitu.preprocess import Preprocessing
 from shitu.runtime.session import Float32Array
 
 Run = Callable[[Float32Array], list[Float32Array]]
@@ -70,16 +70,19 @@ class Gate:
     """Lets through what gives the same outputs as the original for each picture.
 
     Args:
-        source: the original.
+        preprocessing: of the original.
+        original: runs one batch.
         shown: the pictures.
         least: cosine that each of them must reach.
     """
 
-    def __init__(self, source: Source, shown: Pictures, least: float) -> None:
-        self._inputs = [source.preprocessing([image]) for image in shown.images]
+    def __init__(
+        self, preprocessing: Preprocessing, original: Run, shown: Pictures, least: float
+    ) -> None:
+        self._inputs = [preprocessing([image]) for image in shown.images]
         self._names = shown.names
         self._least = least
-        self._wanted = [source.image.run(batch) for batch in self._inputs]
+        self._wanted = [original(batch) for batch in self._inputs]
 
     def require(self, exported: Run) -> float:
         """The lowest cosine of all pictures; raises ModelError where it is too low."""

@@ -87,13 +87,18 @@ def onnx_of(network: Network) -> bytes:
 
 def write_openvino(source: Source, folder: Path, pictures: Pictures, passes: Passes) -> Run:
     """OpenVINO's two files, in float32."""
+    return write_openvino_of(onnx_bytes(source), folder)
+
+
+def write_openvino_of(content: bytes, folder: Path) -> Run:
+    """OpenVINO's two files of an ONNX model, in float32."""
     if not find_spec("openvino"):
         raise ModelError("Making OpenVINO files needs openvino: `pip install 'shitu[openvino]'`.")
     import openvino
 
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / ONNX_FILE
-        path.write_bytes(onnx_bytes(source))
+        path.write_bytes(content)
         model = openvino.convert_model(path)
     openvino.save_model(model, folder / "inference.xml", compress_to_fp16=False)
     core = openvino.Core()

@@ -14,18 +14,21 @@ import pytest
 import tiny_clip
 import yaml
 from click.testing import CliRunner
+from exports import WEIGHTS, export_detector, feature_yml, save, write_yml
 
 from shitu.cli import main
 from shitu.detector import Detector, NmsDetector, exported_finder
 from shitu.errors import ModelError
-from shitu.exporting import export, parity, source_of_model, source_of_weights
+from shitu.exporting import export, export_graph, parity, source_of_model, source_of_weights
 from shitu.exporting.parity import made_up
 from shitu.images import load_image
 from shitu.models.graphs import read_graph
 from shitu.models.registry import find_model, read_folder
-from shitu.nets import BUILDERS
+from shitu.nets import BUILDERS, build
 from shitu.nets._paddle import paddle
 from shitu.nets.embedding_net import general_recognition_v2
+from shitu.nets.layers import fuse
+from shitu.nets.params import load_params
 from shitu.nets.suppressing import Suppressing
 from shitu.runtime.exported import open_exported
 from shitu.runtime.onnx_runtime import OnnxRuntimeSession
@@ -214,6 +217,61 @@ def test_clip_to_openvino(tiny_weights: Path, tmp_path: Path) -> None:
 def test_openvino_of_the_embedded_model(tmp_path: Path) -> None:
     summary = export(source_of_model(find_model(FEATURE, "feature")), "openvino", tmp_path / "out")
     assert summary.cosine > 0.9999
+
+
+@pytest.fixture(scope="module")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders of exported graphs: `feature`, and detectors `boxes` and `nms`."""
+    folder = tmp_path_factory.mktemp("upstream")
+    net = build(FEATURE)
+    load_params(net, WEIGHTS / FEATURE / "params.npz")
+    save(fuse(net), {"x": [-1, 3, 224, 224]}, folder / "feature")
+    write_yml(folder / "feature", feature_yml([224, 224]))
+    for name in ("boxes", "nms"):
+        export_detector(folder / name, name)
+    return folder
+
+
+@needs_paddle2onnx
+@pytest.mark.parametrize("name", ["feature", "boxes"])
+def test_an_exported_graph_becomes_onnx(name: str, upstream: Path, tmp_path: Path) -> None:
+    spec = read_folder(upstream / name)
+    summary = export_graph(spec, "onnx", tmp_path / "out")
+    assert summary.cosine > 0.9999
+    assert set(summary.files) == {"inference.onnx", "inference.yml"}
+    found = read_folder(tmp_path / "out")
+    assert (found.kind, found.dim, found.head) == (spec.kind, spec.dim, spec.head)
+    batch = spec.preprocessing([made_up(9)])
+    outputs = (open_exported(one, 1).run(batch) for one in (spec, found))
+    for a, b in zip(*outputs, strict=True):
+        assert np.abs(a - b).max() <= 1e-3 * max(1.0, np.abs(a).max())
+
+
+@needs_paddle2onnx
+@pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed")
+def test_an_exported_graph_becomes_openvino(upstream: Path, tmp_path: Path) -> None:
+    summary = export_graph(read_folder(upstream / "feature"), "openvino", tmp_path / "out")
+    assert summary.cosine > 0.9999
+    assert set(summary.files) == {"inference.bin", "inference.xml", "inference.yml"}
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "said"),
+    [
+        ("feature", "paddle", "exported graph: it can become onnx or openvino, not paddle"),
+        ("feature", "int8", "it can become onnx or openvino, not int8"),
+        ("nms", "onnx", "suppresses boxes within its graph"),
+    ],
+)
+def test_what_cannot_be_made_of_a_graph(
+    name: str, form: str, said: str, upstream: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    arguments = ["export", str(upstream / name), "--format", form, "--output", str(out)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""The folder of an export: all of it or nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from shitu.errors import ModelError
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """What was written.
+
+    Attributes:
+        folder: where.
+        files: names of the files and their sizes in bytes.
+        cosine: the lowest of all pictures between Paddle and the export.
+        compared: pictures that were compared.
+        text_cosine: the same for the text tower, on made-up texts; None where there is none.
+        notes: what is to be known about the export.
+    """
+
+    folder: Path
+    format: str
+    files: Mapping[str, int]
+    cosine: float
+    compared: int
+    text_cosine: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        folder: Path,
+        form: str,
+        cosine: float,
+        compared: int,
+        text_cosine: float | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> ExportSummary:
+        """Of a folder that is complete."""
+        files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+        return cls(folder, form, files, cosine, compared, text_cosine, notes)
+
+
+@contextmanager
+def made_whole(folder: Path) -> Iterator[Path]:
+    """Give a folder to write into, which becomes `folder` at the end, unless there is an error.
+
+    Raises:
+        ModelError: the folder exists and is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ModelError(f"{folder} exists and is not empty: name a new folder.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:
+        made = Path(scratch) / "model"
+        made.mkdir()
+        yield made
+        if folder.exists():
+            folder.rmdir()
+        made.rename(folder)
