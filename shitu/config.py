@@ -65,7 +65,7 @@ class Config:
         "one of " + ", ".join(ENGINES),
     )
     threads: int = _setting(0, "threads of the engine; 0 means one per core")
-    batch_size: int = _setting(16, "crops embedded at a time")
+    batch_size: int = _setting(4, "crops embedded at a time")
     detection_threshold: float | None = _setting(
         None, "boxes below this score are not looked up; unset means the detector's own"
     )
