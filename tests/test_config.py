@@ -63,7 +63,7 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         "detector_model": "none",
         "engine": "paddle",
         "threads": 3,
-        "batch_size": 4,
+        "batch_size": 7,
         "detection_threshold": 0.25,
         "nms_threshold": 0.5,
         "max_objects": 6,
