@@ -13,7 +13,8 @@ import numpy as np
 
 from shitu.errors import IndexFileError
 from shitu.images import display_path
-from shitu.index.ranking import Bools, Floats, Integers, compare, rank
+from shitu.index.ranking import TIE, Bools, Floats, Integers, Rough, compare, rank
+from shitu.index.sketch import ERROR, Sketch
 from shitu.index.vector_index import VECTORS, Neighbours, Part, Sink
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ faiss.cvar.distance_compute_blas_threshold = 20
 
 _UNIT = 1e-3  # how far from 1 a length may be
 _BLOCK = 1 << 20
+
+# Few queries among many vectors are answered three times faster by a copy in half precision, which
+# takes half as much memory besides. It is made once there were so many that it has paid off.
+_SKETCHED = 20_000
+_PAID_OFF = 12
 
 # Where only some vectors are allowed, copying those and comparing all at once is faster than
 # having Faiss pass over the others, by 2 (1 % of 200k, one query) to 8 times (100 queries). Only
@@ -50,6 +56,8 @@ class FlatIndex:
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self._lock = threading.RLock()  # Faiss allows no search while vectors come or go
+        self._sketch: Sketch | None = None
+        self._answered = 0  # queries, a few at a time
         # Without the map, removing a vector would shift the ids of all that follow.
         self._use(faiss.IndexIDMap2(faiss.IndexFlatIP(dim)))
 
@@ -116,6 +124,7 @@ class FlatIndex:
         with self._lock:
             if not self.holds(ids).any():
                 return 0
+            self._forget_sketch()
             try:
                 return int(self._index.remove_ids(ids))
             finally:
@@ -140,10 +149,27 @@ class FlatIndex:
         queries = checked(queries, self.dim)
         with self._lock:
             if allowed is None:
-                return rank(queries, k, self.count, self._all, self._look_up)
+                rough, error = self._rough(len(queries))
+                return rank(queries, k, self.count, rough, self._look_up, error)
             places = self._places(allowed)
             rough = partial(compare_some, places, self._vectors())
             return rank(queries, k, len(places), rough, self._look_up)
+
+    def _rough(self, queries: int) -> tuple[Rough, float]:
+        """What finds the nearest of so many queries, and how far its scores may be wrong."""
+        if queries >= faiss.cvar.distance_compute_blas_threshold or self.count < _SKETCHED:
+            return self._all, TIE / 2
+        self._answered += queries
+        if self._sketch is None:
+            if self._answered <= _PAID_OFF:
+                return self._all, TIE / 2
+            self._sketch = Sketch(self.dim)
+        if len(self._sketch) < self.count:  # vectors come last
+            self._sketch.add(self._vectors()[len(self._sketch) :])
+        return self._sketch.nearest, ERROR
+
+    def _forget_sketch(self) -> None:
+        self._sketch, self._answered = None, 0
 
     def _all(self, queries: Floats, fetch: int) -> tuple[Floats, Integers]:
         scores, places = self._flat.search(queries, fetch)
@@ -199,6 +225,7 @@ class FlatIndex:
         if not isinstance(faiss.downcast_index(inner), faiss.IndexFlatIP):
             raise IndexFileError(f"{called} holds another kind of index")
         with self._lock:
+            self._forget_sketch()
             self._use(index)
 
 

@@ -18,27 +18,31 @@ LookUp: TypeAlias = Callable[[Integers], tuple[Integers, Floats]]
 
 TIE = 1e-6  # scores closer than this may be equal ones, rounded in different ways
 _SPARE = 16  # neighbours fetched beyond k to put ties in order
+_MORE = 64  # the same where scores are rougher
 _BLOCK = 1 << 14  # vectors compared at a time
 _DENSE = 2  # copying one vector takes as long as comparing so many where they are
 
 
-def rank(queries: Floats, k: int, count: int, rough: Rough, look_up: LookUp) -> Neighbours:
+def rank(
+    queries: Floats, k: int, count: int, rough: Rough, look_up: LookUp, error: float = TIE / 2
+) -> Neighbours:
     """Return the k nearest of each query (m, dim); equal scores in order of their ids.
 
     Args:
         count: how many vectors there are to be found.
-        rough: called with queries and a number n of at most `count`, returns scores, good to
-            some 1e-7, and places of the n nearest, best first.
+        rough: called with queries and a number n of at most `count`, returns scores and places of
+            the n nearest by these, best first.
         look_up: called with places (n,), returns their ids (n,) and vectors (n, dim).
+        error: how far a rough score may be from the exact one.
     """
     scores = np.full((len(queries), k), -np.inf, np.float32)
     ids = np.full((len(queries), k), -1, np.int64)
-    kept, fetch = min(k, count), min(count, k + _SPARE)
+    kept, fetch = min(k, count), min(count, k + (_SPARE if error < TIE else _MORE))
     open_ = np.arange(len(queries) if count else 0)
     while len(open_):
         found, places = rough(queries[open_], fetch)
-        # A tie that reaches the end of what was fetched may go on beyond it.
-        unsure = (found[:, -1] >= found[:, kept - 1] - TIE) & (fetch < count)
+        # What was not fetched may be better by the error, and the last that is kept worse.
+        unsure = (found[:, -1] >= found[:, kept - 1] - 2 * error) & (fetch < count)
         for row, where in zip(open_[~unsure], places[~unsure], strict=True):
             best, who = in_order(queries[row], *look_up(where))
             scores[row, :kept], ids[row, :kept] = best[:kept], who[:kept]
