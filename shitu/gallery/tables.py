@@ -37,6 +37,8 @@ def path_to_text(path: str | os.PathLike[str]) -> str:
 
 def text_to_path(text: str) -> str:
     """Undo path_to_text."""
+    if text.isascii() and "\\" not in text:  # nearly all are, and rows come by the thousand
+        return text
 
     def byte(found: re.Match[str]) -> str:
         return chr(0xDC00 + int(found[1], 16)) if found[1] else "\\"
