@@ -39,11 +39,11 @@ def export_graph(
         ModelError: the format is not for graphs, the graph wants more than a picture, a package
             is missing, or a picture gets another vector; nothing is written then.
     """
-    if form not in GRAPH_FORMATS or (form == "onnx" and "program" not in spec.files):
+    able = GRAPH_FORMATS if "program" in spec.files else GRAPH_FORMATS[1:]
+    if form not in able:
         raise ModelError(
-            f"The model {spec.name} is an exported graph: it can become "
-            f"{' or '.join(f for f in GRAPH_FORMATS if f == 'openvino' or 'program' in spec.files)}"
-            f", not {form}. For that, export its weights (.pdparams or .safetensors, with "
+            f"The model {spec.name} is an exported graph: it can become {' or '.join(able)}, not "
+            f"{form}. For that, export its weights (.pdparams or .safetensors, with "
             "--architecture)."
         )
     original = open_exported(spec, None)
