@@ -43,10 +43,11 @@ if TYPE_CHECKING:
     from shitu.catalog.check_report import CheckReport
     from shitu.catalog.chronicle import Event
     from shitu.catalog.compacting import CompactSummary
+    from shitu.catalog.differing import Choice
     from shitu.catalog.entries import Entry
     from shitu.catalog.feedback import ConfirmSummary, RejectSummary
     from shitu.catalog.golden import GoldenAnswer, GoldenSummary
-    from shitu.catalog.importing import Choice, ImportSummary
+    from shitu.catalog.importing import ImportSummary
     from shitu.catalog.index_import import IndexImportSummary
     from shitu.catalog.migration import MigrateSummary
     from shitu.catalog.summaries import (

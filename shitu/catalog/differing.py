@@ -6,12 +6,14 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from shitu.gallery.portable import PortableFile
 from shitu.gallery.tables import text_to_path
 
 AT_A_TIME = 500
+
+Choice: TypeAlias = Literal["keep", "take"]  # whose word counts
 
 Holders: TypeAlias = Callable[[Sequence[str]], Mapping[str, tuple[int, str]]]
 
@@ -43,6 +45,28 @@ class AttributeConflict:
     name: str
     here: Any
     there: Any
+
+
+@dataclass(frozen=True)
+class GoldenConflict:
+    """One picture with two right answers, each a label or "unknown"."""
+
+    path: str
+    here: str
+    there: str
+
+
+@dataclass(frozen=True)
+class KnownDiff:
+    """Rejections, or golden queries, in numbers; those that contradict are in neither.
+
+    Attributes:
+        new: only in the file.
+        equal: in both: the same picture and item.
+    """
+
+    new: int = 0
+    equal: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,11 +111,14 @@ class GalleryDiff:
     items: tuple[ItemDiff, ...]
     labels: tuple[LabelConflict, ...]
     attributes: tuple[AttributeConflict, ...]
+    rejections: KnownDiff = KnownDiff()
+    golden: KnownDiff = KnownDiff()
+    golden_conflicts: tuple[GoldenConflict, ...] = ()
 
     @property
     def conflicts(self) -> int:
         """Number of contradictions."""
-        return len(self.labels) + len(self.attributes)
+        return len(self.labels) + len(self.attributes) + len(self.golden_conflicts)
 
     def total(self, name: str) -> int:
         """Sum one of the numbers of the items."""

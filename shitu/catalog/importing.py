@@ -6,19 +6,22 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from shitu.catalog.differing import (
+    Choice,
     Comparison,
     GalleryDiff,
     ItemHere,
     chunks,
 )
+from shitu.catalog.differing_known import KnownComparison, compare_known
 from shitu.catalog.files import copy_in, file_state, folder_name, sha256
+from shitu.catalog.importing_known import KnownCame, foresee_known, import_known
 from shitu.catalog.labels import clean_label
 from shitu.errors import GalleryError, SpaceMismatch
 from shitu.gallery import FileState, Space
@@ -28,8 +31,6 @@ from shitu.gallery.portable import PortableFile, opened
 from shitu.gallery.tables import text_to_path
 from shitu.gallery.transaction import Transaction
 from shitu.images import display_path
-
-Choice: TypeAlias = Literal["keep", "take"]
 
 _UNIT = 1e-3
 
@@ -42,6 +43,7 @@ class ImportSummary:
         diff: the gallery as it was, against the file.
         added: references that came.
         reassigned: references that went to the item which the file says.
+        known: rejections and golden queries that came.
         pictures: originals written.
         space: what the vectors were made with.
     """
@@ -49,6 +51,7 @@ class ImportSummary:
     diff: GalleryDiff
     added: int
     reassigned: int
+    known: KnownCame
     pictures: tuple[Path, ...]
     generation: int
     space: str
@@ -59,11 +62,15 @@ def compare_gallery(gallery: Gallery, path: Path, on_conflict: Choice | None) ->
     """Say what an import would do; writes nothing."""
     with opened(path) as file:
         space = _space(file, gallery, path)
-        diff = Comparison(file, _items_here(gallery), _holders_of(gallery)).run()
+        here = _items_here(gallery)
+        with gallery.known() as queries:
+            known = compare_known(file, queries, here, space)
+        diff = _with(known, Comparison(file, here, _holders_of(gallery)).run())
     return ImportSummary(
         diff=diff,
         added=diff.total("new"),
         reassigned=len(diff.labels) if on_conflict == "take" else 0,
+        known=foresee_known(known, diff, on_conflict or "keep"),
         pictures=(),
         generation=gallery.head().generation,
         space=_called(space),
@@ -85,17 +92,20 @@ def import_gallery(
         written: list[Path] = []
         with _undone_on_error(written), gallery.write("import") as transaction:
             here = _items_here(gallery)
-            diff = Comparison(file, here, transaction.holders).run()
+            known = compare_known(file, transaction.known(), here, space)
+            diff = _with(known, Comparison(file, here, transaction.holders).run())
             if diff.conflicts and on_conflict is None:
                 raise GalleryError(_told(diff, path))
             if root.folder is not None:
                 transaction.set_root(root.folder)
             work = _Import(file, transaction, here, root, on_conflict or "keep", written, progress)
             work.run(space)
+            came = import_known(file, transaction, space, known, on_conflict or "keep")
     return ImportSummary(
         diff=diff,
         added=work.added,
         reassigned=work.reassigned,
+        known=came,
         pictures=tuple(written),
         generation=gallery.head().generation,
         space=_called(space),
@@ -122,6 +132,15 @@ def _called(space: Space | None) -> str:
     return "nothing" if space is None else space.called
 
 
+def _with(known: KnownComparison, diff: GalleryDiff) -> GalleryDiff:
+    return replace(
+        diff,
+        rejections=known.rejections,
+        golden=known.golden,
+        golden_conflicts=known.conflicts,
+    )
+
+
 def _items_here(gallery: Gallery) -> dict[str, ItemHere]:
     return {i.label: ItemHere(i.item_id, i.attributes, i.references) for i in gallery.items()}
 
@@ -136,9 +155,14 @@ def _told(diff: GalleryDiff, path: Path) -> str:
     if diff.labels:
         one = diff.labels[0]
         what = f"{display_path(one.path)} is {one.here!r} here and {one.there!r} there"
-    else:
+    elif diff.attributes:
         other = diff.attributes[0]
         what = f"{other.name} of {other.label!r} is {other.here!r} here and {other.there!r} there"
+    else:
+        golden = diff.golden_conflicts[0]
+        what = (
+            f"{display_path(golden.path)} is to be {golden.here!r} here and {golden.there!r} there"
+        )
     return (
         f"{display_path(path)} contradicts the gallery in {diff.conflicts} place(s), the first: "
         f"{what}; see all with --dry-run, then choose --on-conflict keep or take; nothing was "

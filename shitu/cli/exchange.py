@@ -38,7 +38,7 @@ _FILE = click.Path(path_type=Path)
 def export_gallery(
     context: click.Context, /, file: Path, with_pictures: bool, as_json: bool, **settings: Any
 ) -> None:
-    """Write the gallery into one file: items, references, vectors, thumbnails.
+    """Write the gallery into one file: items, references, vectors, rejections, golden queries.
 
     `shitu import-gallery` makes the same gallery of it elsewhere, or merges it into another one.
     """
@@ -47,13 +47,22 @@ def export_gallery(
     for path in done.missing:
         say(f"missing {show_path(path)}: gone or changed; its vector and thumbnail are exported")
     if done.left_behind:
-        say(f"note: {done.left_behind} rejections and golden queries are not exported")
+        say(
+            f"note: {done.left_behind} rejections and golden queries are not exported: their items "
+            "are gone"
+        )
+    if done.inert:
+        say(
+            f"note: {done.inert} rejections and golden queries have no vector of the model in use "
+            "and are exported without one"
+        )
     if as_json:
         print_json(asdict(done))
         return
     pictures = f", {done.pictures} pictures" if with_pictures else ""
     echo(
-        f"{done.items} items, {done.references} references{pictures} of generation "
+        f"{done.items} items, {done.references} references"
+        f"{_known(done.rejections, done.golden)}{pictures} of generation "
         f"{done.generation} in {show_path(file)} ({done.size / 1e6:.1f} MB)."
     )
 
@@ -81,8 +90,8 @@ def import_gallery(
 ) -> None:
     """Bring in a gallery that export-gallery wrote, into an empty index or an existing one.
 
-    A picture under two labels, or an attribute with two values, is a conflict: then nothing is
-    imported unless --on-conflict decides.
+    A picture under two labels, an attribute with two values, or a golden query with two answers is
+    a conflict: then nothing is imported unless --on-conflict decides.
     """
     from shitu.errors import SpaceMismatch
 
@@ -127,13 +136,27 @@ def _print(done: ImportSummary) -> None:
         f"{diff.total('new')} new, {diff.total('equal')} equal, "
         f"{diff.total('only_here')} only here, {diff.conflicts} conflicts."
     )
+    for name, one in (("Rejections", diff.rejections), ("Golden queries", diff.golden)):
+        if one.new or one.equal:
+            echo(f"{name}: {one.new} new, {one.equal} equal.")
+    if done.known.homeless:
+        say(
+            f"note: {done.known.homeless} rejections and golden queries are left out: the pictures "
+            "of their items are of other items here"
+        )
     if done.dry_run:
         echo("Nothing was written.")
     else:
         taken = f", {done.reassigned} given to another item" if done.reassigned else ""
-        echo(f"{done.added} references imported{taken}. Generation {done.generation}.")
+        known = _known(done.known.rejections, done.known.golden)
+        echo(f"{done.added} references{known} imported{taken}. Generation {done.generation}.")
         if done.pictures:
             say(f"{len(done.pictures)} pictures written, the first {show_path(done.pictures[0])}")
+
+
+def _known(rejections: int, golden: int) -> str:
+    counts = ((rejections, "rejections"), (golden, "golden queries"))
+    return "".join(f", {count} {noun}" for count, noun in counts if count)
 
 
 def _numbers(*values: int) -> tuple[str, ...]:
@@ -145,3 +168,5 @@ def _conflicts(diff: GalleryDiff) -> Iterator[tuple[str, str, str]]:
         yield show_path(one.path), one.here, one.there
     for other in diff.attributes:
         yield f"{other.name} of {other.label}", str(other.here), str(other.there)
+    for golden in diff.golden_conflicts:
+        yield f"golden query {show_path(golden.path)}", golden.here, golden.there

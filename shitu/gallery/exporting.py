@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 from shitu.gallery import history
+from shitu.gallery.exporting_known import export_known
 from shitu.gallery.gallery import Gallery
-from shitu.gallery.known_queries import KnownQueries
 from shitu.gallery.portable import creating, put_meta
 from shitu.gallery.roots import Roots
 from shitu.gallery.tables import (
@@ -37,16 +37,21 @@ class ExportSummary:
     Attributes:
         pictures: originals in the file.
         missing: pictures that are not where they were, or hold something else now.
-        left_behind: rejections and golden queries, which stay with the gallery.
+        rejections, golden: matches that were rejected, and queries whose answer is known.
+        inert: of these, those without a vector of the model in use.
+        left_behind: rejections and golden queries that are not in the file: their item is gone.
         generation: of the gallery, as exported.
     """
 
     file: Path
     items: int
     references: int
+    rejections: int
+    golden: int
+    inert: int
+    left_behind: int
     pictures: int
     missing: tuple[Path, ...]
-    left_behind: int
     generation: int
     size: int
 
@@ -75,15 +80,18 @@ def export_gallery(
         export.small_tables()
         export.references()
         missing = export.pictures(read_picture) if read_picture is not None else []
-        left_behind = sum(KnownQueries(connection).counts())
+        known = export_known(connection, export.put)
         counts = {name: _count(target, name) for name in ("items", "refs", "pictures")}
     return ExportSummary(
         file=file,
         items=counts["items"],
         references=counts["refs"],
+        rejections=known.rejections,
+        golden=known.golden,
+        inert=known.inert,
+        left_behind=known.left_behind,
         pictures=counts["pictures"],
         missing=tuple(missing),
-        left_behind=left_behind,
         generation=head.generation,
         size=file.stat().st_size,
     )
@@ -98,9 +106,9 @@ class _Export:
 
     def small_tables(self) -> None:
         """Items, and the space in use."""
-        self._put("items", self._items())
+        self.put("items", self._items())
         used = self._rows(select(spaces).where(spaces.c.active))
-        self._put(
+        self.put(
             "spaces",
             ((r.space_id, r.fingerprint, json.dumps(r.description), r.dim, 1) for r in used),
         )
@@ -108,10 +116,10 @@ class _Export:
     def references(self) -> None:
         """References with their vectors and thumbnails."""
         number = item_references.c.reference_id
-        self._put("refs", self._references())
+        self.put("refs", self._references())
         alive = embeddings.c.reference_id == number
         vectors = select(number, embeddings.c.space_id, embeddings.c.vector)
-        self._put(
+        self.put(
             "vectors",
             self._rows(
                 vectors.join(embeddings, alive)
@@ -122,7 +130,7 @@ class _Export:
         )
         small = select(number, thumbnails.c.jpeg)
         with_picture = small.join(thumbnails, thumbnails.c.reference_id == number)
-        self._put("thumbnails", self._rows(with_picture.order_by(number)))
+        self.put("thumbnails", self._rows(with_picture.order_by(number)))
 
     def pictures(self, read: ReadPicture) -> list[Path]:
         """Originals; returns those that are not there."""
@@ -138,7 +146,7 @@ class _Export:
                 else:
                     yield row.reference_id, data
 
-        self._put("pictures", found())
+        self.put("pictures", found())
         return missing
 
     def _items(self) -> Iterator[tuple[Any, ...]]:
@@ -161,7 +169,8 @@ class _Export:
     def _rows(self, query: Select[Any]) -> Iterator[Any]:
         return iter(self.source.execute(query.execution_options(yield_per=_AT_A_TIME)))
 
-    def _put(self, table: str, rows: Iterable[Any]) -> None:
+    def put(self, table: str, rows: Iterable[Any]) -> None:
+        """Fill a table."""
         rows = (tuple(row) for row in rows)
         first = next(rows, None)
         if first is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Table, delete, insert, text
+from sqlalchemy import Connection, Table, delete, insert, text
 
 from shitu.gallery.records import FileState, Space
 from shitu.gallery.tables import embeddings, item_references, items, thumbnails
@@ -148,9 +148,15 @@ class Insertion:
 
     def finish(self) -> None:
         """Make sure that the next ids follow those which were kept; call it at the end."""
-        if not self.keeps_ids or self._connection.dialect.name != "postgresql":
-            return  # SQLite counts on from the highest by itself
-        for table, key in ((items, "item_id"), (item_references, "reference_id")):
-            last = f"(SELECT coalesce(max({key}), 1) FROM {table.name})"  # noqa: S608
-            sequence = f"pg_get_serial_sequence('{table.name}', '{key}')"
-            self._connection.execute(text(f"SELECT setval({sequence}, {last})"))
+        if self.keeps_ids:
+            count_on(self._connection, {items: "item_id", item_references: "reference_id"})
+
+
+def count_on(connection: Connection, keys: Mapping[Table, str]) -> None:
+    """Let the ids of tables go on from the highest that was put in."""
+    if connection.dialect.name != "postgresql":
+        return  # SQLite does by itself
+    for table, key in keys.items():
+        last = f"(SELECT coalesce(max({key}), 1) FROM {table.name})"  # noqa: S608
+        sequence = f"pg_get_serial_sequence('{table.name}', '{key}')"
+        connection.execute(text(f"SELECT setval({sequence}, {last})"))

@@ -170,9 +170,10 @@ class KnownQueriesWriter(KnownQueries):
         super().__init__(connection)
         self._journal = journal
 
-    def keep(self, jpeg: bytes) -> int:
-        """Keep a picture; returns the id of the query that it is."""
-        key = self._connection.execute(insert(queries).values(jpeg=jpeg)).inserted_primary_key
+    def keep(self, jpeg: bytes, query_id: int | None = None) -> int:
+        """Keep a picture, under an id that is free if one is named; returns the id of the query."""
+        values = {"jpeg": jpeg} if query_id is None else {"jpeg": jpeg, "query_id": query_id}
+        key = self._connection.execute(insert(queries).values(values)).inserted_primary_key
         return int(key[0]) if key else 0
 
     def put_vector(
@@ -189,12 +190,19 @@ class KnownQueriesWriter(KnownQueries):
     def reject(self, query_id: int, item_id: int, recognition_id: int | None) -> int:
         """Note that an item is no answer to a query; returns the id of the rejection."""
         values = {"query_id": query_id, "item_id": item_id, "recognition_id": recognition_id}
-        return self._add("rejections", {**values, "at": now()})
+        return self.bring("rejections", {**values, "at": now()})
 
     def demand(self, query_id: int, item_id: int | None, path: str) -> int:
         """Note the right answer to a query (None: unknown); returns the id of the golden query."""
         values = {"query_id": query_id, "item_id": item_id, "path": path, "at": now()}
-        return self._add("golden_queries", values)
+        return self.bring("golden_queries", values)
+
+    def bring(self, kind: str, values: Mapping[str, Any]) -> int:
+        """Add a rejection or golden query as it is; its id may be among the values."""
+        key = self._connection.execute(insert(KNOWN[kind]).values(values)).inserted_primary_key
+        number = int(key[0]) if key else 0
+        self._journal.known_after(kind, [number])
+        return number
 
     def drop(self, kind: str, numbers: Collection[int]) -> None:
         """Remove rejections or golden queries; pictures and vectors stay for an undo."""
@@ -230,12 +238,6 @@ class KnownQueriesWriter(KnownQueries):
         if back:
             self._connection.execute(insert(table), back)
         self._journal.known_after(kind, list(rows))
-
-    def _add(self, kind: str, values: Mapping[str, Any]) -> int:
-        key = self._connection.execute(insert(KNOWN[kind]).values(values)).inserted_primary_key
-        number = int(key[0]) if key else 0
-        self._journal.known_after(kind, [number])
-        return number
 
 
 def forget_queries(connection: Connection, kept: Collection[int]) -> tuple[int, int]:

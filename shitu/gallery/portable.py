@@ -19,64 +19,12 @@ from typing import Any
 from urllib.parse import quote
 
 from shitu.errors import GalleryError
+from shitu.gallery.portable_tables import FORMAT, TABLES, WRONG, statements
 from shitu.images import display_path
 
 APPLICATION_ID = 0x73687475  # "shtu"
-FORMAT = 1
 _HALF = ".shitu-export-"  # how files that are being written are called
 _HOUR = 3600
-TABLES = {
-    "items": "item_id INTEGER PRIMARY KEY, label TEXT, attributes TEXT, created_at TEXT",
-    "refs": (
-        "reference_id INTEGER PRIMARY KEY, item_id INTEGER, sha256 TEXT, path TEXT, source TEXT, "
-        "size INTEGER, mtime_ns INTEGER, x0 REAL, y0 REAL, x1 REAL, y1 REAL, box_given INTEGER, "
-        "added_at TEXT, how TEXT"
-    ),
-    "spaces": (
-        "space_id INTEGER PRIMARY KEY, fingerprint TEXT, description TEXT, dim INTEGER, "
-        "active INTEGER"
-    ),
-    "vectors": "reference_id INTEGER PRIMARY KEY, space_id INTEGER, vector BLOB",
-    "thumbnails": "reference_id INTEGER PRIMARY KEY, jpeg BLOB",
-    "pictures": "reference_id INTEGER PRIMARY KEY, data BLOB",
-    "meta": "key TEXT PRIMARY KEY, value TEXT",
-}
-_CREATE = {name: f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()}
-
-# Each finds a row that no export writes; a file made by hand may have a right checksum.
-_WRONG = {
-    "an item is malformed": (
-        "SELECT 1 FROM items WHERE typeof(label) != 'text' OR trim(label) = '' OR "
-        "typeof(created_at) != 'text' OR NOT json_valid(attributes) OR "
-        "json_type(attributes) != 'object'"
-    ),
-    "two items have one label": "SELECT 1 FROM items GROUP BY label HAVING count(*) > 1",
-    "a reference is malformed": (
-        "SELECT 1 FROM refs WHERE typeof(sha256) != 'text' OR length(sha256) != 64 OR "
-        "sha256 GLOB '*[^0-9a-f]*' OR typeof(path) != 'text' OR instr(path, char(0)) OR "
-        "typeof(source) NOT IN ('text', 'null') OR typeof(size) != 'integer' OR "
-        "typeof(mtime_ns) != 'integer' OR box_given NOT IN (0, 1) OR "
-        "typeof(added_at) != 'text' OR length(added_at) > 32 OR typeof(how) != 'text' OR "
-        "length(how) > 16 OR typeof(x0) NOT IN ('real', 'null') OR typeof(y0) != typeof(x0) OR "
-        "typeof(x1) != typeof(x0) OR typeof(y1) != typeof(x0)"
-    ),
-    "two references have one content": "SELECT 1 FROM refs GROUP BY sha256 HAVING count(*) > 1",
-    "a reference has no item": (
-        "SELECT 1 FROM refs LEFT JOIN items USING (item_id) WHERE items.item_id IS NULL"
-    ),
-    "its space is malformed": (
-        "SELECT 1 FROM spaces WHERE (SELECT count(*) FROM spaces) != 1 OR "
-        "typeof(fingerprint) != 'text' OR length(fingerprint) > 64 OR typeof(dim) != 'integer' OR "
-        "dim < 1 OR NOT json_valid(description) OR json_type(description) != 'object'"
-    ),
-    "a reference has no vector of its space's size": (
-        "SELECT 1 FROM refs LEFT JOIN vectors USING (reference_id) LEFT JOIN spaces "
-        "USING (space_id) WHERE length(vector) != 4 * dim OR vector IS NULL OR dim IS NULL OR "
-        "typeof(vector) != 'blob'"
-    ),
-    "a thumbnail is malformed": "SELECT 1 FROM thumbnails WHERE typeof(jpeg) != 'blob'",
-    "a picture is malformed": "SELECT 1 FROM pictures WHERE typeof(data) != 'blob'",
-}
 
 
 @contextlib.contextmanager
@@ -96,10 +44,10 @@ def creating(target: Path) -> Iterator[sqlite3.Connection]:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {FORMAT}")
             connection.execute("BEGIN")
-            for statement in _CREATE.values():
+            for statement in statements(FORMAT).values():
                 connection.execute(statement)
             yield connection
-            _put_meta(connection, "checksum", _checksum(connection))
+            _put_meta(connection, "checksum", _checksum(connection, FORMAT))
             connection.execute("COMMIT")
         _settle(temporary, target)
     except (OSError, sqlite3.Error) as error:
@@ -159,10 +107,10 @@ def _put_meta(connection: sqlite3.Connection, key: str, value: Any) -> None:
     connection.execute("INSERT INTO meta VALUES (?, ?)", (key, json.dumps(value)))
 
 
-def _checksum(connection: sqlite3.Connection) -> str:
-    """Sum up all rows of all tables but the sum itself."""
+def _checksum(connection: sqlite3.Connection, version: int) -> str:
+    """Sum up all rows of all tables of a format but the sum itself."""
     total = hashlib.sha256()
-    for name in sorted(TABLES):
+    for name in sorted(TABLES[version]):
         total.update(name.encode())
         where = "WHERE key != 'checksum'" if name == "meta" else ""
         for row in connection.execute(f"SELECT * FROM {name} {where} ORDER BY 1"):  # noqa: S608
@@ -177,20 +125,22 @@ class PortableFile:
     """An exported gallery, checked from end to end; see `opened`.
 
     Attributes:
+        format: of its tables.
         meta: the facts about the export.
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._called = display_path(path)
-        self._check_kind()
+        self.format = self._check_kind()
+        self._check_size(path)
         self._check_tables()
         self.meta: dict[str, Any] = {
             key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta")
         }
-        if self.meta.get("checksum") != _checksum(connection):
+        if self.meta.get("checksum") != _checksum(connection, self.format):
             raise self._damaged("its checksum does not fit")
-        for what, query in _WRONG.items():
+        for what, query in WRONG[self.format].items():
             if connection.execute(f"{query} LIMIT 1").fetchone():
                 raise self._damaged(what)
 
@@ -209,7 +159,7 @@ class PortableFile:
         """Return the number of rows."""
         return int(next(self.rows(f"SELECT count(*) FROM {table}"))[0])  # noqa: S608
 
-    def _check_kind(self) -> None:
+    def _check_kind(self) -> int:
         (kind,) = self._connection.execute("PRAGMA application_id").fetchone()
         if kind != APPLICATION_ID:
             raise GalleryError(
@@ -221,11 +171,21 @@ class PortableFile:
                 f"{self._called} was exported by a later version of shitu (format {version}, this "
                 f"one knows {FORMAT}): upgrade shitu to import it"
             )
+        if version not in TABLES:
+            raise self._damaged(f"there is no format {version}")
+        return int(version)
+
+    def _check_size(self, path: Path) -> None:
+        # What is cut off may have been empty, but that is for no reader to decide.
+        sizes = (self._connection.execute(f"PRAGMA page_{one}") for one in ("count", "size"))
+        count, size = (row[0] for found in sizes for row in found)
+        if path.stat().st_size != count * size:
+            raise self._damaged("it is not as long as it says")
 
     def _check_tables(self) -> None:
         # To the letter: a view or trigger could do anything in the name of a table.
         query = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"
-        if dict(self._connection.execute(query)) != _CREATE:
+        if dict(self._connection.execute(query)) != statements(self.format):
             raise self._damaged("its tables are not those of an export")
 
     def _damaged(self, why: object) -> GalleryError:

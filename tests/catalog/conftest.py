@@ -64,6 +64,26 @@ def tea_shop(shop: Shop) -> Shop:
 
 
 @pytest.fixture
+def other(tmp_path: Path, database: str | None, request: pytest.FixtureRequest) -> Any:
+    """Opens an empty catalog in another folder, in the same kind of database."""
+    opened: list[Catalog] = []
+
+    def open_other(
+        name: str = "other", describer: FakeDescriber | None = None, **options: Any
+    ) -> Catalog:
+        url = None if database is None else request.getfixturevalue("postgres").new()
+        catalog = Catalog.open(
+            tmp_path / name, describer or FakeDescriber(), create=True, url=url, **options
+        )
+        opened.append(catalog)
+        return catalog
+
+    yield open_other
+    for catalog in opened:
+        catalog.close()
+
+
+@pytest.fixture
 def names() -> Callable[[Catalog, int], str]:
     """Call it with a catalog and a seed: the label of the nearest reference to that picture."""
 

@@ -269,6 +269,12 @@ _POINTS: dict[str, Callable[[], None]] = {
     "with a switch not committed": _at("shitu.gallery.spaces:SpaceWriter.switch", after=True),
     "with a switch committed": _at("shitu.catalog.catalog:Catalog.use"),
     "with a picture of an import copied": _at("shitu.catalog.importing:copy_in", after=True),
+    "with a rejection imported": _at(
+        "shitu.gallery.known_insertion:KnownInsertion.row", after=True
+    ),
+    "with what is known imported": _at(
+        "shitu.gallery.known_insertion:KnownInsertion.finish", after=True
+    ),
     "with an export written": _at("shitu.gallery.portable:_settle"),
     "with pictures put aside": _at("shitu.gallery.transaction:Transaction.remove"),
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from exchanging import edit
 from fakes import FakeDescriber
 
 from shitu.catalog import Catalog, entries_from_folder
@@ -42,22 +43,6 @@ def file(source: Catalog, tmp_path: Path) -> Path:
     path = tmp_path / "shop.gallery"
     source.export(path)
     return path
-
-
-@pytest.fixture
-def other(tmp_path: Path, database: str | None, request: pytest.FixtureRequest) -> Any:
-    """Opens an empty catalog in another folder, in the same kind of database."""
-    opened: list[Catalog] = []
-
-    def open_other(name: str = "other", describer: FakeDescriber | None = None) -> Catalog:
-        url = None if database is None else request.getfixturevalue("postgres").new()
-        catalog = Catalog.open(tmp_path / name, describer or FakeDescriber(), create=True, url=url)
-        opened.append(catalog)
-        return catalog
-
-    yield open_other
-    for catalog in opened:
-        catalog.close()
 
 
 def content(catalog: Catalog, *, ids: bool = True) -> list[Any]:
@@ -272,18 +257,6 @@ def test_missing_pictures_are_named(source: Catalog, tmp_path: Path) -> None:
     done = source.export(tmp_path / "all.gallery", pictures=True)
     assert done.pictures == 1
     assert set(done.missing) == {first.path, second.path}
-
-
-def edit(file: Path, *statements: str) -> None:
-    """Change a file by hand, and make its checksum right again."""
-    from shitu.gallery.portable import _checksum, _put_meta
-
-    connection = sqlite3.connect(file, isolation_level=None)
-    for statement in statements:
-        connection.execute(statement)
-    connection.execute("DELETE FROM meta WHERE key = 'checksum'")
-    _put_meta(connection, "checksum", _checksum(connection))
-    connection.close()
 
 
 @pytest.mark.sqlite

@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from answering import between, logged, save
 from fakes import FakeDescriber, paint_file
 from forker import Forker
 
@@ -63,6 +64,47 @@ def test_an_import_killed_at_a_point(
     assert state(index) == ALL
     pictures = [path for path in (index / "pictures").rglob("*.png") if path.is_file()]
     assert len(pictures) == 12, "those of the first attempt were used again"
+
+
+@pytest.fixture
+def taught(exported: Path, place: Path) -> Path:
+    """The same with a rejection and a golden query."""
+    query = save(place / "query.png", between(3, 4, 0.3))
+    with Catalog.open(place / "source", FakeDescriber()) as catalog:
+        catalog.reject(logged(catalog, between(3, 4, 0.4)))
+        catalog.add_golden(query, None)
+        catalog.export(place / "taught.gallery", pictures=True)
+    return place / "taught.gallery"
+
+
+def what_is_known(index: Path) -> tuple[Labels, int, int]:
+    labels = state(index)
+    with Catalog.open(index, FakeDescriber(), create=True) as catalog:
+        return labels, len(catalog.rejections()), len(catalog.golden())
+
+
+NOTHING, EVERYTHING = ({}, 0, 0), (ALL, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("point", "after"),
+    [
+        ("with a rejection imported", NOTHING),
+        ("with what is known imported", NOTHING),
+        ("before the commit", NOTHING),
+        ("before saving the index", EVERYTHING),
+        ("between vectors and manifest", EVERYTHING),
+    ],
+)
+def test_what_is_known_comes_with_the_rest_or_not_at_all(
+    forker: Forker, taught: Path, place: Path, point: str, after: tuple[Labels, int, int]
+) -> None:
+    index = place / "copy"
+    job = {"index": str(index), "photos": "", "file": str(taught)}
+    assert forker.run(do="import", die=point, **job).code == KILLED
+    assert what_is_known(index) == after
+    assert forker.run(do="import", **job).code == 0
+    assert what_is_known(index) == EVERYTHING
 
 
 def test_an_import_killed_at_random(forker: Forker, exported: Path, place: Path) -> None:

@@ -85,3 +85,69 @@ def test_missing_pictures_are_said(run: Run, shop: Path, labels: list[str], tmp_
     )
     assert result.stderr.count("missing ") == 5
     assert json.loads(result.stdout)["pictures"] == 15
+
+
+@pytest.fixture
+def taught(run: Run, shop: Path, query: Path, labels: list[str], tmp_path: Path) -> Path:
+    """A file with a rejection and a golden query."""
+    index = ("--index", shop / "index")
+    run("recognize", query, "--log", *index)
+    assert run("reject", 1, "--label", labels[1], *index).exit_code == 0
+    assert run("golden", "add", query, labels[0], *index).exit_code == 0
+    path = tmp_path / "taught.gallery"
+    result = run("export-gallery", path, *index)
+    assert "20 references, 1 rejections, 1 golden queries of generation 3" in result.stdout
+    parsed = json.loads(run("export-gallery", path, "--json", *index).stdout)
+    assert [parsed[name] for name in ("rejections", "golden", "inert", "left_behind")] == [
+        1,
+        1,
+        0,
+        0,
+    ]
+    return path
+
+
+def test_what_staff_said_comes_along(
+    run: Run, taught: Path, labels: list[str], tmp_path: Path
+) -> None:
+    index = ("--index", tmp_path / "new")
+    planned = run("import-gallery", taught, "--dry-run", *index)
+    assert "Rejections: 1 new, 0 equal.\nGolden queries: 1 new, 0 equal." in planned.stdout
+    done = run("import-gallery", taught, *index)
+    assert done.exit_code == 0, done.output
+    assert "20 references, 1 rejections, 1 golden queries imported. Generation 1." in done.stdout
+    assert labels[1] in run("reject", "--list", *index).stdout
+    assert labels[0] in run("golden", "list", *index).stdout
+    assert run("golden", "check", *index).exit_code == 0
+    again = json.loads(run("import-gallery", taught, "--json", *index).stdout)
+    assert again["known"] == {"rejections": 0, "golden": 0, "homeless": 0}
+    assert again["diff"]["golden"] == {"new": 0, "equal": 1}
+    assert run("check", *index).exit_code == 0
+
+
+def test_a_golden_query_with_another_answer_needs_a_decision(
+    run: Run, taught: Path, query: Path, labels: list[str], shop: Path
+) -> None:
+    index = ("--index", shop / "index")
+    run("golden", "remove", 1, *index)
+    run("golden", "add", query, "--unknown", *index)
+    refused = run("import-gallery", taught, *index)
+    assert refused.exit_code == 1
+    assert f"is to be 'unknown' here and {labels[0]!r} there" in refused.stderr
+    shown = run("import-gallery", taught, "--dry-run", *index).stdout
+    assert "golden query " in shown
+    assert "1 conflicts." in shown
+    taken = run("import-gallery", taught, "--on-conflict", "take", *index)
+    assert "0 references, 1 golden queries imported" in taken.stdout
+    assert labels[0] in run("golden", "list", *index).stdout
+
+
+def test_golden_queries_without_their_item_are_said(
+    run: Run, taught: Path, labels: list[str], shop: Path, tmp_path: Path
+) -> None:
+    index = ("--index", tmp_path / "new")
+    run("build-index", "--gallery", shop / "photos", *index)
+    run("relabel", labels[0], "something else", *index)
+    kept = run("import-gallery", taught, "--on-conflict", "keep", *index)
+    assert kept.exit_code == 0, kept.output
+    assert "note: 1 rejections and golden queries are left out" in kept.stderr
