@@ -20,6 +20,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from shitu.errors import ConfigError, ImageError
 from shitu.images.files import read_bytes
+from shitu.images.jpeg import decode_jpeg
 from shitu.images.names import display_path, reason
 
 Image: TypeAlias = npt.NDArray[np.uint8]
@@ -78,7 +79,8 @@ def load_image(
         with picture:
             _check_size(picture, called, reduce=reduce)
             try:
-                return _to_rgb(_upright(picture))
+                fast = None if reduce else _fast(picture, data)
+                return _to_rgb(_upright(picture)) if fast is None else fast
             except MemoryError as error:
                 raise ImageError(
                     f"{called} ({picture.width} x {picture.height}) does not fit in memory: "
@@ -205,13 +207,24 @@ def _too_large(called: str, size: str) -> str:
     )
 
 
+def _fast(picture: Pillow.Image, data: bytes) -> Image | None:
+    """What is made of a usual JPEG the quick way; None for all else, and where it is damaged."""
+    if picture.format not in {"JPEG", "MPO"} or picture.mode not in {"L", "RGB"}:
+        return None
+    return decode_jpeg(data, picture.size, _orientation(picture))
+
+
 def _upright(picture: Pillow.Image) -> Pillow.Image:
     picture.load()  # before EXIF is asked for: Pillow turns TIFF files itself while loading
-    try:
-        turn = _UPRIGHT.get(picture.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # damaged EXIF says nothing about the pixels
-        turn = None
+    turn = _UPRIGHT.get(_orientation(picture))
     return picture if turn is None else picture.transpose(turn)
+
+
+def _orientation(picture: Pillow.Image) -> int:
+    try:
+        return int(picture.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # damaged EXIF says nothing about the pixels
+        return 1
 
 
 def _to_rgb(picture: Pillow.Image) -> Image:
