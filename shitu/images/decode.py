@@ -135,11 +135,12 @@ def _quiet_pillow() -> Iterator[None]:
     Both are global to the process and `catch_warnings` must not be interleaved between threads,
     so the first thread in switches them off and the last one out puts them back.
     """
+    limit = max_pixels()  # raises, before anything is changed
     with _Quiet.lock:
         _Quiet.users += 1
         if _Quiet.users == 1:
             # Beyond 64 times the limit (Pillow refuses at twice its own) not even 1/8 will do.
-            _Quiet.limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, 32 * max_pixels()
+            _Quiet.limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, 32 * limit
             _Quiet.filters = warnings.catch_warnings()
             _Quiet.filters.__enter__()
             warnings.filterwarnings("ignore", module=r"PIL(\.|$)")

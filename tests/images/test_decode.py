@@ -14,7 +14,7 @@ import pytest
 from picture_files import BLUE, RED, encode, grey_tiff, halves, png
 from PIL import Image
 
-from shitu.errors import ImageError
+from shitu.errors import ConfigError, ImageError
 from shitu.images import as_image, load_image
 
 LOSSY = 6  # levels that a lossy format may be off in flat colour
@@ -280,6 +280,16 @@ def test_settings_of_pillow_are_put_back() -> None:
         load_image(b"no picture")
     assert before == Image.MAX_IMAGE_PIXELS
     assert warnings.filters == filters
+
+
+def test_a_wrong_limit_changes_no_setting_of_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = Image.MAX_IMAGE_PIXELS
+    monkeypatch.setenv("SHITU_MAX_PIXELS", "many")
+    with pytest.raises(ConfigError):
+        load_image(encode(halves(), "PNG"))
+    monkeypatch.delenv("SHITU_MAX_PIXELS")
+    load_image(encode(halves(), "PNG"))
+    assert before == Image.MAX_IMAGE_PIXELS
 
 
 def test_many_threads_decode_alike_and_put_the_settings_back() -> None:
