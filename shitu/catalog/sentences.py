@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from shitu.gallery import Change
@@ -20,8 +21,8 @@ def sentence(change: Change) -> str:
         *_notes(change),
         *_items(change),
         *_references(change),
-        *_rejections(change),
-        *_golden(change),
+        *_first(_rejections(change), "rejections"),
+        *_first(_golden(change), "golden queries"),
         *_root(change),
     ]
     return "; ".join(parts) or "changed nothing that is shown here"
@@ -119,6 +120,14 @@ def _golden(change: Change) -> Iterator[str]:
             yield f"{name} is to be {wanted}"
         else:
             yield f"{name} is to be {wanted} now" if now else f"{name} was removed"
+
+
+def _first(parts: Iterator[str], others: str) -> Iterator[str]:
+    """An import may bring any number of them."""
+    yield from islice(parts, _SHOWN)
+    rest = sum(1 for _ in parts)
+    if rest:
+        yield f"{rest} more {others}"
 
 
 def _id(row: _Row) -> int:

@@ -69,7 +69,7 @@ _WRONG_GALLERY = {
 _NO_TIME = "typeof(at) != 'text' OR length(at) NOT BETWEEN 1 AND 32 OR instr(at, char(0))"
 _WRONG_KNOWN = {
     "a query is malformed": (
-        "SELECT 1 FROM queries WHERE typeof(jpeg) != 'blob' OR length(jpeg) = 0"
+        "SELECT 1 FROM queries WHERE typeof(jpeg) != 'blob' OR substr(jpeg, 1, 3) IS NOT x'ffd8ff'"
     ),
     "a query is used by nothing": (
         "SELECT 1 FROM queries WHERE query_id NOT IN "

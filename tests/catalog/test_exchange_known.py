@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -223,6 +224,62 @@ def test_an_import_is_undone_with_all_that_came(source: Catalog, file: Path, min
     assert known(mine) == []
 
 
+def test_what_follows_a_merge_by_the_import_is_undone_too(
+    tea_shop: Shop, file: Path, other: Any, keep: Keep
+) -> None:
+    """What the gallery calls espresso becomes the coffee of the file; so does what is known."""
+    catalog = other(rule=lambda _: Rule(THRESHOLD))
+    catalog.add([tea_shop.photos / "coffee" / "1.png"], "espresso")
+    keep(catalog, LIKE_COFFEE, "espresso")
+    keep(catalog, between(3, 4, 0.2), "espresso")
+    catalog.reject(logged(catalog, STRANGER))
+    before, head = known(catalog), catalog.gallery.head().generation
+    done = catalog.import_from(file, on_conflict="take")
+    assert (done.known.golden, done.diff.golden_conflicts[0].here) == (2, "espresso")
+    assert [item.label for item in catalog.items()] == ["coffee", "tea"]
+    assert sorted(one.expected for one in catalog.golden()) == ["coffee", "coffee", "unknown"]
+    assert catalog.check().problems == ()
+    catalog.undo(head + 1)
+    assert known(catalog) == before
+    assert catalog.check(full=True).problems == ()
+
+
+def test_a_golden_query_for_an_item_that_is_gone_here_has_another_answer(
+    file: Path, mine: Catalog, keep: Keep
+) -> None:
+    keep(mine, LIKE_COFFEE, "coffee")
+    assert mine.guard is not None
+    mine.guard.forced = True
+    mine.remove(label="coffee")
+    with pytest.raises(GalleryError, match=r"'item 2, which is gone' here and 'coffee' there"):
+        mine.import_from(file)
+    mine.import_from(file, on_conflict="take")
+    assert [one.right for one in mine.check_golden()] == [True, True]
+    assert mine.check().problems == ()
+
+
+def test_history_does_not_name_all_that_came(mine: Catalog, file: Path) -> None:
+    rows = "".join(f", ({number}, 900, 2, '2026-01-01')" for number in range(90, 130))
+    edit(
+        file,
+        "INSERT INTO queries SELECT 900, jpeg FROM queries LIMIT 1",
+        f"INSERT INTO rejections VALUES {rows[2:]}",
+    )
+    mine.import_from(file)
+    sentence = mine.events()[-1].sentence
+    assert "; 38 more rejections; golden query 1 " in sentence
+
+
+def test_names_that_are_no_text_come_through(source: Catalog, other: Any, tmp_path: Path) -> None:
+    name = os.fsdecode(b"back\\slash \xff.png")
+    save(tmp_path / "plain.png", paint(10)).rename(tmp_path / name)
+    source.add_golden(tmp_path / name, None)
+    source.export(tmp_path / "names.gallery")
+    copy = other()
+    copy.import_from(tmp_path / "names.gallery")
+    assert copy.golden()[-1].path == str(tmp_path / name)
+
+
 def test_an_item_whose_pictures_are_of_another_here_is_not_made_for_them(
     tea_shop: Shop, file: Path, other: Any
 ) -> None:
@@ -396,6 +453,7 @@ def test_formats_that_never_were_are_refused(file: Path, other: Any, version: in
         ("ALTER TABLE golden_queries ADD COLUMN more TEXT", "another table"),
         ("UPDATE queries SET jpeg = 'text'", "a picture that is text"),
         ("UPDATE queries SET jpeg = x''", "a picture of nothing"),
+        ("UPDATE queries SET jpeg = x'89504e470d0a1a0a'", "a picture of another kind"),
         ("UPDATE query_vectors SET vector = x'00'", "short vectors"),
         ("UPDATE query_vectors SET vector = zeroblob(192)", "vectors of no length"),
         ("UPDATE query_vectors SET vector = NULL", "vectors that are none"),
@@ -407,7 +465,7 @@ def test_formats_that_never_were_are_refused(file: Path, other: Any, version: in
             "LIMIT 1",
             "a vector of no query",
         ),
-        ("INSERT INTO queries VALUES (99, x'00')", "a query of nothing"),
+        ("INSERT INTO queries SELECT 99, jpeg FROM queries LIMIT 1", "a query of nothing"),
         ("DELETE FROM queries WHERE query_id IN (SELECT query_id FROM rejections)", "no query"),
         ("UPDATE rejections SET query_id = NULL", "a rejection of no query"),
         ("UPDATE rejections SET item_id = 99", "a rejection of no item"),
