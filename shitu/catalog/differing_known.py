@@ -73,7 +73,7 @@ class KnownComparison:
     contradicting: tuple[Coming, ...] = ()
 
 
-def has_known(file: PortableFile) -> bool:
+def _has_known(file: PortableFile) -> bool:
     """Whether there are any in a file; the first format had no place for them."""
     return file.format > 1 and file.count("queries") > 0
 
@@ -82,7 +82,7 @@ def compare_known(
     file: PortableFile, known: KnownQueries, items: Mapping[str, ItemHere], space: Space | None
 ) -> KnownComparison:
     """Compare a file with a gallery, whose items are given by label."""
-    if not has_known(file):
+    if not _has_known(file):
         return KnownComparison()
     there = _There(file, items)
     refused, wanted = _Alike(there.said(REJECTIONS)), _Alike(there.said(GOLDEN))
