@@ -28,6 +28,8 @@ faiss.cvar.distance_compute_blas_threshold = 20
 
 _UNIT = 1e-3  # how far from 1 a length may be
 _BLOCK = 1 << 20
+_NUMBERED = Path("/dev/fd")
+_MAP = getattr(faiss, "IO_FLAG_MMAP_IFC", 0)  # without it a file is read
 
 # Few queries among many vectors are answered three times faster by a copy in half precision, which
 # takes half as much memory besides. It is made once there were so many that it has paid off.
@@ -56,6 +58,7 @@ class FlatIndex:
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self._lock = threading.RLock()  # Faiss allows no search while vectors come or go
+        self._mapped = False
         self._sketch: Sketch | None = None
         self._answered = 0  # queries, a few at a time
         # Without the map, removing a vector would shift the ids of all that follow.
@@ -113,6 +116,7 @@ class FlatIndex:
         with self._lock:
             _refuse_duplicates(ids, self._ids)
             if len(ids):
+                self._own()
                 try:
                     self._index.add_with_ids(vectors, ids)
                 finally:  # Ctrl-C arrives after Faiss is done: know what it did
@@ -125,6 +129,7 @@ class FlatIndex:
             if not self.holds(ids).any():
                 return 0
             self._forget_sketch()
+            self._own()
             try:
                 return int(self._index.remove_ids(ids))
             finally:
@@ -214,9 +219,7 @@ class FlatIndex:
             raise IndexFileError(f"the manifest names no file {VECTORS!r}")
         called = display_path(path)
         try:
-            # Through Python, because Faiss cannot open every name that a file can have.
-            with path.open("rb") as file:
-                index = faiss.read_index(faiss.PyCallbackIOReader(file.read, _BLOCK))
+            index = _opened(path)
         except (OSError, RuntimeError, MemoryError) as error:
             raise IndexFileError(f"{called} cannot be read ({error})") from error
         inner = getattr(index, "index", None)
@@ -227,6 +230,25 @@ class FlatIndex:
         with self._lock:
             self._forget_sketch()
             self._use(index)
+            self._mapped = True
+
+    def _own(self) -> None:
+        """Copy what is only mapped: Faiss would end the process rather than change that."""
+        if not self._mapped:
+            return
+        mine = faiss.IndexIDMap2(faiss.IndexFlatIP(self.dim))
+        mine.add_with_ids(self._vectors(), self._ids)
+        self._use(mine)
+        self._mapped = False
+
+
+def _opened(path: Path) -> Any:
+    """Map a file into memory: what is not looked at is not read, and processes share the rest."""
+    with path.open("rb") as file:
+        if not _NUMBERED.exists():
+            return faiss.read_index(faiss.PyCallbackIOReader(file.read, _BLOCK))
+        # By number, because Faiss cannot open every name that a file can have.
+        return faiss.read_index(str(_NUMBERED / str(file.fileno())), _MAP)
 
 
 def compare_some(

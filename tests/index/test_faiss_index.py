@@ -232,6 +232,37 @@ def test_what_was_written_can_be_read(tmp_path: Path) -> None:
     assert copy.remove(ids(10)) == 1
 
 
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_file_stays_as_it_is_and_may_go_while_its_index_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, numbered: bool
+) -> None:
+    vectors, file = unit(50), tmp_path / "x.faiss"
+    index = FlatIndex(8)
+    index.add(np.arange(50, dtype=np.int64), vectors)
+    with file.open("wb") as out:
+        index.write(out)
+    content = file.read_bytes()
+    if not numbered:
+        monkeypatch.setattr("shitu.index.faiss_index._NUMBERED", tmp_path / "nowhere")
+    for change in ("add", "remove", "neither"):
+        copy = FlatIndex(8)
+        copy.read({VECTORS: file})
+        if change == "add":
+            copy.add(ids(99), vectors[7:8])
+        if change == "remove":
+            assert copy.remove(ids(7)) == 1
+        assert file.read_bytes() == content
+        found = copy.search(vectors[7:8], 2).reference_ids[0]
+        assert found[0] == (7 if change != "remove" else found[0])
+        assert (found[1] == 99) == (change == "add")
+        again = io.BytesIO()
+        copy.write(again)
+        assert (again.getvalue() == content) == (change == "neither")
+    file.unlink()
+    assert copy.search(vectors[3:4], 1).reference_ids.tolist() == [[3]]
+    np.testing.assert_array_equal(copy.vectors(np.arange(50, dtype=np.int64)), vectors)
+
+
 @pytest.mark.parametrize(
     ("index", "why"),
     [
