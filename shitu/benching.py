@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shitu.config import AUTO, Config
-from shitu.detector import Detector, exported_finder
+from shitu.detector import exported_finder
 from shitu.embedder import Embedder
 from shitu.exporting.parity import pictures_of
 from shitu.images import Image
@@ -44,8 +44,5 @@ def _timed(spec: ModelSpec, opened: Session, watch: Stopwatch) -> Callable[[Imag
     if spec.kind == "feature":
         embedder = Embedder(session, spec.preprocessing, spec.dim)
         return lambda image: embedder.embed([image])
-    if "program" in spec.files or spec.head != "raw":
-        finder = exported_finder(spec, session, spec.threshold)
-    else:
-        finder = Detector(session, spec.preprocessing, spec.strides, spec.reg_max)
+    finder = exported_finder(spec, session, spec.threshold)
     return lambda image: finder.detect([image])

@@ -43,7 +43,7 @@ class Detector:
         self._session = session
         self._preprocessing = preprocessing
         self._bins = np.arange(reg_max + 1, dtype=np.float32)
-        self._centres, self._strides = _cells(preprocessing.input_size, strides)
+        self._centres, self._strides = cells(preprocessing.input_size, strides)
         self._rule = suppression or Suppression(iou=nms_threshold)
         self._explain_above = explain_above
 
@@ -76,7 +76,7 @@ class Detector:
         return clip(xyxy * scale, width=size[1], height=size[0])
 
 
-def _cells(
+def cells(
     size: tuple[int, int], strides: Sequence[int]
 ) -> tuple[Float32Array, NDArray[np.float32]]:
     """Centres (a, 2) as x, y in input pixels and stride (a,) of every cell, row by row."""

@@ -15,12 +15,11 @@ import yaml
 from shitu.errors import ModelError
 from shitu.exporting import writers
 from shitu.exporting.int8 import write_int8
-from shitu.exporting.made import ExportSummary, made_whole
-from shitu.exporting.parity import Gate, Pictures, Run, pictures_of, require_parity
+from shitu.exporting.made import ExportSummary, made_whole, sizes
+from shitu.exporting.parity import FLOAT_COSINE, Gate, Pictures, Run, pictures_of, require_parity
 from shitu.exporting.sources import Network, Source
 from shitu.models.spec import DESCRIPTION
 
-FLOAT_COSINE = 0.9999
 INT8_COSINE = 0.98
 
 
@@ -85,7 +84,7 @@ def export(
         worst = gate.require(run)
         text_worst = _add_text(source, made, wanted)
         notes = _describe(source, made, wanted)
-    return ExportSummary.of(folder, form, worst, len(shown.names), text_worst, notes)
+    return ExportSummary(folder, form, sizes(folder), worst, len(shown.names), text_worst, notes)
 
 
 def _add_text(source: Source, folder: Path, wanted: Format) -> float | None:

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from shitu.errors import ModelError
-from shitu.exporting.made import ExportSummary, made_whole
+from shitu.exporting.made import ExportSummary, made_whole, sizes
 from shitu.exporting.onnx_graph import to_onnx
-from shitu.exporting.parity import Gate, pictures_of
+from shitu.exporting.parity import FLOAT_COSINE, Gate, pictures_of
 from shitu.exporting.writers import open_onnx, write_openvino_of
 from shitu.models.exports import DESCRIPTIONS
 from shitu.models.spec import ModelSpec
@@ -16,7 +16,6 @@ from shitu.runtime.exported import open_exported
 
 GRAPH_FORMATS = ("onnx", "openvino")
 ONNX_GRAPH = "inference.onnx"
-_COSINE = 0.9999
 
 
 def export_graph(
@@ -52,9 +51,10 @@ def export_graph(
             f"The model {spec.name} wants {', '.join(original.inputs)}: it suppresses boxes within "
             "its graph, which only Paddle can. Export it raw (PaddleDetection's export.nms=False)."
         )
-    shown = pictures_of(pictures)
-    gate = Gate(spec.preprocessing, original.run, shown, _COSINE if least is None else least)
+    least = FLOAT_COSINE if least is None else least
     with made_whole(folder) as made:
+        shown = pictures_of(pictures)
+        gate = Gate(spec.preprocessing, original.run, shown, least)
         content = _onnx_of(spec)
         if form == "onnx":
             (made / ONNX_GRAPH).write_bytes(content)
@@ -66,7 +66,7 @@ def export_graph(
         for name in DESCRIPTIONS:
             if (beside / name).exists():
                 shutil.copyfile(beside / name, made / name)
-    return ExportSummary.of(folder, form, worst, len(shown.names))
+    return ExportSummary(folder, form, sizes(folder), worst, len(shown.names))
 
 
 def _onnx_of(spec: ModelSpec) -> bytes:

@@ -32,19 +32,10 @@ class ExportSummary:
     text_cosine: float | None = None
     notes: tuple[str, ...] = ()
 
-    @classmethod
-    def of(
-        cls,
-        folder: Path,
-        form: str,
-        cosine: float,
-        compared: int,
-        text_cosine: float | None = None,
-        notes: tuple[str, ...] = (),
-    ) -> ExportSummary:
-        """Of a folder that is complete."""
-        files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
-        return cls(folder, form, files, cosine, compared, text_cosine, notes)
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Bytes of each file of an export."""
+    return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from shitu.runtime.session import Float32Array
 
 Run = Callable[[Float32Array], list[Float32Array]]
 
+FLOAT_COSINE = 0.9999  # of each picture, for whatever computes in float32
 _MADE_UP = 6
 _MOST = 64  # pictures of a folder that are compared
 

@@ -44,17 +44,22 @@ class Network:
 
     @cached_property
     def net(self) -> Any:
-        """The network with its weights; loads paddle.
+        """The network with its weights, which stays as it is; loads paddle.
 
         Raises:
             WeightsCorrupt: the weights do not fit the architecture.
         """
+        net = self.another()
+        net.eval()
+        return net
+
+    def another(self) -> Any:
+        """One more network with these weights, for an export, which fuses it in place."""
         from shitu.nets import build
         from shitu.nets.params import pour
 
         net = build(self.architecture)
         pour(net, self.arrays, self.origin)
-        net.eval()
         return net
 
     def run(self, batch: Float32Array) -> list[Float32Array]:

@@ -8,44 +8,38 @@ import numpy as np
 
 from shitu.detector.detections import Detections
 from shitu.detector.exported import NmsDetector
-from shitu.detector.picodet import Detector
+from shitu.detector.picodet import Detector, cells
 from shitu.errors import ModelError
-from shitu.exporting.parity import Pictures, Run
+from shitu.exporting.parity import Pictures
 from shitu.exporting.sources import Source
 from shitu.models.spec import Suppression
 from shitu.runtime.paddle_inference import PaddleInferenceSession
-from shitu.runtime.session import Float32Array
+from shitu.runtime.session import Session
 
 _PIXELS = 0.5
 _SCORE = 1e-3
 
 
-def write_suppressed(source: Source, folder: Path, pictures: Pictures) -> None:
+def write_suppressed(source: Source, folder: Path, raw: Session, pictures: Pictures) -> None:
     """Write the graph, if the strongest box of every picture is the one that shitu finds.
+
+    Args:
+        source: the detector.
+        folder: for the files.
+        raw: gives its outputs as they are.
+        pictures: to look for boxes in.
 
     Raises:
         ModelError: it is another one.
     """
-    from shitu.nets import build
     from shitu.nets.exporting import export_suppressing
-    from shitu.nets.params import pour
     from shitu.nets.suppressing import Suppressing
 
-    net = build(source.image.architecture)
-    pour(net, source.image.arrays, source.image.origin)
-    rule, strides, bins = Suppression(), source.fields["strides"], source.fields["reg_max"]
-    whole = Suppressing(
-        net,
-        source.preprocessing.input_size,
-        strides,
-        bins,
-        floor=rule.floor,
-        candidates=rule.candidates,
-        keep=rule.keep,
-        iou=rule.iou,
-    )
+    strides, reg_max = source.fields["strides"], source.fields["reg_max"]
+    where = cells(source.preprocessing.input_size, strides)
+    whole = Suppressing(source.image.another(), *where, reg_max, Suppression())
     files = export_suppressing(whole, source.image.input_shape, folder)
-    ours = Detector(_Session(source.image.run), source.preprocessing, strides, bins)
+    ours = Detector(raw, source.preprocessing, strides, reg_max)
     theirs = NmsDetector(PaddleInferenceSession(*files), source.preprocessing)
     for name, image in zip(pictures.names, pictures.images, strict=True):
         _require_same_best(ours.detect([image])[0], theirs.detect([image])[0], name)
@@ -61,15 +55,3 @@ def _require_same_best(wanted: Detections, found: Detections, name: str) -> None
     raise ModelError(
         f"The export's strongest box on {name} is not the original's. Nothing was written."
     )
-
-
-class _Session:
-    """A run of the original as a session."""
-
-    engine = "paddle"
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def run(self, batch: Float32Array) -> list[Float32Array]:
-        return self._run(batch)

@@ -35,21 +35,17 @@ _PADDLEX_INTERPOLATION = {"linear": "bilinear", "cubic": "bicubic", "antialias":
 
 def write_paddle(source: Source, folder: Path, pictures: Pictures, passes: Passes) -> Run:
     """Files of Paddle Inference, as PaddleX and Paddle's own programs open them."""
-    from shitu.nets import build
     from shitu.nets.exporting import export_paddle
-    from shitu.nets.params import pour
     from shitu.runtime.paddle_inference import PaddleInferenceSession
 
-    # Another one than the reference: exporting fuses it in place.
-    net = build(source.image.architecture)
-    pour(net, source.image.arrays, source.image.origin)
+    net, shape = source.image.another(), source.image.input_shape
+    if source.kind != "detector":
+        return PaddleInferenceSession(*export_paddle(net, shape, folder)).run
+    # Of a detector raw outputs are compared number by number; what is written gives boxes.
     with tempfile.TemporaryDirectory() as scratch:
-        raw = source.kind == "detector"
-        files = export_paddle(net, source.image.input_shape, Path(scratch) if raw else folder)
-        run = PaddleInferenceSession(*files).run
-    if raw:  # which is compared number by number; what is written gives boxes
-        write_suppressed(source, folder, pictures)
-    return run
+        raw = PaddleInferenceSession(*export_paddle(net, shape, Path(scratch)))
+    write_suppressed(source, folder, raw, pictures)
+    return raw.run
 
 
 def write_onnx(source: Source, folder: Path, pictures: Pictures, passes: Passes) -> Run:
@@ -74,14 +70,11 @@ def write_onnx_network(network: Network, path: Path) -> Run:
 
 def onnx_of(network: Network) -> bytes:
     """A network as ONNX."""
-    from shitu.nets import build
     from shitu.nets.exporting import export_paddle
-    from shitu.nets.params import pour
 
-    net = build(network.architecture)
-    pour(net, network.arrays, network.origin)
     with tempfile.TemporaryDirectory() as scratch:
-        files = export_paddle(net, network.input_shape, Path(scratch), norms=False)
+        folder = Path(scratch)
+        files = export_paddle(network.another(), network.input_shape, folder, norms=False)
         return to_onnx(*files, network.outputs)
 
 

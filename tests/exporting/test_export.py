@@ -18,6 +18,7 @@ from exports import WEIGHTS, export_detector, feature_yml, save, write_yml
 
 from shitu.cli import main
 from shitu.detector import Detector, NmsDetector, exported_finder
+from shitu.detector.picodet import cells
 from shitu.errors import ModelError
 from shitu.exporting import export, export_graph, parity, source_of_model, source_of_weights
 from shitu.exporting.parity import made_up
@@ -29,7 +30,6 @@ from shitu.nets._paddle import paddle
 from shitu.nets.embedding_net import general_recognition_v2
 from shitu.nets.layers import fuse
 from shitu.nets.params import load_params
-from shitu.nets.suppressing import Suppressing
 from shitu.runtime.exported import open_exported
 from shitu.runtime.onnx_runtime import OnnxRuntimeSession
 from shitu.runtime.paddle_inference import PaddleInferenceSession
@@ -113,13 +113,12 @@ def test_a_detector_for_paddlex_gives_boxes(tmp_path: Path) -> None:
 def test_a_detector_whose_graph_finds_another_box_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cells = Suppressing._cells
 
-    def shifted(net: Suppressing) -> tuple[Any, Any]:
-        centres, steps = cells(net)
-        return centres + 3.0, steps
+    def shifted(*arguments: Any) -> tuple[Any, Any]:
+        centres, strides = cells(*arguments)
+        return centres + np.float32(3), strides
 
-    monkeypatch.setattr(Suppressing, "_cells", shifted)
+    monkeypatch.setattr("shitu.exporting.suppressed.cells", shifted)
     source = source_of_model(find_model(DETECTOR, "detector"))
     with pytest.raises(ModelError, match=r"box on .*scene01.jpg is not the original's"):
         export(source, "paddle", tmp_path / "out", SAMPLE / "scene01.jpg")
