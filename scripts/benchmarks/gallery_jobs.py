@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.crowds import PER_ITEM, Crowds
+from benchmarks.gauges import memory
 from shitu.catalog import Catalog
 from shitu.describer import Description
 from shitu.gallery import FileState, NewReference, Space
@@ -104,7 +105,7 @@ def _reference(number: int, vector: Any) -> NewReference:
 
 def build(job: dict[str, Any]) -> dict[str, Any]:
     """Make the index files from what is in SQL, there being none."""
-    before = _memory()
+    before = memory()
     start = time.perf_counter()
     with Catalog.open(job["index"], choice=IndexChoice(job["kind"], job["recall"])) as catalog:
         seconds = time.perf_counter() - start
@@ -115,7 +116,7 @@ def build(job: dict[str, Any]) -> dict[str, Any]:
             "effort": None if audit is None else audit.effort,
             "audited": None if audit is None else [audit.recall_at_1, audit.recall_at_10],
             "megabytes": sum(f.stat().st_size for f in _files(Path(job["index"]))) / 1e6,
-            "peak": _memory("VmHWM") - before,
+            "peak": memory("VmHWM") - before,
         }
 
 
@@ -125,11 +126,11 @@ def _files(folder: Path) -> list[Path]:
 
 def search(job: dict[str, Any]) -> dict[str, Any]:
     """Open, and look up one query after the other; then among some references only."""
-    folder, before = Path(job["index"]), _memory()
+    folder, before = Path(job["index"]), memory()
     start = time.perf_counter()
     catalog = Catalog.open(folder, read_only=True)
     opened = time.perf_counter() - start
-    state, after = catalog.index_state, _memory()
+    state, after = catalog.index_state, memory()
     queries, best = np.load(folder / "queries.npy"), np.load(folder / "best.npy")
     ids = np.array(sorted(r.reference_id for r in catalog.all_references()), np.int64)
     times, found = _timed(queries, lambda query: catalog.search(query, _K).scores[0])
@@ -147,8 +148,8 @@ def search(job: dict[str, Any]) -> dict[str, Any]:
         "open_seconds": opened,
         "state": state,
         "megabytes_after_open": after - before,
-        "megabytes": _memory() - before,
-        "private_megabytes": _memory("RssAnon"),
+        "megabytes": memory() - before,
+        "private_megabytes": memory("RssAnon"),
         "p50": statistics.median(times),
         "p95": float(np.percentile(times, 95)),
         "recall_at_1": float((scores[:, 0] >= best[:, 0] - _SAME).mean()),
@@ -219,16 +220,6 @@ def watch(job: dict[str, Any]) -> dict[str, Any]:
         seen.append(time.monotonic())
     catalog.close()
     return {"seen": seen}
-
-
-def _memory(name: str = "VmRSS") -> float:
-    """Megabytes, of this process; 0 where the system does not say."""
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
-    return int(found[0]) * 1024 / 1e6 if found else 0.0
 
 
 JOBS = {

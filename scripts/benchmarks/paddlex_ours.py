@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.crowds import Crowds
+from benchmarks.gauges import memory, timed
 
 
 def models(job: dict[str, Any]) -> dict[str, Any]:
@@ -36,19 +36,19 @@ def photos(job: dict[str, Any]) -> dict[str, Any]:
             shop.recognize(picture)
         times, objects, begun = [], 0, time.process_time()
         for picture in pictures:
-            spent, found = _timed(lambda one=picture: shop.recognize(one))
+            spent, found = timed(lambda one=picture: shop.recognize(one))
             times.append(spent)
             objects += len(found.objects)
         processor = (time.process_time() - begun) * 1000 / len(times)
         for picture in pictures:
-            spent, image = _timed(lambda one=picture: load_image(one))
+            spent, image = timed(lambda one=picture: load_image(one))
             laps = {"decode": spent, **shop.recognizer.recognize(image).milliseconds}
             for stage, lap in laps.items():
                 stages.setdefault(stage, []).append(lap)
         engine = shop.engine
     with Workspace(job["index"], **settings) as shop:
         list(shop.recognize_many(pictures[:8]))
-        spent, found = _timed(lambda: list(shop.recognize_many(pictures)))
+        spent, found = timed(lambda: list(shop.recognize_many(pictures)))
         batch_engine = shop.engine
     return {
         "photo": times,
@@ -56,7 +56,7 @@ def photos(job: dict[str, Any]) -> dict[str, Any]:
         "stages": stages,
         "per_second": len(found) / spent * 1000,
         "objects": objects / len(pictures),
-        "megabytes": _peak(),
+        "megabytes": memory("VmHWM"),
         "engines": [engine, batch_engine],
     }
 
@@ -128,19 +128,8 @@ def search(job: dict[str, Any]) -> dict[str, Any]:
 
         for query in queries[:10]:
             look_up(query)
-        times = [_timed(lambda one=query: look_up(one))[0] for query in queries]
+        times = [timed(lambda one=query: look_up(one))[0] for query in queries]
     return {"memory": times, "served": times}
-
-
-def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    found = call()
-    return (time.perf_counter() - start) * 1000, found
-
-
-def _peak() -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(one.split()[1]) * 1024 / 1e6 for one in lines if one.startswith("VmHWM:"))
 
 
 JOBS = {

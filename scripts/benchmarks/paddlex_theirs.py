@@ -17,6 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.gauges import memory, timed
+
 # Without, it first looks for four servers in the network, which is not what is measured.
 os.environ["PADDLE_PDX_DISABLE_MODEL_SOURCE_CHECK"] = "True"
 Job = dict[str, Any]
@@ -35,11 +38,11 @@ def photos(job: Job) -> Job:
         list(pipeline.predict(picture))
     times, objects, begun = [], 0, time.process_time()
     for picture in job["pictures"]:
-        spent, found = _timed(lambda one=picture: list(pipeline.predict(one)))
+        spent, found = timed(lambda one=picture: list(pipeline.predict(one)))
         times.append(spent)
         objects += len(found[0]["boxes"])
     processor = (time.process_time() - begun) * 1000 / len(times)
-    spent, found = _timed(lambda: list(pipeline.predict(job["pictures"])))
+    spent, found = timed(lambda: list(pipeline.predict(job["pictures"])))
     assert len(found) == len(job["pictures"])
     stages = _watched(pipeline)
     for picture in job["pictures"]:
@@ -50,7 +53,7 @@ def photos(job: Job) -> Job:
         "stages": stages,
         "per_second": len(found) / spent * 1000,
         "objects": objects / len(found),
-        "megabytes": _peak(),
+        "megabytes": memory("VmHWM"),
     }
 
 
@@ -77,7 +80,7 @@ def _noting(part: Callable[..., Any], times: list[float], *, new: bool) -> Calla
             found = part(*arguments, **options)
             return list(found) if inspect.isgenerator(found) else found
 
-        spent, found = _timed(to_the_end)
+        spent, found = timed(to_the_end)
         if new:
             times.append(spent)
         else:
@@ -170,9 +173,9 @@ def search(job: Job) -> Job:
     kept = FaissIndexer(IndexData.from_bytes(file.read_bytes()))
     for query in queries[:10]:
         look_up(kept, query)
-    memory = [_timed(lambda one=query: look_up(kept, one))[0] for query in queries]
-    served = [_timed(lambda one=query: serve(one))[0] for query in queries[: job["served"]]]
-    return {"memory": memory, "served": served}
+    kept_times = [timed(lambda one=query: look_up(kept, one))[0] for query in queries]
+    served = [timed(lambda one=query: serve(one))[0] for query in queries[: job["served"]]]
+    return {"memory": kept_times, "served": served}
 
 
 def _pipeline(job: Job) -> Any:
@@ -198,17 +201,6 @@ def _pipeline(job: Job) -> Any:
     }
     option = PaddlePredictorOption(run_mode=job["run_mode"], cpu_threads=job["threads"])
     return create_pipeline(config=config, device="cpu", pp_option=option)
-
-
-def _timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    found = call()
-    return (time.perf_counter() - start) * 1000, found
-
-
-def _peak() -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(one.split()[1]) * 1024 / 1e6 for one in lines if one.startswith("VmHWM:"))
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -36,16 +36,6 @@ _USUAL = (b"\xff\xd8\xff", b"\x89PNG")
 _ORIENTATION_TAG = 0x0112
 _TILE_TAGS = (322, 323)  # TileWidth, TileLength
 _ROWS = 1 << 20  # values that are scaled at a time
-_UPRIGHT = {
-    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
-    3: Pillow.Transpose.ROTATE_180,
-    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
-    5: Pillow.Transpose.TRANSPOSE,
-    6: Pillow.Transpose.ROTATE_270,
-    7: Pillow.Transpose.TRANSVERSE,
-    8: Pillow.Transpose.ROTATE_90,
-}
-
 # What Pillow logs about damage is said by the ImageError; unheard, it would be printed as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
@@ -79,8 +69,11 @@ def load_image(
         with picture:
             _check_size(picture, called, reduce=reduce)
             try:
-                fast = None if reduce else _fast(picture, data)
-                return _to_rgb(_upright(picture)) if fast is None else fast
+                pixels = None if reduce else _fast(picture, data)
+                if pixels is None:
+                    picture.load()  # before EXIF is asked for: Pillow turns TIFF files itself
+                    pixels = _to_rgb(picture)
+                return _upright(pixels, _orientation(picture))
             except MemoryError as error:
                 raise ImageError(
                     f"{called} ({picture.width} x {picture.height}) does not fit in memory: "
@@ -212,13 +205,25 @@ def _fast(picture: Pillow.Image, data: bytes) -> Image | None:
     """What is made of a usual JPEG the quick way; None for all else, and where it is damaged."""
     if picture.format not in {"JPEG", "MPO"} or picture.mode not in {"L", "RGB"}:
         return None
-    return decode_jpeg(data, picture.size, _orientation(picture))
+    return decode_jpeg(data, picture.size)
 
 
-def _upright(picture: Pillow.Image) -> Pillow.Image:
-    picture.load()  # before EXIF is asked for: Pillow turns TIFF files itself while loading
-    turn = _UPRIGHT.get(_orientation(picture))
-    return picture if turn is None else picture.transpose(turn)
+def _upright(pixels: Image, orientation: int) -> Image:
+    """Turn a picture as EXIF wants it."""
+    if orientation not in range(2, 9):
+        return pixels
+    import cv2  # which turns a photo four times as fast as NumPy or Pillow
+
+    turns: dict[int, Callable[[Image], Any]] = {
+        2: lambda picture: cv2.flip(picture, 1),
+        3: lambda picture: cv2.rotate(picture, cv2.ROTATE_180),
+        4: lambda picture: cv2.flip(picture, 0),
+        5: cv2.transpose,
+        6: lambda picture: cv2.rotate(picture, cv2.ROTATE_90_CLOCKWISE),
+        7: lambda picture: cv2.rotate(cv2.transpose(picture), cv2.ROTATE_180),
+        8: lambda picture: cv2.rotate(picture, cv2.ROTATE_90_COUNTERCLOCKWISE),
+    }
+    return np.asarray(turns[orientation](pixels), np.uint8)
 
 
 def _orientation(picture: Pillow.Image) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from shitu.errors import IndexFileError
 from shitu.images import display_path
+from shitu.index.opening import MAPPED, open_index
 from shitu.index.ranking import Floats, Integers
 
 faiss: Any = _stubbed  # its type stubs leave out half of it
@@ -23,7 +24,7 @@ _ADDED = 1 << 16  # vectors at a time
 _FEW = 4  # queries
 _LINKS = 32
 _MOST_CANDIDATES = 2048
-_MAPPED = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY
+_READ_ONLY = faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY
 
 
 @dataclass(frozen=True)
@@ -96,15 +97,9 @@ def open_mapped(kind: Kind, path: Path, count: int, dim: int) -> Any:
     Raises:
         IndexFileError: it holds something else.
     """
-    called = display_path(path)
-    try:
-        # By number, because Faiss cannot open every name that a file can have.
-        with path.open("rb") as file:
-            index = faiss.read_index(f"/dev/fd/{file.fileno()}", kind.flags)
-    except (OSError, RuntimeError, MemoryError) as error:
-        raise IndexFileError(f"{called} cannot be read ({error})") from error
+    index = open_index(path, kind.flags)
     if not kind.holds(index) or (index.ntotal, index.d) != (count, dim):
-        raise IndexFileError(f"{called} holds another kind of index")
+        raise IndexFileError(f"{display_path(path)} holds another kind of index")
     return index
 
 
@@ -176,7 +171,7 @@ KINDS = {
         most=lambda index: int(index.nlist),
         candidates=lambda k: 2 * k + 16,
         code=lambda index: int(index.code_size) + 8,
-        flags=_MAPPED,
+        flags=_READ_ONLY,
         holds=lambda index: isinstance(index, faiss.IndexIVFScalarQuantizer),
     ),
     "ivf-rabitq": Kind(
@@ -185,7 +180,7 @@ KINDS = {
         most=lambda index: int(_inner(index).nlist),
         candidates=lambda k: 10 * k + 100,
         code=lambda index: int(_inner(index).code_size) + 8,
-        flags=_MAPPED,
+        flags=_READ_ONLY,
         holds=_is_rabitq,
     ),
     "hnsw": Kind(
@@ -194,7 +189,7 @@ KINDS = {
         most=lambda _: _MOST_CANDIDATES,
         candidates=lambda k: 2 * k + 16,
         code=lambda index: int(index.d),
-        flags=getattr(faiss, "IO_FLAG_MMAP_IFC", 0),
+        flags=MAPPED,
         holds=lambda index: isinstance(index, faiss.IndexHNSWSQ),
     ),
 }

@@ -13,7 +13,8 @@ import numpy as np
 
 from shitu.errors import IndexFileError
 from shitu.images import display_path
-from shitu.index.ranking import TIE, Bools, Floats, Integers, Rough, compare, rank
+from shitu.index.opening import MAPPED, open_index
+from shitu.index.ranking import ROUNDING, Bools, Floats, Integers, Rough, compare, rank
 from shitu.index.sketch import ERROR, Sketch
 from shitu.index.vector_index import VECTORS, Neighbours, Part, Sink
 
@@ -28,8 +29,6 @@ faiss.cvar.distance_compute_blas_threshold = 20
 
 _UNIT = 1e-3  # how far from 1 a length may be
 _BLOCK = 1 << 20
-_NUMBERED = Path("/dev/fd")
-_MAP = getattr(faiss, "IO_FLAG_MMAP_IFC", 0)  # without it a file is read
 
 # Few queries among many vectors are answered three times faster by a copy in half precision, which
 # takes half as much memory besides. It is made once there were so many that it has paid off.
@@ -163,11 +162,11 @@ class FlatIndex:
     def _rough(self, queries: int) -> tuple[Rough, float]:
         """What finds the nearest of so many queries, and how far its scores may be wrong."""
         if queries >= faiss.cvar.distance_compute_blas_threshold or self.count < _SKETCHED:
-            return self._all, TIE / 2
+            return self._all, ROUNDING
         self._answered += queries
         if self._sketch is None:
             if self._answered <= _PAID_OFF:
-                return self._all, TIE / 2
+                return self._all, ROUNDING
             self._sketch = Sketch(self.dim)
         if len(self._sketch) < self.count:  # vectors come last
             self._sketch.add(self._vectors()[len(self._sketch) :])
@@ -218,10 +217,7 @@ class FlatIndex:
         if path is None:
             raise IndexFileError(f"the manifest names no file {VECTORS!r}")
         called = display_path(path)
-        try:
-            index = _opened(path)
-        except (OSError, RuntimeError, MemoryError) as error:
-            raise IndexFileError(f"{called} cannot be read ({error})") from error
+        index = open_index(path, MAPPED)
         inner = getattr(index, "index", None)
         if not isinstance(index, faiss.IndexIDMap2) or index.d != self.dim or inner is None:
             raise IndexFileError(f"{called} holds another kind of index")
@@ -240,15 +236,6 @@ class FlatIndex:
         mine.add_with_ids(self._vectors(), self._ids)
         self._use(mine)
         self._mapped = False
-
-
-def _opened(path: Path) -> Any:
-    """Map a file into memory: what is not looked at is not read, and processes share the rest."""
-    with path.open("rb") as file:
-        if not _NUMBERED.exists():
-            return faiss.read_index(faiss.PyCallbackIOReader(file.read, _BLOCK))
-        # By number, because Faiss cannot open every name that a file can have.
-        return faiss.read_index(str(_NUMBERED / str(file.fileno())), _MAP)
 
 
 def compare_some(

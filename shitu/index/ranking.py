@@ -17,6 +17,7 @@ Rough: TypeAlias = Callable[[Floats, int], tuple[Floats, Integers]]
 LookUp: TypeAlias = Callable[[Integers], tuple[Integers, Floats]]
 
 TIE = 1e-6  # scores closer than this may be equal ones, rounded in different ways
+ROUNDING = TIE / 2  # how far a score of float32 may be from the exact one
 _SPARE = 16  # neighbours fetched beyond k to put ties in order
 _MORE = 64  # the same where scores are rougher
 _BLOCK = 1 << 14  # vectors compared at a time
@@ -24,7 +25,7 @@ _DENSE = 2  # copying one vector takes as long as comparing so many where they a
 
 
 def rank(
-    queries: Floats, k: int, count: int, rough: Rough, look_up: LookUp, error: float = TIE / 2
+    queries: Floats, k: int, count: int, rough: Rough, look_up: LookUp, error: float = ROUNDING
 ) -> Neighbours:
     """Return the k nearest of each query (m, dim); equal scores in order of their ids.
 
@@ -37,7 +38,7 @@ def rank(
     """
     scores = np.full((len(queries), k), -np.inf, np.float32)
     ids = np.full((len(queries), k), -1, np.int64)
-    kept, fetch = min(k, count), min(count, k + (_SPARE if error < TIE else _MORE))
+    kept, fetch = min(k, count), min(count, k + (_SPARE if error <= ROUNDING else _MORE))
     open_ = np.arange(len(queries) if count else 0)
     while len(open_):
         found, places = rough(queries[open_], fetch)

@@ -119,14 +119,20 @@ def test_a_gallery_without_permission_can_be_read(forker: Forker, locked: Where)
         assert (outcome.code, outcome.text) == (0, "[('tea', 40)]"), outcome.text
 
 
-def test_who_may_only_read_sees_what_others_commit(
-    forker: Forker, locked: Where, place: Path
-) -> None:
+@pytest.fixture
+def flags(place: Path) -> Path:
+    """A folder where a reader without rights and a writer tell each other how far they are."""
     if os.getuid():
         pytest.skip("needs root, who may write where the reader may not")
-    flags = place / "flags"
-    flags.mkdir()
-    flags.chmod(0o777)
+    folder = place / "flags"
+    folder.mkdir()
+    folder.chmod(0o777)
+    return folder
+
+
+def test_who_may_only_read_sees_what_others_commit(
+    forker: Forker, locked: Where, flags: Path
+) -> None:
     ready = str(flags / "ready")
     reader, writer = forker.run_all(
         {"do": "wait for", "label": "coffee", "nobody": True, "ready": ready, **locked},
@@ -137,13 +143,8 @@ def test_who_may_only_read_sees_what_others_commit(
 
 
 def test_writers_that_come_and_go_do_not_disturb_who_may_only_read(
-    forker: Forker, locked: Where, place: Path
+    forker: Forker, locked: Where, flags: Path
 ) -> None:
-    if os.getuid():
-        pytest.skip("needs root, who may write where the reader may not")
-    flags = place / "flags"
-    flags.mkdir()
-    flags.chmod(0o777)
     marks = {"ready": str(flags / "ready"), "until": str(flags / "until")}
     reader, writer = forker.run_all(
         {"do": "keep looking", "nobody": True, **marks, **locked},

@@ -49,7 +49,7 @@ def test_the_same_pixels(
     subsampling: str, options: dict[str, Any], size: tuple[int, int], slow: Any
 ) -> None:
     data = coded(picture(*size), subsampling=subsampling, **options)
-    assert decode_jpeg(data, size, 1) is not None
+    assert decode_jpeg(data, size) is not None
     assert np.array_equal(load_image(data), slow(data))
 
 
@@ -83,7 +83,7 @@ def test_the_same_turn(orientation: int, slow: Any) -> None:
 def test_what_follows_the_end_does_not_matter(slow: Any) -> None:
     for behind in (b"\0" * 99, b"ftyp" + bytes(range(256)), coded(picture(seed=1))):
         data = coded(picture()) + behind
-        assert decode_jpeg(data, (61, 47), 1) is not None
+        assert decode_jpeg(data, (61, 47)) is not None
         assert np.array_equal(load_image(data), slow(data))
 
 
@@ -91,7 +91,7 @@ def test_what_follows_the_end_does_not_matter(slow: Any) -> None:
 def test_one_that_is_cut_off_is_refused(progressive: bool) -> None:
     whole = coded(picture(300, 300), progressive=progressive)
     for kept in range(2, len(whole) - 1, 37):
-        assert decode_jpeg(whole[:kept], (300, 300), 1) is None
+        assert decode_jpeg(whole[:kept], (300, 300)) is None
         with pytest.raises(ImageError):
             load_image(whole[:kept])
 
@@ -124,7 +124,7 @@ def test_damage_is_left_to_pillow_and_nothing_is_printed(
         hurt = bytearray(whole)
         for place in rng.integers(700, len(whole) - 2, 3):
             hurt[place] = rng.integers(0, 256)
-        left += decode_jpeg(bytes(hurt), (300, 300), 1) is None
+        left += decode_jpeg(bytes(hurt), (300, 300)) is None
         assert _outcome(load_image, bytes(hurt)) == _outcome(slow, bytes(hurt))
     assert left > 20
     assert capfd.readouterr() == ("", "")
@@ -134,5 +134,5 @@ def test_it_works_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     data = coded(picture())
     wanted = load_image(data)
     monkeypatch.setitem(sys.modules, "simplejpeg", None)
-    assert decode_jpeg(data, (61, 47), 1) is None
+    assert decode_jpeg(data, (61, 47)) is None
     assert np.array_equal(load_image(data), wanted)

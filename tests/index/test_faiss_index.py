@@ -243,7 +243,7 @@ def test_a_file_stays_as_it_is_and_may_go_while_its_index_changes(
         index.write(out)
     content = file.read_bytes()
     if not numbered:
-        monkeypatch.setattr("shitu.index.faiss_index._NUMBERED", tmp_path / "nowhere")
+        monkeypatch.setattr("shitu.index.opening._NUMBERED", tmp_path / "nowhere")
     for change in ("add", "remove", "neither"):
         copy = FlatIndex(8)
         copy.read({VECTORS: file})
