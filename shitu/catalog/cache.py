@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,33 @@ from shitu.gallery import Delta, Head, Space
 from shitu.gallery.gallery import Gallery
 from shitu.index import Neighbours, VectorIndex
 from shitu.index.kinds import FLAT, IndexChoice, gather_index, new_index
-from shitu.index.manifest import Manifest, load_index, read_manifest, save_index
+from shitu.index.manifest import load_index, read_manifest, save_index
 
 _ALWAYS_SAVE = 20_000  # up to so many vectors; saving those takes some hundredths of a second
 _LAG = 50  # beyond that the file may lag behind by one in so many; opening catches up
 _ATTEMPTS = 3
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Served:
+    """What is searched; replaced as a whole, so that all of it fits together at any moment.
+
+    Attributes:
+        view: how vectors are mapped into the index.
+        head: the state of the gallery that the index equals.
+        made: that of which a sealed index was made.
+        saved: that of which files were written or read; None: of no such index.
+        unsaved: how many vectors came and went since.
+    """
+
+    view: View
+    index: VectorIndex
+    head: Head
+    made: Head
+    saved: Head | None = None
+    unsaved: int = 0
 
 
 class IndexCache:
@@ -34,8 +55,6 @@ class IndexCache:
 
     Attributes:
         space: of the vectors in the database.
-        view: how they are mapped into the index.
-        index: what is searched.
         state: how it came to be when it was opened: "loaded", "caught up" or "rebuilt: why".
     """
 
@@ -51,47 +70,47 @@ class IndexCache:
         self._folder = folder
         self._gallery = gallery
         self.space = space
-        self.view = read_view(gallery, space)
         self._choice = IndexChoice(FLAT) if read_only else choice
         self._lock = threading.RLock()
         self._saving = threading.RLock()
-        self._head = Head(-1, "")
-        self._made = Head(-1, "")  # the state of which a sealed index was made
-        self._saved: Head | None = None
-        self._unsaved = 0
-        self.index: VectorIndex = new_index(FLAT, self.view.space.dim)
-        self._serving = self.view, self.index
+        # There is none while vectors come and go, nor after that was interrupted: what may have
+        # been changed by half is neither searched nor saved, but opened anew.
+        self._served: _Served | None = None
         self.state = self._open()
 
     def _open(self) -> str:
         try:
-            self._load()
+            read = self._read()
         except IndexFileError as error:
             self._rebuild()
             return f"rebuilt: {error}"
-        return {None: "loaded", True: "caught up"}.get(self.refresh(), "rebuilt: another history")
+        opened = self._caught_up(read)
+        if opened is None:
+            self._rebuild()
+            return "rebuilt: another history"
+        self._served = opened
+        return "loaded" if opened.head == opened.saved else "caught up"
 
-    def _load(self) -> None:
-        """Take the index that lies in the folder.
+    def _caught_up(self, read: _Served) -> _Served | None:
+        """Apply to it what was committed since; None: it is of another history."""
+        delta = self._gallery.delta(self.space, read.head)
+        return None if delta is None else _changed(read, delta)
+
+    def _read(self) -> _Served:
+        """Return the index that lies in the folder.
 
         Raises:
             IndexFileError: there is none, or not one of this space, or it is damaged.
         """
-        index, manifest = self._read()
-        with self._lock:
-            self._serve(self.view, index)
-            self._head = self._made = Head(manifest.generation, manifest.token)
-            self._saved, self._unsaved = self._head, 0
-
-    def _read(self) -> tuple[VectorIndex, Manifest]:
+        view = read_view(self._gallery, self.space)
         for _ in range(_ATTEMPTS):
             manifest = read_manifest(self._folder)
             if manifest is None:
                 raise IndexFileError("there is no manifest")
-            if manifest.space != self.view.space.fingerprint:
+            if manifest.space != view.space.fingerprint:
                 raise IndexFileError("the vectors on disk are of another space")
             try:
-                index = new_index(manifest.kind, self.view.space.dim)
+                index = new_index(manifest.kind, view.space.dim)
                 load_index(self._folder, manifest, index)
             except IndexFileError as error:
                 problem = error
@@ -99,18 +118,33 @@ class IndexCache:
                     break
                 # Another process replaced the files while they were being read.
             else:
-                return index, manifest
+                head = Head(manifest.generation, manifest.token)
+                return _Served(view, index, head, made=head, saved=head)
         raise problem
+
+    def _whole(self) -> _Served:
+        served = self._served
+        if served is not None:
+            return served
+        with self._lock:  # held by whoever changes it
+            if self._served is None:
+                self.state = self._open()
+            return self._whole()
+
+    @property
+    def view(self) -> View:
+        """How vectors are mapped into the index."""
+        return self._whole().view
+
+    @property
+    def index(self) -> VectorIndex:
+        """What is searched."""
+        return self._whole().index
 
     @property
     def head(self) -> Head:
         """The state of the gallery that the index equals."""
-        return self._head
-
-    def _serve(self, view: View, index: VectorIndex) -> None:
-        # Together, and at once: whoever searches must not map a query for another index.
-        self._serving = view, index
-        self.view, self.index = view, index
+        return self._whole().head
 
     def search(
         self,
@@ -119,8 +153,8 @@ class IndexCache:
         allowed: npt.NDArray[np.int64] | None = None,
     ) -> Neighbours:
         """Return the k nearest references of each query (m, dim), as the network made it."""
-        view, index = self._serving
-        return index.search(view(queries), k, allowed)
+        served = self._whole()
+        return served.index.search(served.view(queries), k, allowed)
 
     def remake(self) -> None:
         """Make the index anew from the gallery's vectors, and save it, whatever it was."""
@@ -133,32 +167,33 @@ class IndexCache:
     def refresh(self) -> bool | None:
         """Apply what was committed since; None: nothing, True: some, False: all made anew."""
         with self._lock:
-            delta = self._gallery.delta(self.space, self._head)
+            served = self._served
+            if served is None:  # the change before was interrupted
+                self.state = self._open()
+                return False
+            delta = self._gallery.delta(self.space, served.head)
             if delta is None:
                 self._rebuild()
                 return False
-            if delta.head == self._head:
+            if delta.head == served.head:
                 return None
-            self._apply(delta)
-            if self.index.worn:
+            self._served = None
+            self._served = _changed(served, delta)
+            if served.index.worn:
                 self._follow()
             return True
-
-    def _apply(self, delta: Delta) -> None:
-        # A process interrupted in here applies the same once more, so both steps may repeat.
-        self.index.remove(delta.removed)
-        new = ~self.index.holds(delta.ids)
-        self.index.add(delta.ids[new], self.view(delta.vectors[new]))
-        self._unsaved += len(delta.removed) + int(new.sum())
-        self._head = delta.head
 
     def _follow(self) -> None:
         """Change to the new base that another process has made, if one has."""
         with contextlib.suppress(IndexFileError):
             manifest = read_manifest(self._folder)
-            if manifest is not None and manifest.generation > self._made.generation:
-                self._load()
-                self.refresh()
+            if manifest is not None and manifest.generation > self._whole().made.generation:
+                self._take_files()
+
+    def _take_files(self) -> None:
+        """Serve what lies in the folder, once it is brought up to date."""
+        with contextlib.suppress(IndexFileError):
+            self._served = self._caught_up(self._read()) or self._served
 
     def _rebuild(self, *, strictly: bool = False) -> None:
         with self._gallery.all_vectors(self.space) as all_:
@@ -170,9 +205,7 @@ class IndexCache:
             make = gather_index(self._choice, view.space.dim, all_.count, blocks)
         index = make(strictly)  # the database is let go of by now
         with self._lock:
-            self._serve(view, index)
-            self._head = self._made = head
-            self._saved = None
+            self._served = _Served(view, index, head, made=head)
 
     def save(self, *, lazily: bool = False) -> None:
         """Write the index files, unless they are up to date (lazily: or not far behind).
@@ -184,7 +217,8 @@ class IndexCache:
             RecallNotReached: the kind that was chosen misses too much; the old files stay.
         """
         with self._saving:
-            if self.index.worn or not (lazily or self._choice.suits(self.index)):
+            index = self.index
+            if index.worn or not (lazily or self._choice.suits(index)):
                 # Without the lock: others go on searching and following meanwhile.
                 self._rebuild(strictly=not lazily)
                 self.refresh()
@@ -192,36 +226,48 @@ class IndexCache:
                 self._write(lazily=lazily)
 
     def _write(self, *, lazily: bool) -> None:
-        index = self.index
-        head = self._made if index.sealed else self._head
-        if self._saved == head or (lazily and self._near()):
+        served = self._whole()
+        head = served.made if served.index.sealed else served.head
+        if served.saved == head or (lazily and _near(served)):
             return
-        if self._someone_saved_later(head):
+        if self._someone_saved_later(served, head):
             return
         save_index(
             self._folder,
-            index,
-            space=self.view.space.fingerprint,
+            served.index,
+            space=served.view.space.fingerprint,
             generation=head.generation,
             token=head.token,
         )
-        self._saved, self._unsaved = head, 0
-        if index.sealed:  # map the files, in place of what was made in memory
-            with contextlib.suppress(IndexFileError):
-                self._load()
-                self.refresh()
+        self._served = replace(served, saved=head, unsaved=0)
+        if served.index.sealed:  # map the files, in place of what was made in memory
+            self._take_files()
 
-    def _near(self) -> bool:
-        count = self.index.count
-        return self._saved is not None and count > _ALWAYS_SAVE and self._unsaved * _LAG < count
-
-    def _someone_saved_later(self, head: Head) -> bool:
+    def _someone_saved_later(self, served: _Served, head: Head) -> bool:
         with contextlib.suppress(IndexFileError):
             manifest = read_manifest(self._folder)
             return (
-                self._saved is not None
+                served.saved is not None
                 and manifest is not None
-                and manifest.space == self.view.space.fingerprint
+                and manifest.space == served.view.space.fingerprint
                 and manifest.generation > head.generation
             )
         return False
+
+
+def _changed(served: _Served, delta: Delta) -> _Served:
+    """Apply what was committed to the index, and return what is served then."""
+    if delta.head == served.head:
+        return served
+    index = served.index
+    index.remove(delta.removed)
+    # What went and came back meanwhile is there already.
+    new = ~index.holds(delta.ids)
+    index.add(delta.ids[new], served.view(delta.vectors[new]))
+    unsaved = served.unsaved + len(delta.removed) + int(new.sum())
+    return replace(served, head=delta.head, unsaved=unsaved)
+
+
+def _near(served: _Served) -> bool:
+    count = served.index.count
+    return served.saved is not None and count > _ALWAYS_SAVE and served.unsaved * _LAG < count

@@ -161,13 +161,12 @@ def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
 
 def open_blank() -> Engine:
     """Connect to an empty database in memory: what a gallery is before there is anything in it."""
-    engine = create_engine(
+    # Without transactions: nothing changes in there, and an interrupted one would never end.
+    return create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False),
         poolclass=StaticPool,
     )
-    event.listen(engine, "begin", _begin)
-    return engine
 
 
 def shrink_sqlite(engine: Engine, where: str) -> int:

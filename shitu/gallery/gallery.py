@@ -135,6 +135,8 @@ class Gallery:
                 return
             file, timeout = self._later
             if not writing and not file.exists():
+                # An interrupted query ends its connection, and what is in memory with it.
+                self._prepare(read_only=False)
                 return
             try:
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -143,8 +145,10 @@ class Gallery:
                     f"the folder {shown(file.parent)} cannot be made ({error.strerror}): name "
                     "another place for the index"
                 ) from error
-            self._connect(open_sqlite(file, read_only=False, timeout=timeout), read_only=False)
-            self._later = None
+            # In a gallery of its own: an engine without tables, should this fail, is not kept.
+            made = Gallery(self._where, self._folder)
+            made._connect(open_sqlite(file, read_only=False, timeout=timeout), read_only=False)
+            self._engine, self._later = made._engine, None
 
     def close(self) -> None:
         """Let go of all connections."""

@@ -65,9 +65,22 @@ class FlatIndex:
 
     def _use(self, index: Any) -> None:
         self._index = index
-        self._flat = faiss.downcast_index(index.index)
-        self._ids: Integers = faiss.vector_to_array(index.id_map)
+        self._forget_places()
+
+    def _forget_places(self) -> None:
+        self._placed: Integers | None = None
         self._order: Integers | None = None
+
+    @property
+    def _flat(self) -> Any:
+        return faiss.downcast_index(self._index.index)
+
+    @property
+    def _ids(self) -> Integers:
+        """The ids by place: only to be used under the lock."""
+        if self._placed is None:
+            self._placed = faiss.vector_to_array(self._index.id_map)
+        return self._placed
 
     def _by_id(self) -> Integers:
         """The places in order of their ids."""
@@ -79,7 +92,7 @@ class FlatIndex:
     @property
     def count(self) -> int:
         """Number of vectors."""
-        return len(self._ids)
+        return int(self._index.ntotal)
 
     def ids(self) -> Integers:
         """Return all reference ids, ascending."""
@@ -116,10 +129,8 @@ class FlatIndex:
             _refuse_duplicates(ids, self._ids)
             if len(ids):
                 self._own()
-                try:
-                    self._index.add_with_ids(vectors, ids)
-                finally:  # Ctrl-C arrives after Faiss is done: know what it did
-                    self._use(self._index)
+                self._forget_places()  # before: Ctrl-C arrives when Faiss is done
+                self._index.add_with_ids(vectors, ids)
 
     def remove(self, ids: Integers) -> int:
         """Remove these ids as far as they are there; returns how many were."""
@@ -129,10 +140,8 @@ class FlatIndex:
                 return 0
             self._forget_sketch()
             self._own()
-            try:
-                return int(self._index.remove_ids(ids))
-            finally:
-                self._use(self._index)
+            self._forget_places()
+            return int(self._index.remove_ids(ids))
 
     def search(
         self,
