@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Protocol
 
 from shitu.gallery import Reference
@@ -136,7 +137,7 @@ class Verifier:
 
         Args:
             image: what is looked up, uint8 RGB (h, w, 3).
-            contenders: by score, best first.
+            contenders: the one that the scores make the answer, then by score, best first.
             doubtful: whether the scores leave doubt; see `Policy`.
         """
         plain = [Checked(i, each.references[0]) for i, each in enumerate(contenders)]
@@ -148,8 +149,10 @@ class Verifier:
     def _in_order(
         self, contenders: Sequence[Contender], checked: Sequence[Checked]
     ) -> list[Checked]:
+        standing = _standing(contenders)
+
         def worth(one: Checked) -> float:
-            return contenders[one.place].score + self.policy.bonus(one.agreement)
+            return standing[one.place] + self.policy.bonus(one.agreement)
 
         return sorted(checked, key=worth, reverse=True)
 
@@ -180,6 +183,12 @@ class Verifier:
             if self.proves(self._in_order(contenders, checked)):
                 break
         return checked
+
+
+def _standing(contenders: Sequence[Contender]) -> list[float]:
+    """Cosine that each counts with: its own, or a later one's where votes put it ahead of that."""
+    scores = [each.score for each in reversed(contenders)]
+    return list(accumulate(scores, max))[::-1]
 
 
 def _best(

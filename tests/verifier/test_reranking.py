@@ -68,6 +68,27 @@ def test_without_real_agreement_the_order_stays(query: Image, why: str) -> None:
     assert not verifier.proves(checked)
 
 
+@pytest.mark.parametrize(
+    ("shown", "first", "why"),
+    [
+        (77, 1, "a stranger's print: the votes stand"),
+        (1, 1, "votes and points are of one mind"),
+        (2, 2, "points outweigh votes"),
+        (3, 3, "wherever they are"),
+    ],
+)
+def test_an_answer_that_outvoted_a_nearer_item_is_unseated_by_points_alone(
+    shown: int, first: int, why: str
+) -> None:
+    seen = view(print_of(shown))[0]
+    for mode in (ON, AUTO):
+        checked = Verifier(Pictures(SHELF), mode).check(
+            seen, contenders(0.45, 0.5, 0.3), doubtful=True
+        )
+        assert order(checked)[0] == first, why
+        assert sorted(order(checked)) == [1, 2, 3]
+
+
 def test_pictures_without_texture_keep_their_order_whatever_the_gallery() -> None:
     plain = {i: np.full((90, 60, 3), 40 * i, np.uint8) for i in range(1, 6)}
     ripple = (SMOOTH + np.random.default_rng(0).integers(0, 6, SMOOTH.shape)).astype(np.uint8)
