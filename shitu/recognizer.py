@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from shitu.calibration import Calibration, evidence_of
-from shitu.candidates import Ranked, by_item, rank
+from shitu.candidates import Decider, Found, Verdict, by_item
 from shitu.config import VOTERS
 from shitu.cropper import WHOLE, Candidate, Candidates, Cropper, Dropped
-from shitu.deciding import Rejected
+from shitu.deciding import Rejected, Rule
 from shitu.embedder import Embedder
 from shitu.gallery import Reference
 from shitu.gallery.where import Selection, Where, parse_where
@@ -22,9 +22,9 @@ from shitu.geometry import area, crop, overlap
 from shitu.images import Image
 from shitu.index import Neighbours
 from shitu.looking import Look
-from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Recognition, RecognizedObject
+from shitu.recognition import Recognition, RecognizedObject
 from shitu.runtime.session import Float32Array
-from shitu.verifier.reranking import Contender, Verifier
+from shitu.verifier.reranking import Sight, Verifier
 from shitu.voting import DEPTH, promoted, table
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
@@ -95,13 +95,11 @@ class Recognizer:
         self._cropper = cropper
         self._embedder = embedder
         self._lookup = lookup
-        self._threshold = threshold
+        self._rule = Rule(threshold, by_score, voters)
         self._top_k = top_k
         self._calibration = calibration
-        self._by_score = by_score
         self._screening = screening
         self._verifier = verifier
-        self._voters = voters
 
     def recognize(
         self,
@@ -132,12 +130,12 @@ class Recognizer:
         embeddings = look.embeddings if look else self._embedder.embed(crops)
         clock.lap("embed")
         # The nearest references vote for their items; the best one gives the score.
-        calibration = self._calibration()
-        found = self._look_up(embeddings, allowed, calibration)
+        decider = Decider(self._rule, self._calibration(), self._verifier)
+        found = self._look_up(embeddings, allowed, decider.calibration)
         clock.lap("search")
         # Where that leaves doubt, the items' pictures are laid over the crop, point by point.
         objects = [
-            self._object(candidate, self._rank(each, part, calibration), each, calibration)
+            self._object(candidate, decider.decide(each.found, _sight(decider, part)), each)
             for candidate, each, part in zip(candidates.kept, found, crops, strict=True)
         ]
         if self._verifier is not None:
@@ -148,10 +146,10 @@ class Recognizer:
         return Recognition(
             tuple(objects),
             (*merged, *candidates.dropped),
-            self._threshold,
+            self._rule.threshold,
             clock.laps,
             notes,
-            None if self._by_score or calibration is None else calibration.operating_point,
+            decider.operating_point,
         )
 
     def _candidates(self, image: Image, *, whole_image: bool) -> Candidates:
@@ -179,9 +177,11 @@ class Recognizer:
         sure = None if calibration is None else calibration.confidence(evidence)
         return [
             _Found(
-                by_item(ids, scores, known),
-                float(evidence.margin[i]),
-                None if sure is None else float(sure[i]),
+                Found(
+                    by_item(ids, scores, known),
+                    float(evidence.margin[i]),
+                    None if sure is None else float(sure[i]),
+                ),
                 rejected[i],
                 embeddings[i],
             )
@@ -192,49 +192,25 @@ class Recognizer:
 
     def _voted(self, found: Neighbours, items: Int64Array) -> tuple[Neighbours, Int64Array]:
         """The neighbours and their items with the nearest reference of the answer first."""
-        if self._voters == 1:  # no one to be asked about
+        if self._rule.voters == 1:  # no one to be asked about
             return found, items
         sizes = table(items[:, :DEPTH], self._lookup.sizes_of, 0)
-        order = promoted(found.scores, items, sizes, self._voters)
+        order = promoted(found.scores, items, sizes, self._rule.voters)
         ids = np.take_along_axis(found.reference_ids, order, axis=1)
         scores = np.take_along_axis(found.scores, order, axis=1)
         return Neighbours(scores, ids), np.take_along_axis(items, order, axis=1)
 
-    def _rank(self, found: _Found, image: Image, calibration: Calibration | None) -> Ranked:
-        doubtful = self._leaves_doubt(found, None if self._by_score else calibration)
-        return rank(found.contenders, self._verifier, image, doubtful=doubtful)
-
-    def _leaves_doubt(self, found: _Found, calibration: Calibration | None) -> bool:
-        if self._verifier is None or not found.contenders:
-            return False
-        policy, margin = self._verifier.policy, found.margin
-        if calibration is None or found.confidence is None:
-            return policy.by_score(found.contenders[0].score, margin, self._threshold)
-        return policy.by_confidence(found.confidence, margin, calibration.operating_point)
-
-    def _object(
-        self, candidate: Candidate, ranked: Ranked, found: _Found, calibration: Calibration | None
-    ) -> RecognizedObject:
-        matches = ranked.matches
-        said: dict[str, Any] = {"rejected": found.rejected, "embedding": found.embedding}
-        if not matches:
-            return RecognizedObject(candidate.box, candidate.score, None, (), **said)
-        # What the calibration says is about the item that the scores put first.
-        sure = None if ranked.changed else found.confidence
-        trusted, by = matches[0].score >= self._threshold, SCORE
-        if calibration is not None and not self._by_score:
-            trusted, by = sure is not None and sure >= calibration.operating_point, CONFIDENCE
-        if ranked.changed or (ranked.proven and not trusted):
-            trusted, by = trusted or ranked.proven, GEOMETRY
+    def _object(self, candidate: Candidate, verdict: Verdict, found: _Found) -> RecognizedObject:
         return RecognizedObject(
             candidate.box,
             candidate.score,
-            matches[0].label if trusted else None,
-            matches[: self._top_k],
-            sure,
-            matches[0].score - found.contenders[0].score if ranked.changed else found.margin,
-            by,
-            **said,
+            verdict.matches[0].label if verdict.trusted else None,
+            verdict.matches[: self._top_k],
+            verdict.confidence,
+            verdict.margin,
+            verdict.decided_by,
+            found.rejected,
+            embedding=found.embedding,
         )
 
 
@@ -242,11 +218,13 @@ class Recognizer:
 class _Found:
     """What the embeddings, and those who were asked before, say of a query."""
 
-    contenders: tuple[Contender, ...]
-    margin: float
-    confidence: float | None
+    found: Found
     rejected: tuple[Rejected, ...]
     embedding: Float32Array
+
+
+def _sight(decider: Decider, image: Image) -> Sight | None:
+    return decider.see(lambda: image)
 
 
 def _items_of(reference_ids: Int64Array, known: Mapping[int, Reference]) -> Int64Array:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 from typing import Protocol
 
@@ -114,6 +115,46 @@ class Source(Protocol):
         """Features by id; some may be missing."""
 
 
+class Sight(Protocol):
+    """A query as far as the check looks at it; nothing is computed before it is asked for."""
+
+    def corners(self) -> int:
+        """How much texture it has."""
+
+    def agreements(self, references: Sequence[Reference]) -> Mapping[int, Agreement]:
+        """With references, by id; those of which there is no picture are missing."""
+
+
+class Seen:
+    """A query whose picture is looked at.
+
+    Args:
+        picture: gives it, uint8 RGB (h, w, 3).
+        source: features of references.
+    """
+
+    def __init__(self, picture: Callable[[], Image], source: Source) -> None:
+        self._picture = picture
+        self._source = source
+
+    def corners(self) -> int:
+        """How much texture it has."""
+        return corners(self._image)
+
+    def agreements(self, references: Sequence[Reference]) -> Mapping[int, Agreement]:
+        """With references, by id; those of which there is no picture are missing."""
+        found = self._source.of(references)
+        return {number: agree(self._features, each) for number, each in found.items()}
+
+    @cached_property
+    def _image(self) -> Image:
+        return self._picture()
+
+    @cached_property
+    def _features(self) -> Features:
+        return self._source.extractor.extract(self._image)
+
+
 @dataclass(frozen=True)
 class Verifier:
     """Checks the nearest items of a query by geometry, and puts them in order.
@@ -140,10 +181,20 @@ class Verifier:
             contenders: the one that the scores make the answer, then by score, best first.
             doubtful: whether the scores leave doubt; see `Policy`.
         """
+        return self.weigh(self.see(lambda: image), contenders, doubtful=doubtful)
+
+    def see(self, picture: Callable[[], Image]) -> Sight:
+        """Return a query whose picture is fetched when it has to be looked at."""
+        return Seen(picture, self.source)
+
+    def weigh(
+        self, sight: Sight, contenders: Sequence[Contender], *, doubtful: bool
+    ) -> list[Checked]:
+        """Put contenders in order, whatever the query is looked at by; see `check`."""
         plain = [Checked(i, each.references[0]) for i, each in enumerate(contenders)]
-        if not contenders or not self._pays(image, doubtful=doubtful):
+        if not contenders or not self._pays(sight, doubtful=doubtful):
             return plain
-        checked = self._compare(image, contenders[: self.policy.items])
+        checked = self._compare(sight, contenders[: self.policy.items])
         return self._in_order(contenders, [*checked, *plain[len(checked) :]])
 
     def _in_order(
@@ -164,21 +215,19 @@ class Verifier:
         rivals = (policy.evidence(each.agreement) for each in checked[1:])
         return max(rivals, default=0.0) <= policy.rival * policy.evidence(first)
 
-    def _pays(self, image: Image, *, doubtful: bool) -> bool:
+    def _pays(self, sight: Sight, *, doubtful: bool) -> bool:
         if self.mode != AUTO:
             return self.mode == ON
         # The cheapest question first; a picture is looked at only where it matters.
-        return doubtful and corners(image) >= self.policy.corners
+        return doubtful and sight.corners() >= self.policy.corners
 
-    def _compare(self, image: Image, contenders: Sequence[Contender]) -> list[Checked]:
-        query = self.source.extractor.extract(image)
+    def _compare(self, sight: Sight, contenders: Sequence[Contender]) -> list[Checked]:
         near = [each.references[: self.policy.references] for each in contenders]
         checked: list[Checked] = []
         for some in (slice(self.policy.first), slice(self.policy.first, None)):
-            features = self.source.of(reference for part in near[some] for reference in part)
+            found = sight.agreements([reference for part in near[some] for reference in part])
             checked += [
-                _best(place, query, part, features)
-                for place, part in enumerate(near[some], len(checked))
+                _best(place, part, found) for place, part in enumerate(near[some], len(checked))
             ]
             if self.proves(self._in_order(contenders, checked)):
                 break
@@ -192,12 +241,12 @@ def _standing(contenders: Sequence[Contender]) -> list[float]:
 
 
 def _best(
-    place: int, query: Features, references: Sequence[Reference], features: Mapping[int, Features]
+    place: int, references: Sequence[Reference], agreements: Mapping[int, Agreement]
 ) -> Checked:
     found = [
-        (agree(query, features[reference.reference_id]), reference)
+        (agreements[reference.reference_id], reference)
         for reference in references
-        if reference.reference_id in features
+        if reference.reference_id in agreements
     ]
     if not found:
         return Checked(place, references[0])
