@@ -11,10 +11,12 @@ from shitu.gallery import Reference
 from shitu.images import Image
 from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Match, Near
 from shitu.verifier.reranking import Checked, Contender, Sight, Verifier
+from shitu.voting import DEPTH
 
 if TYPE_CHECKING:
     from shitu.calibration import Calibration
 
+_REFERENCES_PER_ITEM = 10  # neighbours asked for each item wanted
 _TOLD = 3  # references of an item that a match tells of
 
 
@@ -122,6 +124,11 @@ class Decider:
         checked = self.verifier.weigh(sight, contenders, doubtful=doubtful)
         matches = tuple(_verified(contenders[each.place], each) for each in checked)
         return matches, checked[0].place != 0, self.verifier.proves(checked)
+
+
+def depth(top_k: int) -> int:
+    """How many neighbours are asked for, so that there are as many items among them."""
+    return max(top_k * _REFERENCES_PER_ITEM, DEPTH)
 
 
 def by_item(

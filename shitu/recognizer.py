@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.calibration import Calibration, evidence_of
-from shitu.candidates import Decider, Found, Verdict, by_item
+from shitu.candidates import Decider, Found, Verdict, by_item, depth
 from shitu.config import VOTERS
 from shitu.cropper import WHOLE, Candidate, Candidates, Cropper, Dropped
 from shitu.deciding import Rejected, Rule
@@ -29,7 +29,6 @@ from shitu.voting import DEPTH, promoted, table
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 
-_REFERENCES_PER_ITEM = 10  # neighbours asked for each item wanted
 _SAME_OBJECT = 0.7  # intersection over the smaller box
 _PART = 0.9  # share of an unknown box that lies in a larger one with a name
 
@@ -167,8 +166,7 @@ class Recognizer:
         allowed: Int64Array | None,
         calibration: Calibration | None,
     ) -> list[_Found]:
-        wanted = max(self._top_k * _REFERENCES_PER_ITEM, DEPTH)
-        neighbours = self._lookup.search(embeddings, wanted, allowed)
+        neighbours = self._lookup.search(embeddings, depth(self._top_k), allowed)
         # What somebody said is not this, is not this in nearly the same picture either.
         neighbours, rejected = self._screening(embeddings, neighbours, allowed)
         known = self._lookup.references({int(i) for i in neighbours.reference_ids.flat if i >= 0})

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from shitu.candidates import Decider, depth
 from shitu.config import DEFAULT_FAR, DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
 from shitu.cropper import Candidates
 from shitu.deciding import Rule
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from shitu.choosing import Choice
     from shitu.choosing.diagnosis import Diagnosis
     from shitu.evaluation.bootstrap import Resampling
+    from shitu.evaluation.checking import Check
     from shitu.evaluation.endtoend import BoxReport
     from shitu.evaluation.retrieval import EvaluationOptions, Query, RetrievalReport
     from shitu.evaluation.truths import LabelledPicture
@@ -321,7 +323,7 @@ class Workspace:
         where: str | Where | None = None,
         options: EvaluationOptions | None = None,
     ) -> RetrievalReport:
-        """Measure how well the gallery names pictures whose labels are known.
+        """Measure how well `recognize` names pictures whose labels are known.
 
         Args:
             queries: folder with one folder per label, a label file, or the queries themselves.
@@ -342,7 +344,7 @@ class Workspace:
         self.catalog.require_own_space()
         self._networks_for(SEVERAL)
         options = options or EvaluationOptions(threshold=self.threshold)
-        options = replace(options, voters=self.config.voters)
+        options = replace(options, voters=self.config.voters, check=self._check(options.threshold))
         calibration = self.catalog.calibration()
         if calibration is not None and options.confidence is None:
             options = replace(options, confidence=calibration.of_neighbours)
@@ -350,6 +352,15 @@ class Workspace:
             queries, self.describer, lookup, _towards(len(queries), progress), options
         )
         return replace(report, skipped=(*skipped, *report.skipped))
+
+    def _check(self, threshold: float) -> Check:
+        """What recognition would make of rankings."""
+        from shitu.evaluation.checking import Check
+
+        config = self.config
+        rule = Rule(threshold, by_score=config.threshold is not None, voters=config.voters)
+        decider = Decider(rule, self.catalog.calibration(), self._verifier)
+        return Check(decider, depth(config.top_k))
 
     def lint(self, progress: Progress | None = None) -> LintReport:
         """Find pictures and items that make the gallery answer wrongly, or worse than it could."""
@@ -382,7 +393,9 @@ class Workspace:
         lookup = self.catalog if where is None else Among(self.catalog, parse_where(where))
         labels = {reference.label for reference in lookup.all_references()}
         recognize = partial(self.recognize, where=where, log=False)
-        return evaluate_boxes(pictures, recognize, labels, plan, _towards(len(pictures), progress))
+        told = _towards(len(pictures), progress)
+        report = evaluate_boxes(pictures, recognize, labels, plan, told)
+        return replace(report, verify=self.config.verify)
 
     @cached_property
     def catalog(self) -> Catalog:

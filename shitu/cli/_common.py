@@ -51,6 +51,14 @@ def model_options(command: _Command) -> _Command:
     return command
 
 
+def verify_option(command: _Command) -> _Command:
+    """`--verify`, for commands that answer."""
+    return click.option(
+        "--verify",
+        help="Check points of pictures: auto where scores leave doubt, on, off.  [default: auto]",
+    )(command)
+
+
 def force_option(command: _Command) -> _Command:
     """`--force`, for commands that change what is answered."""
     text = "Go on even if golden queries break."

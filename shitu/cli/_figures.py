@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from shitu.evaluation.comparison import Comparison
     from shitu.evaluation.endtoend import BoxReport
     from shitu.evaluation.openset import OpenSetReport
-    from shitu.evaluation.report import RetrievalReport
+    from shitu.evaluation.report import Decided, RetrievalReport
 
 _NAMES = {
     "recall_at_1": "recall@1",
@@ -73,7 +73,7 @@ def _print_retrieval(report: RetrievalReport) -> None:
     _print_confusions(report)
     _print_means(report)
     if report.open_set is not None:
-        _print_open_set(report.open_set)
+        _print_open_set(report.open_set, report.decided)
     _print_left_out(report)
 
 
@@ -99,7 +99,7 @@ def interval_text(interval: Interval | None, form: str = ".3f") -> str:
     return "" if interval is None else f"{interval.low:{form}} to {interval.high:{form}}"
 
 
-def _print_open_set(found: OpenSetReport) -> None:
+def _print_open_set(found: OpenSetReport, decided: Decided) -> None:
     at = found.at_threshold
     rows = [
         ("strangers answered unknown", f"{at.strangers_unknown:.3f}", ""),
@@ -113,7 +113,7 @@ def _print_open_set(found: OpenSetReport) -> None:
     ]
     echo("")
     last = "95 % interval" if found.intervals else ""
-    header = (f"open set: {at.strangers} strangers, threshold {at.threshold:.2f}", "", last)
+    header = (f"open set: {at.strangers} strangers, {decided.point}", "", last)
     echo(table(header, rows))
     if at.strangers < 100:
         say(f"DIR at FAR 1% needs 100 strangers; of {at.strangers} none may pass.")
@@ -121,6 +121,7 @@ def _print_open_set(found: OpenSetReport) -> None:
 
 def _print_left_out(report: RetrievalReport) -> None:
     echo("")
+    echo(f"{report.decided.sentence}.")
     if report.without_answer:
         echo(f"{report.without_answer} queries have no right item in the gallery; left out.")
     if report.own_file_excluded:
@@ -140,8 +141,9 @@ def _print_boxes(report: BoxReport) -> None:
     ]
     last = "95 % interval" if report.intervals else ""
     echo(table((f"{report.truths} objects in {report.pictures} pictures", "", last), rows))
+    echo("")
+    echo(f"verify {report.verify}.")
     if report.strangers:
-        echo("")
         echo(f"{report.strangers_named} of {report.strangers} strangers were given a label.")
 
 

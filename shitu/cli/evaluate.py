@@ -15,6 +15,7 @@ from shitu.cli._common import (
     open_workspace,
     print_json,
     progress_bar,
+    verify_option,
     where_option,
 )
 from shitu.cli._figures import print_comparison, print_report, say_leaks
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Draw labels, not queries, for the intervals: queries of one label are much alike.",
 )
+@verify_option
 @where_option
 @index_options
 @model_options
@@ -94,7 +96,7 @@ def eval_recall(
     as_json: bool,
     **settings: Any,
 ) -> None:
-    """Measure how often the gallery names pictures whose labels are known.
+    """Measure how often the gallery names pictures whose labels are known, as `recognize` would.
 
     A query that is itself in the gallery is not compared with itself. Queries whose label the
     gallery does not have are strangers: they say how well `unknown` works. docs/evaluation.md

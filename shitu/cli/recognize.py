@@ -22,6 +22,7 @@ from shitu.cli._common import (
     say_skipped,
     show_path,
     table,
+    verify_option,
     where_option,
 )
 from shitu.cli._moments import as_of_option
@@ -51,10 +52,7 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 )
 @click.option("--top-k", type=int, help="Items listed as matches of an object.  [default: 5]")
 @click.option("--threshold", type=float, help="Labels below this score are unknown.")
-@click.option(
-    "--verify",
-    help="Check points of pictures: auto where scores leave doubt, on, off.  [default: auto]",
-)
+@verify_option
 @click.option("--detection-threshold", type=float, help="Boxes below this score are ignored.")
 @click.option("--max-objects", type=int, help="Look up at most so many boxes.  [default: 20]")
 @click.option("--whole-image", is_flag=True, help="Look up each picture as a whole.")

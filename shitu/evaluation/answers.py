@@ -31,6 +31,15 @@ class Ranking:
     items: NDArray[np.int64]
     scores: NDArray[np.float64]
 
+    def reordered(self, order: NDArray[np.int64]) -> Ranking:
+        """The same neighbours in another order, (queries, depth) places."""
+        return Ranking(
+            np.take_along_axis(self.ids, order, axis=1),
+            np.take_along_axis(self.codes, order, axis=1),
+            np.take_along_axis(self.items, order, axis=1),
+            np.take_along_axis(self.scores, order, axis=1),
+        )
+
 
 @dataclass(frozen=True)
 class AnswerKey:
@@ -92,12 +101,8 @@ class AnswerKey:
         gone = codes == NOBODY
         order = np.argsort(gone, axis=1, kind="stable")
         scores = np.where(gone, -np.inf, found.scores)
-        return Ranking(
-            np.take_along_axis(found.reference_ids, order, axis=1),
-            np.take_along_axis(codes, order, axis=1),
-            np.take_along_axis(self._items_at(found.reference_ids, gone), order, axis=1),
-            np.take_along_axis(scores, order, axis=1),
-        )
+        items = self._items_at(found.reference_ids, gone)
+        return Ranking(found.reference_ids, codes, items, scores).reordered(order)
 
     def voted(self, ranking: Ranking, own: Sequence[Sequence[int]], voters: int) -> Ranking:
         """The same, but first the nearest reference of the item that the others vote for."""
@@ -111,13 +116,7 @@ class AnswerKey:
         for row, ids in enumerate(own):  # the query's own file has no vote
             theirs = self._items_at(np.array(ids, dtype=np.int64), np.zeros(len(ids), bool))
             sizes[row] -= (ranking.items[row, near, None] == theirs).sum(axis=1)
-        order = promoted(ranking.scores, ranking.items, sizes, voters)
-        return Ranking(
-            np.take_along_axis(ranking.ids, order, axis=1),
-            np.take_along_axis(ranking.codes, order, axis=1),
-            np.take_along_axis(ranking.items, order, axis=1),
-            np.take_along_axis(ranking.scores, order, axis=1),
-        )
+        return ranking.reordered(promoted(ranking.scores, ranking.items, sizes, voters))
 
     def _items_at(self, ids: NDArray[np.int64], gone: NDArray[np.bool_]) -> NDArray[np.int64]:
         if not len(self.ids):

@@ -17,6 +17,7 @@ from shitu.evaluation.runs import Run, RunRow, distinct
 from shitu.evaluation.truths import LabelledPicture, Truth
 from shitu.geometry import Box, iou
 from shitu.images import Image, load_image, read_bytes
+from shitu.verifier.reranking import OFF
 
 if TYPE_CHECKING:
     from shitu.recognition import Recognition, RecognizedObject
@@ -93,6 +94,7 @@ class BoxReport:
         strangers: objects whose label the gallery does not have.
         strangers_named: of those, how many were given a label.
         intervals: 95 %, by name; pictures are drawn.
+        verify: the setting that the pictures were recognised with: auto, on or off.
     """
 
     pictures: int
@@ -109,6 +111,7 @@ class BoxReport:
     intervals: Mapping[str, Interval]
     skipped: tuple[tuple[str, str], ...]
     outcomes: tuple[TruthOutcome, ...] = field(repr=False)
+    verify: str = OFF
 
     def to_dict(self) -> dict[str, Any]:
         """The report as `shitu eval-recall --boxes FILE --json` prints it, without outcomes."""
@@ -247,6 +250,7 @@ def _report(
         intervals=_intervals(ratios, plan),
         skipped=skipped,
         outcomes=tuple(outcomes),
+        verify=OFF,
     )
 
 

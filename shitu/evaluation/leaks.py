@@ -40,6 +40,7 @@ def leak_of(outcome: QueryOutcome, near_duplicate: float = NEAR_DUPLICATE) -> Le
     """Why this query is leaked, if it is."""
     if outcome.own_file is not None:
         return Leak(outcome.path, outcome.label, "same file", outcome.own_file, 1.0)
-    if outcome.answer_id is not None and outcome.score >= near_duplicate:
-        return Leak(outcome.path, outcome.label, "near-duplicate", outcome.answer_id, outcome.score)
+    nearest = outcome.nearest_id
+    if nearest is not None and outcome.nearest_score >= near_duplicate:
+        return Leak(outcome.path, outcome.label, "near-duplicate", nearest, outcome.nearest_score)
     return None

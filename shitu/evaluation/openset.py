@@ -16,9 +16,10 @@ FALSE_ALARM_RATES = (0.01, 0.1)
 
 @dataclass(frozen=True)
 class OpenSetScores:
-    """Shares of queries, 0..1, at one threshold; a query below it is answered `unknown`.
+    """Shares of queries, 0..1, that are answered `unknown` or with a label.
 
     Attributes:
+        threshold: a query below it is `unknown`, where the score decides.
         strangers_unknown: of the strangers, those answered `unknown`, as they should be.
         known_right: of the known queries, those answered with their label.
         known_wrong: of the known queries, those answered with another label.
@@ -37,7 +38,13 @@ class OpenSetScores:
     auroc: float
 
 
-def open_set_scores(scores: Floats, right: Bools, known: Bools, threshold: float) -> OpenSetScores:
+def open_set_scores(
+    scores: Floats,
+    right: Bools,
+    known: Bools,
+    threshold: float,
+    answered: Bools | None = None,
+) -> OpenSetScores:
     """Score the best answers to known queries and strangers.
 
     Args:
@@ -45,6 +52,7 @@ def open_set_scores(scores: Floats, right: Bools, known: Bools, threshold: float
         right: (queries,) whether that has the label of the query; never true of a stranger.
         known: (queries,) whether the gallery has the label of the query at all.
         threshold: answers with a lower score are `unknown`.
+        answered: (queries,) which are given, where not the score alone decides.
 
     Raises:
         ValueError: shapes that do not fit, no stranger, no known query, or a stranger that is
@@ -56,7 +64,7 @@ def open_set_scores(scores: Floats, right: Bools, known: Bools, threshold: float
         raise ValueError("an open set needs known queries and strangers")
     if (right & ~known).any():
         raise ValueError("a stranger has no right answer")
-    answered = scores >= threshold
+    answered = scores >= threshold if answered is None else answered
     return OpenSetScores(
         threshold=float(threshold),
         strangers=int(np.count_nonzero(~known)),
@@ -120,10 +128,15 @@ class OpenSetReport:
 
 
 def open_set_report(
-    scores: Floats, margins: Floats, right: Bools, known: Bools, threshold: float
+    scores: Floats,
+    margins: Floats,
+    right: Bools,
+    known: Bools,
+    threshold: float,
+    answered: Bools | None = None,
 ) -> OpenSetReport:
     """Report on the best answers to known queries and strangers; see `open_set_scores`."""
-    shares = open_set_scores(scores, right, known, threshold)
+    shares = open_set_scores(scores, right, known, threshold, answered)
     return OpenSetReport(
         shares,
         auroc(margins[known], margins[~known]),

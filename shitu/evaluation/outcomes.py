@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shitu.evaluation.answers import NOBODY, AnswerKey, Ranking
+from shitu.evaluation.checking import Check, Ruling
 from shitu.evaluation.metrics import Bools, Floats, first_right, map_at_r
 from shitu.evaluation.queries import DescribedQueries
 from shitu.gallery import Reference
-from shitu.geometry import Box
+from shitu.geometry import Box, crop
+from shitu.images import Image, load_image
 from shitu.index import Neighbours
 from shitu.runtime.session import Float32Array
 
@@ -54,15 +58,18 @@ class QueryOutcome:
         box: what was embedded of it, xyxy in pixels; None for all of it.
         kind: "known": the gallery has its label; "stranger": it has not; "alone": only in the
             query's own file, so that nothing could be right.
-        answer: label that the nearest references vote for, the query's own file left out; None if
-            there is none.
+        answer: label that the nearest references vote for, or that geometry puts before it, the
+            query's own file left out; None if there is none.
         score: cosine to the nearest reference of that label.
         margin: score minus that of the best reference of another item; below 0 where the nearest
-            reference was outvoted.
+            reference was outvoted, or outweighed by points that agree.
         rank: of the first right reference, from 1, the answer's standing first; 0 where none is in
             the ranking.
         own_file: a reference that is the very same file.
         confidence: calibrated probability that the answer is right; None where nobody knows it.
+        by_score: the answer of the scores alone.
+        nearest_id, nearest_score: of the nearest reference, whatever its label.
+        ruling: what `recognize` makes of it; None where it was not asked.
     """
 
     path: str
@@ -80,6 +87,10 @@ class QueryOutcome:
     right_score: float | None
     own_file: int | None
     confidence: float | None
+    by_score: str | None = None
+    nearest_id: int | None = None
+    nearest_score: float = _LOWEST
+    ruling: Ruling | None = None
 
     @property
     def right(self) -> bool:
@@ -88,14 +99,20 @@ class QueryOutcome:
 
 
 def rank_queries(
-    found: DescribedQueries, lookup: Lookup, confidence: Confidence | None = None, voters: int = 1
+    found: DescribedQueries,
+    lookup: Lookup,
+    confidence: Confidence | None = None,
+    voters: int = 1,
+    check: Check | None = None,
 ) -> list[QueryOutcome]:
     """Rank the gallery for each query, leaving out references that are the query's own file.
 
     Args:
         voters: nearest references of an item that have a say in the answer.
+        check: what `recognize` would make of each ranking; needs the paths of the queries.
     """
-    key = AnswerKey.of(lookup.all_references())
+    known = {reference.reference_id: reference for reference in lookup.all_references()}
+    key = AnswerKey.of(list(known.values()))
     codes = key.codes_of(found.labels)
     own = key.same_files(found.hashes)
     relevant = key.relevant(codes, own)
@@ -110,10 +127,30 @@ def rank_queries(
         files = [own[row] for row in rows]
         ranking = key.ranked(lookup.search(found.embeddings[rows], depth), files)
         ranking = key.voted(ranking, files, voters)
-        block = _Block(ranking, codes[rows], relevant[rows], whole=depth == len(key.ids))
         sure = None if confidence is None else confidence(ranking.scores, ranking.items)
-        outcomes += block.outcomes(found, rows, own, names, sure)
+        by_score, rulings = ranking, None
+        if check is not None:
+            pictures = [partial(_picture, found, int(row)) for row in rows]
+            ranking, rulings = check.rule(ranking, known, pictures, sure)
+        whole = depth == len(key.ids)
+        block = _Block(ranking, by_score, codes[rows], relevant[rows], whole=whole)
+        outcomes += block.outcomes(found, rows, own, names, _answered(sure, rulings, len(rows)))
     return outcomes
+
+
+def _answered(
+    confidence: Floats | None, rulings: Sequence[Ruling] | None, count: int
+) -> list[tuple[float | None, Ruling | None]]:
+    """Confidence and ruling of each of so many answers."""
+    if rulings is not None:
+        return [(ruling.confidence, ruling) for ruling in rulings]
+    return [(None if confidence is None else float(confidence[i]), None) for i in range(count)]
+
+
+def _picture(found: DescribedQueries, row: int) -> Image:
+    """What was embedded of a query."""
+    image, box = load_image(Path(found.paths[row])), found.boxes[row]
+    return image if box is None else crop(image, box)
 
 
 class _Block:
@@ -122,12 +159,15 @@ class _Block:
     def __init__(
         self,
         ranking: Ranking,
+        by_score: Ranking,
         codes: np.ndarray,
         relevant: np.ndarray,
         *,
         whole: bool,
     ) -> None:
         self._ranking = ranking
+        self._by_score = by_score
+        self._nearest = by_score.scores.argmax(axis=1)
         self._codes = codes
         self._relevant = relevant
         right: Bools = (ranking.codes == codes[:, None]) & (codes >= 0)[:, None]
@@ -140,7 +180,7 @@ class _Block:
         """Best score of another item; at most the last one ranked where all are of one item."""
         codes, scores = self._ranking.codes, self._ranking.scores
         other = (codes != codes[:, :1]) & (codes != NOBODY)
-        best = np.take_along_axis(scores, other.argmax(axis=1)[:, None], axis=1)[:, 0]
+        best = np.where(other, scores, -np.inf).max(axis=1)
         unseen = _LOWEST if whole else scores[:, -1]
         runner_up: Floats = np.where(other.any(axis=1), best, unseen)
         return np.maximum(runner_up, _LOWEST)
@@ -151,11 +191,12 @@ class _Block:
         rows: np.ndarray,
         own: Sequence[Sequence[int]],
         names: dict[int, str],
-        confidence: Floats | None,
+        answers: Sequence[tuple[float | None, Ruling | None]],
     ) -> Iterator[QueryOutcome]:
-        ids, codes = self._ranking.ids, self._ranking.codes
-        for i, row in enumerate(rows):
+        ids, codes, plain = self._ranking.ids, self._ranking.codes, self._by_score
+        for i, (row, (confidence, ruling)) in enumerate(zip(rows, answers, strict=True)):
             first, answered = int(self._first[i]), codes[i, 0] != NOBODY
+            nearest = self._nearest[i]
             yield QueryOutcome(
                 path=found.paths[row] if found.paths else "",
                 sha256=found.hashes[row],
@@ -171,7 +212,11 @@ class _Block:
                 right_id=int(ids[i, first - 1]) if first else None,
                 right_score=float(self._ranking.scores[i, first - 1]) if first else None,
                 own_file=own[row][0] if own[row] else None,
-                confidence=None if confidence is None else float(confidence[i]),
+                confidence=confidence,
+                by_score=names[int(plain.codes[i, 0])] if answered else None,
+                nearest_id=int(plain.ids[i, nearest]) if answered else None,
+                nearest_score=max(float(plain.scores[i, nearest]), _LOWEST),
+                ruling=ruling,
             )
 
     def _kind(self, i: int) -> Kind:

@@ -12,7 +12,7 @@ from shitu.evaluation.endtoend import STAGES, BoxReport, TruthOutcome
 from shitu.evaluation.openset import OpenSetReport
 from shitu.evaluation.outcomes import QueryOutcome
 from shitu.evaluation.pictures import Pictures
-from shitu.evaluation.report import RetrievalReport
+from shitu.evaluation.report import Decided, RetrievalReport
 
 MISTAKES = 60
 """Mistakes shown as pictures; each takes about 20 kB."""
@@ -39,12 +39,13 @@ def retrieval_page(
 ) -> str:
     """The page of a retrieval evaluation."""
     parts = [
-        f"<p>{report.queries} queries of {len(report.labels)} labels.</p>",
+        f"<p>{report.queries} queries of {len(report.labels)} labels; "
+        f"{report.decided.sentence}.</p>",
         _leaks(report),
         _figures(report, _MEANS, report.intervals),
         _comparison(compared),
         f"<h2>Found by rank</h2>{cmc_chart(report.cmc)}",
-        _open_set(report.open_set),
+        _open_set(report.open_set, report.decided),
         _reliability(report),
         _confusions(report),
         _mistakes(report, pictures),
@@ -63,7 +64,7 @@ def boxes_page(report: BoxReport, pictures: Pictures, compared: Comparison | Non
     )
     parts = [
         f"<p>{report.truths} objects in {report.pictures} pictures, {report.answers} answers with "
-        "a label.</p>",
+        f"a label; verify {report.verify}.</p>",
         _figures(report, _SHARES, report.intervals),
         _comparison(compared),
         _section("Missed, by stage", _table(("stage", "objects"), missed)) if missed else "",
@@ -133,12 +134,12 @@ def _comparison(found: Comparison | None) -> str:
     )
 
 
-def _open_set(found: OpenSetReport | None) -> str:
+def _open_set(found: OpenSetReport | None, decided: Decided) -> str:
     if found is None:
         return _section("Strangers", "<p>No query shows anything that the gallery lacks.</p>")
     at = found.at_threshold
     rows = [
-        (f"strangers answered unknown, at {at.threshold:.2f}", f"{at.strangers_unknown:.3f}", ""),
+        (f"strangers answered unknown, {decided.point}", f"{at.strangers_unknown:.3f}", ""),
         ("known named rightly", f"{at.known_right:.3f}", ""),
         ("known named wrongly", f"{at.known_wrong:.3f}", ""),
         ("known answered unknown", f"{at.known_unknown:.3f}", ""),

@@ -17,6 +17,7 @@ from shitu.evaluation.bootstrap import (
     mean_interval,
 )
 from shitu.evaluation.calibration import Calibration, calibration
+from shitu.evaluation.checking import Check
 from shitu.evaluation.leaks import NEAR_DUPLICATE, Leak, find_leaks, leak_of
 from shitu.evaluation.metrics import (
     Floats,
@@ -28,6 +29,7 @@ from shitu.evaluation.metrics import (
 from shitu.evaluation.openset import OpenSetReport, free_figures, open_set_report
 from shitu.evaluation.outcomes import Confidence, QueryOutcome
 from shitu.evaluation.runs import Run, RunRow, distinct
+from shitu.verifier.reranking import OFF
 
 CMC_DEPTH = 20
 
@@ -45,6 +47,7 @@ class EvaluationOptions:
         threshold: answers with a lower score are `unknown`; for the open set.
         confidence: calibrated probabilities; without them calibration is not reported.
         voters: nearest references of an item that have a say in the answer.
+        check: what `recognize` makes of the rankings; None: the scores and the threshold decide.
     """
 
     resampling: Resampling | None = field(default_factory=Resampling)
@@ -54,6 +57,7 @@ class EvaluationOptions:
     threshold: float = 0.0
     confidence: Confidence | None = None
     voters: int = 1
+    check: Check | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,45 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class Decided:
+    """What decided the answers, and what geometry has changed.
+
+    Attributes:
+        verify: the setting: auto, on or off.
+        threshold: score below which an answer is unknown, where the score decides.
+        operating_point: confidence below which it is; None where the score decides.
+        compared: queries that were compared with pictures, strangers included.
+        changed: those of them with another answer than by the scores alone.
+        won, lost: known queries that are answered rightly, or wrongly, because of that.
+    """
+
+    verify: str
+    threshold: float
+    operating_point: float | None
+    compared: int
+    changed: int
+    won: int
+    lost: int
+
+    @property
+    def point(self) -> str:
+        """From where on answers are given, in words."""
+        if self.operating_point is None:
+            return f"threshold {self.threshold:.2f}"
+        return f"operating point {self.operating_point:.2f}"
+
+    @property
+    def sentence(self) -> str:
+        """What geometry had to do with the answers."""
+        if self.verify == OFF:
+            return "verify off: the scores alone decide"
+        return (
+            f"verify {self.verify}: {self.compared} queries compared point by point, "
+            f"{self.changed} answers changed, {self.won} put right, {self.lost} put wrong"
+        )
+
+
+@dataclass(frozen=True)
 class RetrievalReport:
     """Result of an evaluation; means over the scored queries, 0..1.
 
@@ -89,10 +132,11 @@ class RetrievalReport:
         intervals: of the means, by name; empty if none were asked for.
         cmc: share of queries with a right reference among the first 1, 2, ...
         open_set: of known queries and strangers; None without strangers.
-        calibration: None where there is no calibrated confidence.
+        calibration: of the answers with a calibrated confidence; None where there is none.
         confusions: wrong answers, the most frequent first.
         leaks: queries whose picture sits in the gallery.
         leaks_excluded: whether those were left out.
+        decided: what decided the answers.
         outcomes: of every query that could be read and was not left out.
     """
 
@@ -113,6 +157,7 @@ class RetrievalReport:
     confusions: tuple[Confusion, ...]
     leaks: tuple[Leak, ...]
     leaks_excluded: bool
+    decided: Decided
     outcomes: tuple[QueryOutcome, ...] = field(repr=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -155,7 +200,23 @@ def make_report(
         confusions=_confusions(known),
         leaks=leaks,
         leaks_excluded=options.exclude_leaks,
+        decided=_decided(outcomes, options),
         outcomes=tuple(outcomes),
+    )
+
+
+def _decided(outcomes: Sequence[QueryOutcome], options: EvaluationOptions) -> Decided:
+    check = options.check
+    changed = [one for one in outcomes if one.answer != one.by_score]
+    known = [one for one in changed if one.kind == "known"]
+    return Decided(
+        verify=OFF if check is None else check.mode,
+        threshold=options.threshold,
+        operating_point=None if check is None else check.operating_point,
+        compared=sum(one.ruling is not None and one.ruling.compared for one in outcomes),
+        changed=len(changed),
+        won=sum(one.right for one in known),
+        lost=sum(one.by_score == one.label for one in known),
     )
 
 
@@ -213,10 +274,12 @@ def _open_set(outcomes: Sequence[QueryOutcome], options: EvaluationOptions) -> O
     known = np.array([outcome.kind == "known" for outcome in asked])
     if known.all():
         return None
-    scores = np.array([outcome.score for outcome in asked])
+    scores = np.array([_open_score(outcome) for outcome in asked])
     margins = np.array([outcome.margin for outcome in asked])
     right = np.array([outcome.right for outcome in asked])
-    found = open_set_report(scores, margins, right, known, options.threshold)
+    rulings = [outcome.ruling for outcome in asked if outcome.ruling is not None]
+    named = np.array([ruling.named for ruling in rulings]) if len(rulings) == len(asked) else None
+    found = open_set_report(scores, margins, right, known, options.threshold, named)
     plan = options.resampling
     if plan is None or not plan.resamples:
         return found
@@ -229,13 +292,18 @@ def _open_set(outcomes: Sequence[QueryOutcome], options: EvaluationOptions) -> O
     return replace(found, intervals=intervals)
 
 
+def _open_score(outcome: QueryOutcome) -> float:
+    """The score; that of equality where geometry proves the answer, which no threshold refuses."""
+    return 1.0 if outcome.ruling is not None and outcome.ruling.proven else outcome.score
+
+
 def _calibration(outcomes: Sequence[QueryOutcome]) -> Calibration | None:
     """Of known queries and strangers: an answer to a stranger is never right."""
-    asked = [one for one in outcomes if one.kind != "alone"]
-    sure = [one.confidence for one in asked if one.confidence is not None]
-    if len(sure) < len(asked):
+    asked = [one for one in outcomes if one.kind != "alone" and one.confidence is not None]
+    if not asked:
         return None
-    return calibration(np.array(sure), np.array([one.right for one in asked]))
+    sure = np.array([one.confidence for one in asked], dtype=np.float64)
+    return calibration(sure, np.array([one.right for one in asked]))
 
 
 def _confusions(known: Sequence[QueryOutcome]) -> tuple[Confusion, ...]:

@@ -74,8 +74,9 @@ def test_boxes_are_judged_end_to_end(run: Run, built: Path, labels: list[str]) -
     assert 0 < report["found"] <= report["truths"] < 30, "most labels are not in this gallery"
     assert report["truths"] - report["found"] == sum(report["missed"].values())
     assert report["strangers"] > 20
-    text = run(*where).stdout
-    for word in ("precision", "recall", "F1", "label right", "strangers"):
+    assert report["verify"] == "auto"
+    text = run(*where, "--verify", "off").stdout
+    for word in ("precision", "recall", "F1", "label right", "strangers", "verify off."):
         assert word in text
 
 
@@ -110,6 +111,28 @@ def test_wrong_usage(run: Run, built: Path, arguments: list[str], code: int, rea
     result = run("eval-recall", "--index", built / "index", *arguments)
     assert result.exit_code == code
     assert reason in result.stderr
+
+
+def test_points_count_as_they_do_for_recognize(
+    run: Run, shop: Path, queries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A score that hardly any embedding reaches: points alone can prove a name.
+    monkeypatch.setenv("SHITU_THRESHOLD", "0.99")
+    where = ("eval-recall", "--queries", queries, "--index", shop / "index", "--resamples", 0)
+    found = {mode: parsed(run(*where, "--json", "--verify", mode)) for mode in ("on", "off")}
+    assert {mode: report["decided"]["verify"] for mode, report in found.items()} == {
+        "on": "on",
+        "off": "off",
+    }
+    right = {m: report["open_set"]["at_threshold"]["known_right"] for m, report in found.items()}
+    assert right["off"] < right["on"]
+    assert found["on"]["decided"]["compared"] == 6, "the stranger, too"
+    assert parsed(run(*where, "--json"))["decided"]["verify"] == "auto", "as for recognize"
+    assert "verify on: 6 queries compared point by point" in run(*where, "--verify", "on").stdout
+    assert "verify off: the scores alone decide." in run(*where, "--verify", "off").stdout
+    wrong = run(*where, "--verify", "maybe")
+    assert wrong.exit_code == 1
+    assert "must be one of auto, on, off" in wrong.stderr
 
 
 @pytest.mark.parametrize("kind", ["queries", "boxes"])
