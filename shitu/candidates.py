@@ -10,7 +10,7 @@ from shitu.deciding import Rule
 from shitu.gallery import Reference
 from shitu.images import Image
 from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Match, Near
-from shitu.verifier.reranking import Checked, Contender, Sight, Verifier
+from shitu.verifier.reranking import ON, Checked, Contender, Sight, Verifier
 from shitu.voting import DEPTH
 
 if TYPE_CHECKING:
@@ -100,6 +100,12 @@ class Decider:
         if known is None or confidence is None:
             return policy.by_score(score, margin, self.rule.threshold)
         return policy.by_confidence(confidence, margin, known.operating_point)
+
+    def asks(self, score: float, margin: float, confidence: float | None) -> bool:
+        """Whether the verifier is asked to look at the query at all."""
+        if self.verifier is None:
+            return False
+        return self.verifier.mode == ON or self.leaves_doubt(score, margin, confidence)
 
     @property
     def operating_point(self) -> float | None:

@@ -30,7 +30,7 @@ from shitu.networks import SEVERAL, Networks
 from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
 from shitu.runtime.session import Float32Array, Session
-from shitu.verifier.reranking import Verifier
+from shitu.verifier.reranking import OFF, Verifier
 
 if TYPE_CHECKING:
     from shitu.catalog import (
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from shitu.catalog.feedback import ConfirmSummary, RejectSummary
     from shitu.catalog.golden import GoldenAnswer, GoldenSummary
     from shitu.catalog.golden_guard import Broken
+    from shitu.catalog.golden_points import GoldenPoints
     from shitu.catalog.migration import Absent, MigrateSummary
     from shitu.choosing import Choice
     from shitu.choosing.diagnosis import Diagnosis
@@ -455,7 +456,7 @@ class Workspace:
 
     @cached_property
     def _verifier(self) -> Verifier | None:
-        if self.config.verify == "off":
+        if self.config.verify == OFF:
             return None
         from shitu.verifier.references import ReferenceFeatures
 
@@ -641,17 +642,7 @@ class Workspace:
         """Look all golden queries up, or one, as `recognize` would look up their crops."""
         self.catalog.require_own_space()
         every = self.catalog.check_golden()
-        found = [one for one in every if golden_id in {None, one.golden_id}]
-        return found if self._verifier is None else [self._looked_at(one) for one in found]
-
-    def _looked_at(self, one: GoldenAnswer) -> GoldenAnswer:
-        """With local features, too, which may overrule the embeddings."""
-        if one.right is None:
-            return one
-        image = load_image(self.catalog.golden_picture(one.golden_id))
-        [item] = self.recognizer.recognize(image, whole_image=True).objects
-        wanted = None if one.expected == "unknown" else one.expected
-        return replace(one, answer=item.label, right=item.label == wanted)
+        return [one for one in every if golden_id in {None, one.golden_id}]
 
     def force(self, forced: bool = True) -> None:
         """Let changes through that break golden queries; `broken` lists which they broke."""
@@ -712,7 +703,16 @@ class Workspace:
     def _guarded(self, catalog: Catalog) -> Catalog:
         guard = catalog.guard
         guard.forced, guard.broken, guard.unchecked = self.forced, self.broken, self.unchecked
+        guard.points = self._golden_points(catalog)
         return catalog
+
+    def _golden_points(self, catalog: Catalog) -> GoldenPoints | None:
+        if self.config.verify == OFF:
+            return None
+        from shitu.catalog.golden_points import GoldenPoints
+
+        config = self.config
+        return GoldenPoints(catalog.gallery, config.verify, config.top_k, catalog.guard.folder)
 
     @property
     def lineup(self) -> Lineup:

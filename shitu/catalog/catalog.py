@@ -98,7 +98,8 @@ class Catalog:
         self._cache: IndexCache | None = None
         self._filters = Filters(gallery)
         self._rejections = Rejections(gallery)
-        self.guard = gallery.guard = GoldenGuard(self._committed, rule, folder)
+        keeping = None if read_only else folder
+        self.guard = gallery.guard = GoldenGuard(self._committed, rule, keeping)
         self._calibration: tuple[tuple[Head, View], Calibration | None] | None = None
 
     @classmethod
@@ -483,12 +484,10 @@ class Catalog:
             return remove_golden(self.gallery, numbers)
 
     def check_golden(self) -> list[GoldenAnswer]:
-        """Look all golden queries up."""
+        """Look all golden queries up, by points as well where the guard does."""
         from shitu.catalog.golden import check_golden
 
-        state = self._committed()
-        rule = self.guard.rule(state.view.raw) if state is not None else Rule(0.0)
-        return check_golden(self.gallery, state, rule)
+        return check_golden(self.gallery, self._committed(), self.guard)
 
     # --- changing ----------------------------------------------------------------------
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from shitu.calibration.evidence import evidence_of
+from shitu.calibration.evidence import Evidence, evidence_of
+from shitu.candidates import Decider, Found, by_item
 from shitu.catalog.rejections import Screen
 from shitu.deciding import Rejected, Rule
+from shitu.gallery import Reference
 from shitu.index import Neighbours
 from shitu.index.ranking import in_order
+from shitu.recognition import CONFIDENCE, SCORE
+from shitu.verifier.reranking import Sight, Verifier
 from shitu.voting import DEPTH, promoted, table
 
 if TYPE_CHECKING:
@@ -48,23 +53,92 @@ class State(Protocol):
     def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
         """How many references each item has."""
 
+    def references(self, reference_ids: Collection[int]) -> dict[int, Reference]:
+        """What is known of these references."""
+
+    def thumbnails(self, reference_ids: Collection[int]) -> dict[int, bytes]:
+        """JPEGs of references, as far as there are any."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a query is answered.
+
+    Attributes:
+        item_id: None: unknown.
+        decided_by: score, confidence or geometry.
+    """
+
+    item_id: int | None
+    decided_by: str
+
+
+@dataclass(frozen=True)
+class Eyes:
+    """Lets the verifier look at queries.
+
+    Attributes:
+        sights: of each query.
+    """
+
+    verifier: Verifier
+    sights: Sequence[Sight]
+
 
 def answers(
-    state: State, rule: Rule, queries: Floats, found: Neighbours | None = None
-) -> list[int | None]:
-    """Return the item that each query (m, dim) of the network's is answered; None: unknown.
+    state: State,
+    rule: Rule,
+    queries: Floats,
+    found: Neighbours | None = None,
+    eyes: Eyes | None = None,
+) -> list[Answer]:
+    """Return what each query (m, dim) of the network's is answered.
 
     Args:
-        found: its `DEPTH` nearest references, if they are known.
+        found: its nearest references, at least `DEPTH`, if they are known.
+        eyes: without them the scores alone decide.
     """
     found, items, _ = screened(state, queries, found or state.nearest(queries, DEPTH))
     sizes = table(items, state.sizes_of, 0)
     order = promoted(found.scores, items, sizes, rule.voters)
-    evidence = evidence_of(
-        np.take_along_axis(found.scores, order, 1), np.take_along_axis(items, order, 1)
+    found = Neighbours(
+        np.take_along_axis(found.scores, order, 1),
+        np.take_along_axis(found.reference_ids, order, 1),
     )
+    evidence = evidence_of(found.scores, np.take_along_axis(items, order, 1))
+    decider = Decider(rule, state.calibration, None if eyes is None else eyes.verifier)
+    by = SCORE if decider.operating_point is None else CONFIDENCE
     trusted = rule.trusted(evidence, state.calibration)
-    return [int(item) if sure else None for item, sure in zip(evidence.item, trusted, strict=True)]
+    given = [
+        Answer(int(item) if sure else None, by)
+        for item, sure in zip(evidence.item, trusted, strict=True)
+    ]
+    if eyes is not None:
+        for row, margin, sure in _to_be_seen(decider, evidence):
+            some = by_item(*_nearest_of_row(state, found, row))
+            seen = decider.decide(Found(some, margin, sure), eyes.sights[row])
+            first = seen.matches[0].item_id if seen.trusted else None
+            given[row] = Answer(first, seen.decided_by)
+    return given
+
+
+def _to_be_seen(decider: Decider, evidence: Evidence) -> Iterator[tuple[int, float, float | None]]:
+    """Yield row, margin and confidence of the queries about which the verifier is asked."""
+    known = decider.calibration
+    sure = None if known is None else known.confidence(evidence)
+    for row in np.flatnonzero(evidence.item >= 0).tolist():
+        score, margin = float(evidence.score[row]), float(evidence.margin[row])
+        confidence = None if sure is None else float(sure[row])
+        if decider.asks(score, margin, confidence):
+            yield row, margin, confidence
+
+
+def _nearest_of_row(
+    state: State, found: Neighbours, row: int
+) -> tuple[list[int], list[float], dict[int, Reference]]:
+    there = found.reference_ids[row] >= 0
+    ids = found.reference_ids[row, there].tolist()
+    return ids, found.scores[row, there].tolist(), state.references(ids)
 
 
 def screened(

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from shitu.catalog.describing import Describer, describe
-from shitu.catalog.foresight import answers
+from shitu.catalog.foresight import Answer
+from shitu.catalog.golden_guard import GoldenGuard
 from shitu.catalog.labels import clean_label
 from shitu.catalog.portraits import describe_portrait, portrait
 from shitu.catalog.states import Committed
-from shitu.deciding import Rule
 from shitu.errors import GalleryError, ItemNotFound
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.known_queries import GoldenQuery, KnownQueriesWriter
@@ -33,8 +33,7 @@ class GoldenAnswer:
         expected: the label that is right, or "unknown".
         answer: label; None: unknown.
         right: None where it has no vector of the model in use, so that it cannot be looked up.
-        guarded: whether a change that spoils the answer would be noticed: only where embeddings
-            alone give the right one.
+        decided_by: score, confidence or geometry; None where it cannot be looked up.
     """
 
     golden_id: int
@@ -42,7 +41,7 @@ class GoldenAnswer:
     expected: str
     answer: str | None
     right: bool | None
-    guarded: bool
+    decided_by: str | None
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as `--json` prints it."""
@@ -151,22 +150,25 @@ def golden_picture(gallery: Gallery, golden_id: int) -> bytes:
     return jpeg
 
 
-def check_golden(gallery: Gallery, state: Committed | None, rule: Rule) -> list[GoldenAnswer]:
+def check_golden(
+    gallery: Gallery, state: Committed | None, guard: GoldenGuard
+) -> list[GoldenAnswer]:
     """Look all golden queries up; see `Catalog.check_golden`."""
     with gallery.known() as known:
         golden = known.golden(None if state is None else state.view.raw)
     able = [one for one in golden if one.vector is not None]
-    found: dict[int, int | None] = {}
+    found: dict[int, Answer] = {}
     if able and state is not None:
         queries = np.stack([one.vector for one in able if one.vector is not None])
-        given = answers(state, rule, queries)
-        found = {one.golden_id: item for one, item in zip(able, given, strict=True)}
+        given = guard.decided(state, able, queries)
+        found = {one.golden_id: answer for one, answer in zip(able, given, strict=True)}
     labels = {item.item_id: item.label for item in gallery.items()} if found else {}
-    return [_answer(one, found, labels) for one in golden]
+    return [_answer(one, found.get(one.golden_id), labels) for one in golden]
 
 
-def _answer(one: GoldenQuery, found: dict[int, int | None], labels: dict[int, str]) -> GoldenAnswer:
-    item = found.get(one.golden_id)
-    right = None if one.golden_id not in found else item == one.item_id
-    answer = None if item is None else labels.get(item)
-    return GoldenAnswer(one.golden_id, one.path, one.expected, answer, right, right is True)
+def _answer(one: GoldenQuery, found: Answer | None, labels: dict[int, str]) -> GoldenAnswer:
+    if found is None:
+        return GoldenAnswer(one.golden_id, one.path, one.expected, None, None, None)
+    answer = None if found.item_id is None else labels.get(found.item_id)
+    right = found.item_id == one.item_id
+    return GoldenAnswer(one.golden_id, one.path, one.expected, answer, right, found.decided_by)

@@ -30,12 +30,14 @@ class Nearest:
 
     Attributes:
         view: fingerprint of the space in which they are compared.
+        depth: how many there are of each, where the gallery has so many.
         rows: by id of the golden query.
         items: of all these references.
     """
 
     head: Head
     view: str
+    depth: int
     rows: Mapping[int, Row]
     items: Mapping[int, int]
 
@@ -53,7 +55,7 @@ class Nearest:
         for number, ids, scores in zip(golden_ids, found.reference_ids, found.scores, strict=True):
             there = ids >= 0
             rows[number] = ids[there].tolist(), scores[there].astype(float).tolist()
-        return cls(head, view, rows, items)
+        return cls(head, view, found.scores.shape[1], rows, items)
 
     def put_into(self, found: Neighbours, golden_ids: Sequence[int]) -> list[int]:
         """Fill in the neighbours (m, k) that are known; returns the places of the others."""
@@ -93,6 +95,7 @@ def _plain(state: Nearest) -> dict[str, Any]:
         "generation": state.head.generation,
         "token": state.head.token,
         "view": state.view,
+        "depth": state.depth,
         "rows": state.rows,
         "items": state.items,
     }
@@ -102,6 +105,7 @@ def _read(values: Mapping[str, Any]) -> Nearest:
     return Nearest(
         Head(int(values["generation"]), str(values["token"])),
         str(values["view"]),
+        int(values["depth"]),
         {
             int(number): ([int(i) for i in ids], [float(s) for s in scores])
             for number, (ids, scores) in values["rows"].items()

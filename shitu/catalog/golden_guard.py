@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from shitu.catalog.foresight import answers, nothing
+from shitu.catalog.foresight import Answer, Eyes, State, answers, nothing
 from shitu.catalog.golden_cache import Nearest, read_nearest, write_nearest
+from shitu.catalog.golden_points import GoldenPoints
 from shitu.catalog.states import Committed, Foreseen
 from shitu.deciding import Rule
 from shitu.errors import GoldenBroken
@@ -55,6 +56,7 @@ class GoldenGuard:
             there is no vector.
         rule: decides what is unknown in a space; always the same.
         folder: where to remember what is nearest; None: nowhere.
+        points: lets the verifier have its say; None: the scores alone decide.
 
     Attributes:
         forced: let changes through that break golden queries.
@@ -66,6 +68,7 @@ class GoldenGuard:
     committed: Callable[[], Committed | None]
     rule: Callable[[Space], Rule]
     folder: Path | None = None
+    points: GoldenPoints | None = None
     forced: bool = False
     broken: list[Broken] = field(default_factory=list)
     unchecked: set[int] = field(default_factory=set)
@@ -104,14 +107,14 @@ class GoldenGuard:
         ids = [one.golden_id for one in now]
         queries = _vectors(now)
         base = self._base(before, ids, queries)
-        right = self._right(before, ids, queries, base)
-        known = nothing(len(ids), DEPTH)
+        right = self._right(before, now, queries, base)
+        known = nothing(len(ids), self._depth)
         base.put_into(known, ids)
         coming = Foreseen(pending, before, queries, known, dict(base.items))
         if before.view.raw != pending.space():
             queries = _vectors(then)
-        found = coming.nearest(queries, DEPTH)
-        given = answers(coming, self.rule(coming.view.raw), queries, found)
+        found = coming.nearest(queries, self._depth)
+        given = self.answers(coming, then, queries, found)
         self._remember(base, pending.head, coming, ids, found, given)
         wrong = [
             (one, answer)
@@ -124,13 +127,14 @@ class GoldenGuard:
     def _base(self, before: Committed, ids: Sequence[int], queries: Floats) -> Nearest:
         """The nearest references as they are; what is remembered of them is not searched."""
         head, view = before.cache.head, before.view.space.fingerprint
-        same = (each for each in self._nearest() if (each.head, each.view) == (head, view))
-        known = next(same, Nearest(head, view, {}, {}))
-        found = nothing(len(ids), DEPTH)
+        key = head, view, self._depth
+        same = (each for each in self._nearest() if (each.head, each.view, each.depth) == key)
+        known = next(same, Nearest(*key, {}, {}))
+        found = nothing(len(ids), self._depth)
         missing = known.put_into(found, ids)
         if not missing:
             return known
-        new = before.nearest(queries[missing], DEPTH)
+        new = before.nearest(queries[missing], self._depth)
         found.reference_ids[missing], found.scores[missing] = new.reference_ids, new.scores
         return Nearest.of(head, view, ids, found, before.items_of(_there(found)))
 
@@ -140,16 +144,53 @@ class GoldenGuard:
         return self._states
 
     def _right(
-        self, before: Committed, ids: Sequence[int], queries: Floats, base: Nearest
+        self, before: Committed, golden: Sequence[GoldenQuery], queries: Floats, base: Nearest
     ) -> list[int | None]:
         """The answers before the change, which may be those that an earlier one was to lead to."""
+        ids = [one.golden_id for one in golden]
         if self.foreseen is not None:
             head, known = self.foreseen
             if head == base.head and all(number in known for number in ids):
                 return [known[number] for number in ids]
-        found = nothing(len(ids), DEPTH)
+        found = nothing(len(ids), self._depth)
         base.put_into(found, ids)
-        return answers(before, self.rule(before.view.raw), queries, found)
+        return self.answers(before, golden, queries, found)
+
+    def answers(
+        self,
+        state: State,
+        golden: Sequence[GoldenQuery],
+        queries: Floats,
+        found: Neighbours | None = None,
+    ) -> list[int | None]:
+        """Return the item that each golden query is answered in a state; None: unknown.
+
+        Args:
+            queries: (m, dim) their vectors.
+            found: their nearest references, if they are known.
+        """
+        return [one.item_id for one in self.decided(state, golden, queries, found)]
+
+    def decided(
+        self,
+        state: State,
+        golden: Sequence[GoldenQuery],
+        queries: Floats,
+        found: Neighbours | None = None,
+    ) -> list[Answer]:
+        """Return the answers, and by what they were decided; see `answers`."""
+        found = found or state.nearest(queries, self._depth)
+        rule, points = self.rule(state.view.raw), self.points
+        if points is None:
+            return answers(state, rule, queries, found)
+        sights = [points.sight(one.query_id, state) for one in golden]
+        given = answers(state, rule, queries, found, Eyes(points.verifier, sights))
+        points.cache.save()
+        return given
+
+    @property
+    def _depth(self) -> int:
+        return DEPTH if self.points is None else self.points.depth
 
     def _remember(
         self,

@@ -14,7 +14,9 @@ from shitu.catalog.cache import IndexCache
 from shitu.catalog.foresight import in_blocks, nearest_of
 from shitu.catalog.learning import ADAPTER, CALIBRATION, View, calibration_from, view_from
 from shitu.catalog.rejections import Screen
+from shitu.gallery import Reference
 from shitu.gallery.gallery import REMAKES, Gallery
+from shitu.gallery.local_features import read_thumbnails
 from shitu.gallery.pending import Pending
 from shitu.index import Neighbours
 
@@ -64,6 +66,14 @@ class Committed:
     def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
         """How many references each item has."""
         return self.gallery.sizes_of(item_ids)
+
+    def references(self, reference_ids: Collection[int]) -> dict[int, Reference]:
+        """What is known of these references."""
+        return self.gallery.references(reference_ids)
+
+    def thumbnails(self, reference_ids: Collection[int]) -> dict[int, bytes]:
+        """JPEGs of references, as far as there are any."""
+        return read_thumbnails(self.gallery, reference_ids)
 
 
 @dataclass(eq=False)
@@ -132,6 +142,14 @@ class Foreseen:
     def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
         """How many references each item will have."""
         return self.pending.sizes_of(item_ids)
+
+    def references(self, reference_ids: Collection[int]) -> dict[int, Reference]:
+        """What will be known of these references."""
+        return self.pending.references(reference_ids)
+
+    def thumbnails(self, reference_ids: Collection[int]) -> dict[int, bytes]:
+        """JPEGs of references, as far as there are any."""
+        return self.pending.thumbnails(reference_ids)
 
     @property
     def _remade(self) -> bool:

@@ -19,6 +19,7 @@ from shitu.cli._common import (
     say,
     show_path,
     table,
+    verify_option,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def golden() -> None:
 @click.option("--whole-image", is_flag=True, help="Look up the picture as a whole.")
 @index_options
 @model_options
+@verify_option
 @json_option
 @click.pass_context
 def add(
@@ -67,8 +69,6 @@ def add(
         echo(f"Golden query {done.golden_id}: {show_path(image)} is to be {done.expected}.")
     if not now.right:
         say(f"note: it is {now.answer or 'unknown'} now, which no change can make worse")
-    elif not now.guarded:
-        say("note: only local features give this answer; changes are judged without them")
 
 
 @golden.command("list", epilog="Example: shitu golden list --json")
@@ -108,18 +108,20 @@ def remove(
 @golden.command(epilog="Example: shitu golden check")
 @index_options
 @model_options
+@verify_option
 @json_option
 @click.pass_context
 def check(context: click.Context, /, as_json: bool, **settings: Any) -> None:
     """Look all golden queries up; the exit code is 1 if one is answered wrongly."""
     with open_workspace(context, **settings) as workspace:
-        found = workspace.check_golden()
+        found, verify = workspace.check_golden(), workspace.config.verify
     if as_json:
         for one in found:
-            print_json(one.to_dict())
+            print_json({**one.to_dict(), "verify": verify})
     else:
-        header = ("id", "picture", "is to be", "is", "right", "guarded")
+        header = ("id", "picture", "is to be", "is", "decided by", "right")
         echo(table(header, [_row(one) for one in found]))
+        echo(f"verify {verify}.")
     if any(one.right is False for one in found):
         context.exit(1)
 
@@ -127,5 +129,5 @@ def check(context: click.Context, /, as_json: bool, **settings: Any) -> None:
 def _row(one: GoldenAnswer) -> tuple[str, ...]:
     told = {True: "yes", False: "NO", None: "not checked: no vector of this model"}[one.right]
     answer = "" if one.right is None else one.answer or "unknown"
-    guarded = "yes" if one.guarded else "no"
-    return str(one.golden_id), show_path(one.path), one.expected, answer, told, guarded
+    by = one.decided_by or ""
+    return str(one.golden_id), show_path(one.path), one.expected, answer, by, told

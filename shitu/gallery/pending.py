@@ -12,9 +12,16 @@ from sqlalchemy import Connection, func, select
 from shitu.gallery import history
 from shitu.gallery.journal import Journal
 from shitu.gallery.known_queries import KnownQueries
-from shitu.gallery.reading import VARIABLES, Vectors, read_vectors, read_vectors_in_blocks
-from shitu.gallery.records import Head, Space
-from shitu.gallery.tables import item_references, items, spaces
+from shitu.gallery.reading import (
+    VARIABLES,
+    Vectors,
+    read_references,
+    read_vectors,
+    read_vectors_in_blocks,
+)
+from shitu.gallery.records import Head, Reference, Space
+from shitu.gallery.roots import Roots
+from shitu.gallery.tables import item_references, items, spaces, thumbnails
 
 
 @dataclass(frozen=True)
@@ -34,8 +41,9 @@ class Touched:
 class Pending:
     """Reads the gallery as it will be."""
 
-    def __init__(self, connection: Connection, journal: Journal) -> None:
+    def __init__(self, connection: Connection, journal: Journal, roots: Roots) -> None:
         self._connection = connection
+        self._roots = roots
         self._before, self._after = journal.sides()
 
     @property
@@ -80,6 +88,24 @@ class Pending:
     def all_vectors(self, space: Space) -> Iterator[Vectors]:
         """Yield ids, ascending, and vectors (n, dim) of all references, some at a time."""
         yield from read_vectors_in_blocks(self._connection, space)
+
+    def references(self, reference_ids: Collection[int]) -> dict[int, Reference]:
+        """Return what is known of these references; those that are gone are missing."""
+        number = item_references.c.reference_id
+        found: dict[int, Reference] = {}
+        for some in _chunks(reference_ids):
+            rows = read_references(self._connection, self._roots, number.in_(some))
+            found.update((reference.reference_id, reference) for reference in rows)
+        return found
+
+    def thumbnails(self, reference_ids: Collection[int]) -> dict[int, bytes]:
+        """Return the thumbnails of references by id, as far as there are any."""
+        query = select(thumbnails.c.reference_id, thumbnails.c.jpeg)
+        found: dict[int, bytes] = {}
+        for some in _chunks(reference_ids):
+            rows = self._connection.execute(query.where(thumbnails.c.reference_id.in_(some)))
+            found.update((row[0], bytes(row[1])) for row in rows)
+        return found
 
     def items_of(self, reference_ids: Collection[int]) -> dict[int, int]:
         """Return the item of each reference, as far as there is one."""
@@ -134,3 +160,9 @@ def read_sizes_of(connection: Connection, item_ids: Collection[int]) -> dict[int
         query = select(r.item_id, func.count()).where(some).group_by(r.item_id)
         found.update((row[0], row[1]) for row in connection.execute(query))
     return found
+
+
+def _chunks(numbers: Collection[int]) -> Iterator[list[int]]:
+    wanted = list(numbers)
+    for start in range(0, len(wanted), VARIABLES):
+        yield wanted[start : start + VARIABLES]

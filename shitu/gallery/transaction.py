@@ -110,7 +110,7 @@ class Transaction:
 
     def pending(self) -> Pending:
         """Return the gallery as it will be."""
-        return Pending(self._connection, self._journal)
+        return Pending(self._connection, self._journal, self._roots)
 
     # --- items -------------------------------------------------------------------------
 

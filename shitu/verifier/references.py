@@ -6,7 +6,7 @@ import hashlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from shitu.errors import GalleryError, ImageError
 from shitu.gallery import Reference
@@ -26,39 +26,60 @@ class ReferenceFeatures:
 
     Those of a picture that can be read are kept in the database, where that can be written; those
     of a mere thumbnail only in memory, for the picture may come back.
+
+    Args:
+        keeping: whether they may be kept in the database.
     """
 
-    def __init__(self, gallery: Gallery, extractor: Extractor | None = None) -> None:
+    def __init__(
+        self, gallery: Gallery, extractor: Extractor | None = None, *, keeping: bool = True
+    ) -> None:
         self.extractor = extractor or Extractor()
         self._gallery = gallery
         self._lock = threading.Lock()
-        self._memory: OrderedDict[tuple[int, str], Features] = OrderedDict()
-        self._writable = True
+        self._memory: OrderedDict[tuple[int, str, bool], Features] = OrderedDict()
+        self._writable = keeping
 
     def of(self, references: Iterable[Reference]) -> dict[int, Features]:
         """Return the features of references by id; without any picture of one, it is missing."""
         wanted = {r.reference_id: r for r in references}
-        marks = {number: self._mark(r) for number, r in wanted.items()}
-        found = self._remembered(marks)
+        marks = {number: self.mark(r) for number, r in wanted.items()}
+        found = self._remembered(marks, small=True)
+        found |= self.of_pictures(r for i, r in wanted.items() if i not in found)
+        rest = {i: mark for i, mark in marks.items() if i not in found}
+        small = self._of_thumbnails(rest)
+        self._remember(rest, small, small=True)
+        return found | small
+
+    def of_pictures(self, references: Iterable[Reference]) -> dict[int, Features]:
+        """Return the features of references by id; without the picture itself, it is missing."""
+        wanted = {r.reference_id: r for r in references}
+        marks = {number: self.mark(r) for number, r in wanted.items()}
+        found = self._remembered(marks, small=False)
         found |= self._kept({i: mark for i, mark in marks.items() if i not in found})
         new = self._computed([r for i, r in wanted.items() if i not in found])
         self._keep({i: (marks[i], features) for i, features in new.items()})
         found |= new
-        found |= self._of_thumbnails(i for i in wanted if i not in found)
-        self._remember({(i, marks[i]): features for i, features in found.items()})
+        self._remember(marks, found, small=False)
         return found
 
-    def _mark(self, reference: Reference) -> str:
+    def mark(self, reference: Reference) -> str:
+        """Name what features depend on beside the bytes of the picture."""
         # A box changes when the gallery goes over to another detector; the bytes never do.
         return self.extractor.fingerprint(reference.box)
 
-    def _remembered(self, marks: dict[int, str]) -> dict[int, Features]:
+    def _remembered(self, marks: Mapping[int, str], *, small: bool) -> dict[int, Features]:
         with self._lock:
-            return {i: self._memory[i, m] for i, m in marks.items() if (i, m) in self._memory}
+            keys = {i: (i, mark, small) for i, mark in marks.items()}
+            return {i: self._memory[key] for i, key in keys.items() if key in self._memory}
 
-    def _remember(self, found: dict[tuple[int, str], Features]) -> None:
+    def _remember(
+        self, marks: Mapping[int, str], found: Mapping[int, Features], *, small: bool
+    ) -> None:
+        """Keep features in memory; `small`: those of thumbnails."""
         with self._lock:
-            for key, features in found.items():
+            for number, features in found.items():
+                key = number, marks[number], small
                 self._memory[key] = features
                 self._memory.move_to_end(key)
             while len(self._memory) > _IN_MEMORY:

@@ -34,21 +34,31 @@ def test_add_list_check_remove(run: Run, index: Path, query: Path, labels: list[
     assert run("golden", "remove", 1, "--index", index).exit_code == 1
 
 
-def test_what_only_local_features_know_is_not_guarded(
+def test_what_only_points_know_is_guarded(
     run: Run, index: Path, query: Path, labels: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # No calibration, and a score that no embedding reaches: points alone can prove a name.
+    monkeypatch.setenv("SHITU_THRESHOLD", "0.99")
+    label = labels[1]  # a carton, full of print
+    printed = sorted((query.parents[1] / label).iterdir())[0]
+    added = run("golden", "add", printed, label, "--json", "--index", index, "--verify", "on")
+    assert json.loads(added.stdout)["right"] is True
     found = {}
     for verify in ("on", "off"):
-        monkeypatch.setenv("SHITU_VERIFY", verify)
-        # No calibration, and a score that no embedding reaches: points alone can prove a name.
-        monkeypatch.setenv("SHITU_THRESHOLD", "0.99")
-        added = run("golden", "add", query, labels[0], "--json", "--index", index)
-        found[verify] = json.loads(added.stdout)
-        said = "only local features give this answer" in added.stderr
-        assert said == (found[verify]["right"] is True)
-    asked = run("recognize", query, "--index", index, "--whole-image", "--json")
-    assert json.loads(asked.stdout)["objects"][0]["label"] is None
-    assert found["off"]["right"] is False
+        checked = run("golden", "check", "--json", "--index", index, "--verify", verify)
+        found[verify] = json.loads(checked.stdout)
+        assert checked.exit_code == (verify == "off")
+        assert found[verify]["verify"] == verify
+        text = run("golden", "check", "--index", index, "--verify", verify).stdout
+        assert text.splitlines()[-1] == f"verify {verify}."
+    assert (found["on"]["decided_by"], found["off"]["decided_by"]) == ("geometry", "score")
+    assert (found["on"]["answer"], found["off"]["answer"]) == (label, None)
+    monkeypatch.setenv("SHITU_VERIFY", "on")
+    refused = run("remove-item", label, "--index", index)
+    assert refused.exit_code == 1
+    assert f"was {label!r} and would be unknown" in refused.stderr
+    monkeypatch.setenv("SHITU_VERIFY", "off")
+    assert run("remove-item", label, "--index", index).exit_code == 0, "it was wrong by scores"
 
 
 def test_a_wrong_one_is_said_and_is_exit_code_1(
@@ -58,7 +68,7 @@ def test_a_wrong_one_is_said_and_is_exit_code_1(
     assert f"note: it is {labels[0]} now" in added.stderr
     checked = run("golden", "check", "--index", index)
     assert checked.exit_code == 1
-    assert checked.stdout.splitlines()[1].split()[-2:] == ["NO", "no"]
+    assert checked.stdout.splitlines()[1].split()[-2:] == ["score", "NO"]
 
 
 def test_a_change_that_breaks_one_is_refused_unless_forced(
