@@ -6,15 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
+from shitu.calibration import evidence_of
 from shitu.deciding import Rule
 from shitu.gallery import Reference
 from shitu.images import Image
 from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Match, Near
-from shitu.verifier.reranking import ON, Checked, Contender, Sight, Verifier
+from shitu.verifier.reranking import OFF, ON, Checked, Contender, Sight, Verifier
 from shitu.voting import DEPTH
 
 if TYPE_CHECKING:
-    from shitu.calibration import Calibration
+    from shitu.calibration import Calibration, Evidence, WithPoints
 
 _REFERENCES_PER_ITEM = 10  # neighbours asked for each item wanted
 _TOLD = 3  # references of an item that a match tells of
@@ -57,6 +61,50 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Weighed:
+    """The items in order, after the verifier has had its say.
+
+    Attributes:
+        matches: best first.
+        places: of each among the contenders as the scores had them.
+        proven: whether points prove the first, whatever its score.
+        bonus: cosine that the agreement of each is worth.
+    """
+
+    matches: tuple[Match, ...]
+    places: tuple[int, ...] = ()
+    proven: bool = False
+    bonus: tuple[float, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether another item is first than by the scores."""
+        return bool(self.places) and self.places[0] != 0
+
+    @property
+    def compared(self) -> bool:
+        """Whether the query was compared with pictures."""
+        return any(match.agreement is not None for match in self.matches)
+
+    def points(self, place: int) -> float:
+        """What the agreement of a contender is worth, less that of the best other one."""
+        if not self.places:
+            return 0.0
+        at = self.places.index(place)
+        return self.bonus[at] - max((*self.bonus[:at], *self.bonus[at + 1 :]), default=0.0)
+
+    def by_scores(self) -> Weighed:
+        """The same with the item first that the scores put there."""
+        at = self.places.index(0)
+        order = [at, *(i for i in range(len(self.places)) if i != at)]
+        return Weighed(
+            tuple(self.matches[i] for i in order),
+            tuple(self.places[i] for i in order),
+            bonus=tuple(self.bonus[i] for i in order),
+        )
+
+
+@dataclass(frozen=True)
 class Decider:
     """Says which item is the answer, and whether it is one.
 
@@ -82,15 +130,29 @@ class Decider:
         """
         if not found.contenders:
             return Verdict((), trusted=False, decided_by=SCORE, confidence=None, margin=None)
-        matches, changed, proven = self._ranked(found, sight)
-        first = matches[0].score
-        # What the calibration says is about the item that the scores put first.
-        sure = None if changed else found.confidence
+        seen, sure = self._likelier(found, self.look(found, sight))
+        first = seen.matches[0].score
         trusted, by = self._trusted(first, sure)
-        if changed or (proven and not trusted):
+        proven = seen.proven and self._proofs_count
+        if seen.changed or (proven and not trusted):
             trusted, by = trusted or proven, GEOMETRY
-        margin = first - found.contenders[0].score if changed else found.margin
-        return Verdict(matches, trusted, by, sure, margin, proven)
+        margin = first - found.contenders[0].score if seen.changed else found.margin
+        return Verdict(seen.matches, trusted, by, sure, margin, proven)
+
+    def look(self, found: Found, sight: Sight | None) -> Weighed:
+        """Put the items in order, of which there must be some; see `decide`."""
+        contenders = found.contenders
+        if self.verifier is None or sight is None:
+            return Weighed(tuple(map(match_of, contenders)))
+        doubtful = self.leaves_doubt(contenders[0].score, found.margin, found.confidence)
+        checked = self.verifier.weigh(sight, contenders, doubtful=doubtful)
+        bonus = [self.verifier.policy.bonus(each.agreement) for each in checked]
+        return Weighed(
+            tuple(_verified(contenders[each.place], each) for each in checked),
+            tuple(each.place for each in checked),
+            self.verifier.proves(checked),
+            tuple(bonus),
+        )
 
     def leaves_doubt(self, score: float, margin: float, confidence: float | None) -> bool:
         """Whether the verifier may have a say where the scores say this of the best item."""
@@ -107,29 +169,88 @@ class Decider:
             return False
         return self.verifier.mode == ON or self.leaves_doubt(score, margin, confidence)
 
+    def trusts(self, evidence: Evidence) -> npt.NDArray[np.bool_]:
+        """Whether the best items of queries (m,) are the answers, where nobody looks at them."""
+        there, known, point = evidence.item >= 0, self._known, self.operating_point
+        if known is None or point is None:
+            return np.asarray(there & (evidence.score >= self.rule.threshold))
+        if self._with_points is None:
+            return np.asarray(there & (known.confidence(evidence) >= point))
+        sure = known.confidence_with_points(evidence, np.zeros(len(evidence)))
+        return np.asarray(there & (sure >= point))
+
     @property
     def operating_point(self) -> float | None:
         """Confidence from which an answer is one; None where the score decides."""
-        return None if self._known is None else self._known.operating_point
+        if self._known is None:
+            return None
+        return (self._with_points or self._known).operating_point
+
+    @property
+    def note(self) -> str | None:
+        """What is to be said of the calibration, if anything."""
+        known, mode = self._known, self._mode
+        if known is None or known.points is None or known.points.verify == mode:
+            return None
+        return (
+            f"calibrated with verify {known.points.verify}: with {mode} confidences are those of "
+            "the scores alone"
+        )
 
     @property
     def _known(self) -> Calibration | None:
         return None if self.rule.by_score else self.calibration
 
-    def _trusted(self, score: float, confidence: float | None) -> tuple[bool, str]:
-        if self._known is None:
-            return score >= self.rule.threshold, SCORE
-        return confidence is not None and confidence >= self._known.operating_point, CONFIDENCE
+    @property
+    def _mode(self) -> str:
+        return OFF if self.verifier is None else self.verifier.mode
 
-    def _ranked(self, found: Found, sight: Sight | None) -> tuple[tuple[Match, ...], bool, bool]:
-        """The items in order, whether geometry has put another one first, or proves the first."""
-        contenders = found.contenders
-        if self.verifier is None or sight is None:
-            return tuple(map(match_of, contenders)), False, False
-        doubtful = self.leaves_doubt(contenders[0].score, found.margin, found.confidence)
-        checked = self.verifier.weigh(sight, contenders, doubtful=doubtful)
-        matches = tuple(_verified(contenders[each.place], each) for each in checked)
-        return matches, checked[0].place != 0, self.verifier.proves(checked)
+    @property
+    def _with_points(self) -> WithPoints | None:
+        """What is known of answers that this verifier has a say in."""
+        points = None if self._known is None else self._known.points
+        return points if points is not None and points.verify == self._mode else None
+
+    @property
+    def _proofs_count(self) -> bool:
+        return self._with_points is None or self._with_points.proof
+
+    def _trusted(self, score: float, confidence: float | None) -> tuple[bool, str]:
+        point = self.operating_point
+        if point is None:
+            return score >= self.rule.threshold, SCORE
+        return confidence is not None and confidence >= point, CONFIDENCE
+
+    def _likelier(self, found: Found, seen: Weighed) -> tuple[Weighed, float | None]:
+        """What is answered, and its probability; None where nothing is known of it."""
+        known, points = self._known, self._with_points
+        if points is None or known is None:
+            # What the calibration says is about the item that the scores put first.
+            return seen, None if seen.changed else found.confidence
+        plain = self._chance(known, found, seen, 0)
+        if not seen.changed:
+            return seen, plain
+        other = self._chance(known, found, seen, seen.places[0])
+        if other > plain or (seen.proven and points.proof):
+            return seen, other
+        return seen.by_scores(), plain
+
+    @staticmethod
+    def _chance(known: Calibration, found: Found, seen: Weighed, place: int) -> float:
+        evidence = evidence_for(found.contenders, place)
+        return float(known.confidence_with_points(evidence, np.array([seen.points(place)]))[0])
+
+
+def evidence_for(contenders: Sequence[Contender], place: int) -> Evidence:
+    """Weigh the references of all contenders if the one at a place is the answer, (1,)."""
+    near = [
+        (i != place or j > 0, -score, contender.references[0].item_id)
+        for i, contender in enumerate(contenders)
+        for j, score in enumerate(contender.scores)
+    ]
+    near.sort(key=lambda one: one[:2])  # the answer's nearest first, then by score
+    scores = np.array([[-score for _, score, _ in near]])
+    return evidence_of(scores, np.array([[item for _, _, item in near]], np.int64))
 
 
 def depth(top_k: int) -> int:

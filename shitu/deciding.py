@@ -4,11 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-from shitu.calibration import Calibration
-from shitu.calibration.evidence import Evidence
 from shitu.config import VOTERS
 
 
@@ -43,10 +38,3 @@ class Rule:
     threshold: float
     by_score: bool = False
     voters: int = VOTERS
-
-    def trusted(self, evidence: Evidence, calibration: Calibration | None) -> npt.NDArray[np.bool_]:
-        """Whether the best item of each query (m,) is the answer."""
-        there = evidence.item >= 0
-        if calibration is None or self.by_score:
-            return np.asarray(there & (evidence.score >= self.threshold))
-        return np.asarray(there & calibration.accepts(calibration.confidence(evidence)))

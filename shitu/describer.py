@@ -7,8 +7,6 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from shitu.cropper import Cropper
 from shitu.embedder import Embedder
 from shitu.errors import ImageError
@@ -72,8 +70,8 @@ class Describer:
 
 def describe_folder(
     describer: Describer, folder: Path, progress: Callable[[int, int], None] | None
-) -> Float32Array:
-    """Embeddings (n, dim) of all pictures of a folder.
+) -> list[tuple[Path, Description]]:
+    """Describe all pictures of a folder.
 
     Raises:
         ImageError: there is none, or one cannot be read.
@@ -81,10 +79,11 @@ def describe_folder(
     pictures = find_images(folder)
     if not pictures:
         raise ImageError(f"No picture found in {folder}.")
-    found = []
+    found: list[tuple[Path, Description]] = []
     for start in range(0, len(pictures), _SOME):
-        images = [load_image(path) for path in pictures[start : start + _SOME]]
-        found += [described.embedding for described in describer.describe(images)]
+        some = pictures[start : start + _SOME]
+        described = describer.describe([load_image(path) for path in some])
+        found += zip(some, described, strict=True)
         if progress is not None:
             progress(len(found), len(pictures))
-    return np.stack(found)
+    return found

@@ -140,6 +140,7 @@ class Recognizer:
         if self._verifier is not None:
             clock.lap("verify")
         notes += tuple(_said_of_rejected(objects))
+        notes += () if decider.note is None else (decider.note,)
         # Two boxes around the same thing with the same answer are one object; so is its lid.
         objects, merged = _merge(objects)
         return Recognition(

@@ -10,16 +10,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from shitu.candidates import Decider, depth
 from shitu.config import DEFAULT_FAR, DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
 from shitu.cropper import Candidates
 from shitu.deciding import Rule
-from shitu.describer import Describer, describe_folder
+from shitu.describer import Describer, Description, describe_folder
 from shitu.detector import Detections
 from shitu.errors import GalleryError, ImageError, IndexNotFound
 from shitu.gallery import Item, Space
 from shitu.gallery.where import Where, parse_where
-from shitu.geometry import Box
+from shitu.geometry import Box, crop
 from shitu.images import Image, load_image
 from shitu.index.kinds import IndexChoice
 from shitu.lazy_describer import LazyDescriber
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from shitu.catalog.golden import GoldenAnswer, GoldenSummary
     from shitu.catalog.golden_guard import Broken
     from shitu.catalog.golden_points import GoldenPoints
+    from shitu.catalog.looking import Looking
     from shitu.catalog.migration import Absent, MigrateSummary
     from shitu.choosing import Choice
     from shitu.choosing.diagnosis import Diagnosis
@@ -538,7 +541,9 @@ class Workspace:
         self, *, far: float = DEFAULT_FAR, dry_run: bool = False, progress: Progress | None = None
     ) -> LearnSummary:
         """Compare through a map fitted on the gallery, if that helps; see `Catalog.adapt`."""
-        return self.catalog.adapt(far=far, dry_run=dry_run, progress=progress)
+        return self.catalog.adapt(
+            far=far, dry_run=dry_run, progress=progress, looking=self._looking((), progress)
+        )
 
     def calibrate(
         self,
@@ -554,16 +559,34 @@ class Workspace:
             far: share of strangers that may get an answer.
             strangers: folder of pictures of things that the gallery does not have.
             dry_run: only measure.
-            progress: called with the number of strangers described so far, and of all.
+            progress: called with the number of strangers described, then of queries looked at
+                so far, and of all.
 
         Raises:
             ImageError: there is no picture in the folder, or one cannot be read.
         """
-        found = None
+        found: list[tuple[Path, Description]] = []
         if strangers is not None:
             self.catalog.require_own_space()
             found = describe_folder(self.describer, Path(strangers), progress)
-        return self.catalog.calibrate(far=far, strangers=found, dry_run=dry_run)
+        return self.catalog.calibrate(
+            far=far,
+            strangers=np.stack([one.embedding for _, one in found]) if found else None,
+            dry_run=dry_run,
+            looking=self._looking([partial(_part, path, one.box) for path, one in found], progress),
+        )
+
+    def _looking(
+        self, strangers: Sequence[Callable[[], Image]], progress: Progress | None
+    ) -> Looking | None:
+        """How the queries of a calibration are looked at; None: by their scores alone."""
+        if self.config.verify == OFF:
+            return None
+        from shitu.catalog.looking import Looking
+        from shitu.verifier.references import ReferenceFeatures
+
+        source, config = ReferenceFeatures(self.catalog.gallery), self.config
+        return Looking(source, config.verify, depth(config.top_k), strangers, progress)
 
     def migrate(
         self,
@@ -752,6 +775,11 @@ class Workspace:
 
 def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | None:
     return None if progress is None else lambda done: progress(done, total)
+
+
+def _part(path: Path, box: Box | None) -> Image:
+    image = load_image(path)
+    return image if box is None else crop(image, box)
 
 
 def _image(picture: str | Path | bytes | Image) -> Image:

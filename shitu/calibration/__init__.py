@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 from shitu._lazy import rooms
 
 if TYPE_CHECKING:
-    from shitu.calibration.calibrating import Calibrated, Refusal, calibrate
-    from shitu.calibration.calibration import Calibration
-    from shitu.calibration.cases import Cases, gather, gather_strangers
+    from shitu.calibration.calibrating import (
+        Calibrated,
+        Refusal,
+        SeenCases,
+        calibrate,
+        calibrate_points,
+    )
+    from shitu.calibration.calibration import Calibration, WithPoints
+    from shitu.calibration.cases import Cases, Near, ask_strangers, gather, gather_strangers
     from shitu.calibration.evidence import Evidence, evidence_of
     from shitu.calibration.rates import cases_needed
 
@@ -18,8 +24,13 @@ __all__ = [
     "Calibration",
     "Cases",
     "Evidence",
+    "Near",
     "Refusal",
+    "SeenCases",
+    "WithPoints",
+    "ask_strangers",
     "calibrate",
+    "calibrate_points",
     "cases_needed",
     "evidence_of",
     "gather",
@@ -33,9 +44,14 @@ __getattr__ = rooms(
         "Calibration": "shitu.calibration.calibration",
         "Cases": "shitu.calibration.cases",
         "Evidence": "shitu.calibration.evidence",
+        "Near": "shitu.calibration.cases",
         "Refusal": "shitu.calibration.calibrating",
+        "SeenCases": "shitu.calibration.calibrating",
+        "WithPoints": "shitu.calibration.calibration",
+        "ask_strangers": "shitu.calibration.cases",
         "cases_needed": "shitu.calibration.rates",
         "calibrate": "shitu.calibration.calibrating",
+        "calibrate_points": "shitu.calibration.calibrating",
         "evidence_of": "shitu.calibration.evidence",
         "gather": "shitu.calibration.cases",
         "gather_strangers": "shitu.calibration.cases",

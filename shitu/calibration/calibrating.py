@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from shitu.adapter.folds import Bools
-from shitu.calibration.calibration import Calibration, columns_of
+from shitu.calibration.calibration import Calibration, WithPoints, columns_of
 from shitu.calibration.cases import Cases
-from shitu.calibration.evidence import Floats
+from shitu.calibration.evidence import Evidence, Floats, Ids
 from shitu.calibration.logistic import fit_logistic, sigmoid
 from shitu.calibration.rates import cases_needed, clopper_pearson, effective_cases
 
@@ -48,6 +48,9 @@ class Calibrated:
         auroc: chance that a genuine query is more sure of its answer than a stranger.
         auroc_of_score: the same of the score alone.
         calibration_error: mean distance of probability and truth over ten equal bins.
+        compared: cases that the verifier looked at.
+        named_without_points: what would be named at the same rate without it; None where it had
+            no say.
     """
 
     calibration: Calibration
@@ -64,13 +67,45 @@ class Calibrated:
     auroc: float
     auroc_of_score: float
     calibration_error: float
+    compared: int = 0
+    named_without_points: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What was measured, as JSON can hold it."""
         values = asdict(self)
         del values["calibration"]
-        point = self.calibration.operating_point
-        return {**values, "far": self.calibration.far, "operating_point": point}
+        points = self.calibration.points
+        verify = "off" if points is None else points.verify
+        told = {"far": self.calibration.far, "operating_point": self.operating_point}
+        return {**values, **told, "verify": verify}
+
+    @property
+    def operating_point(self) -> float:
+        """From which an answer is given, by scores and points if it was learnt with both."""
+        points = self.calibration.points
+        return self.calibration.operating_point if points is None else points.operating_point
+
+
+@dataclass(frozen=True)
+class SeenCases:
+    """What the verifier makes of n cases.
+
+    Attributes:
+        points: (n,) what the agreement of the scores' answer is worth, less that of the best
+            other item; 0 where nothing was compared.
+        others: evidence of the answers that points put before it, where they do.
+        cases: (m,) the case of each of those.
+        their_points: (m,) the same of them.
+        proven: (n,) whether points prove the answer that they put first.
+        compared: (n,) whether it looked at the query.
+    """
+
+    points: Floats
+    others: Evidence
+    cases: Ids
+    their_points: Floats
+    proven: Bools
+    compared: Bools
 
 
 def calibrate(cases: Cases, far: float, space: str) -> Calibrated | Refusal:
@@ -85,12 +120,9 @@ def calibrate(cases: Cases, far: float, space: str) -> Calibrated | Refusal:
     if refusal is not None:
         return refusal
     columns = columns_of(cases.evidence, cases.usual, cases.usual_of_all)
-    targets, weights = cases.right.astype(np.float64), _weights(cases.stranger)
-    found = fit_logistic(columns, targets, weights)
-    chances = _chances(found, columns)
-    point = _point(cases, chances, far)
-    unseen = _cross_fitted(cases, columns, targets, weights)
-    measured = _measured(cases, chances, unseen, point, far)
+    count = len(cases.right)
+    alone = _Rivals(count, np.empty(0, np.int64))
+    found, point, measured = _learn(cases, columns, far, np.zeros(count, bool), alone)
     calibration = Calibration(
         space=space,
         weights=tuple(float(weight) for weight in found[:-1]),
@@ -102,6 +134,112 @@ def calibrate(cases: Cases, far: float, space: str) -> Calibrated | Refusal:
         report=measured,
     )
     return Calibrated(calibration, **measured)
+
+
+def calibrate_points(plain: Calibrated, cases: Cases, seen: SeenCases, verify: str) -> Calibrated:
+    """Learn the same of answers that the verifier has a say in.
+
+    Where points put another item first than the scores, the more probable of the two is the
+    answer. One that points prove is given whatever its probability, unless so many strangers get
+    one that the false-accept rate is not kept; then the probability alone decides.
+
+    Args:
+        plain: what was learnt of the cases by their scores alone.
+        cases: the same.
+        seen: what the verifier makes of them.
+        verify: the setting that it looked with.
+    """
+    known, strangers = plain.calibration, cases.stranger
+    both, columns = _candidates(cases, seen)
+    own = seen.proven[strangers & ~cases.lent]
+    proof = bool(np.count_nonzero(own) <= _allowed(known.far, len(own)))
+    found, point, measured = _learn(
+        both, columns, known.far, seen.proven & proof, _Rivals(len(cases.right), seen.cases)
+    )
+    measured |= {"named_by_score": plain.named_by_score, "auroc_of_score": plain.auroc_of_score}
+    points = WithPoints(
+        verify=verify,
+        weights=tuple(float(weight) for weight in found[:-1]),
+        constant=float(found[-1]),
+        operating_point=point,
+        proof=proof,
+        report=measured,
+    )
+    return Calibrated(
+        replace(known, points=points),
+        **measured,
+        compared=int(np.count_nonzero(seen.compared)),
+        named_without_points=plain.named,
+    )
+
+
+def _candidates(cases: Cases, seen: SeenCases) -> tuple[Cases, Floats]:
+    """All answers between which the verifier chooses, those of the scores first; and columns."""
+    some = seen.cases
+    group, stranger = cases.group[some], cases.stranger[some]
+    both = replace(
+        cases,
+        evidence=Evidence.joined([cases.evidence, seen.others]),
+        right=np.append(cases.right, (seen.others.item == group) & ~stranger),
+        stranger=np.append(cases.stranger, stranger),
+        lent=np.append(cases.lent, cases.lent[some]),
+        group=np.append(cases.group, group),
+    )
+    points = np.append(seen.points, seen.their_points)
+    columns = columns_of(both.evidence, cases.usual, cases.usual_of_all)
+    return both, np.column_stack([columns, points])
+
+
+@dataclass(frozen=True)
+class _Rivals:
+    """Which rows are answers to the same query: the first ones to each, the others to some.
+
+    Attributes:
+        cases: how many queries there are.
+        of: (m,) the query that each further row is another answer to.
+    """
+
+    cases: int
+    of: Ids
+
+    def best(self, chances: Floats, given: Bools) -> Ids:
+        """The row (cases,) of the more probable answer to each query; of equals the first.
+
+        Where one is given anyway, that is the further one, if there is any.
+        """
+        rows = np.arange(self.cases)
+        better = (chances[self.cases :] > chances[self.of]) | given[self.of]
+        rows[self.of[better]] = self.cases + np.flatnonzero(better)
+        return rows
+
+
+def _learn(
+    cases: Cases, columns: Floats, far: float, given: Bools, rivals: _Rivals
+) -> tuple[Floats, float, dict[str, Any]]:
+    """Coefficients, operating point and what was measured.
+
+    Args:
+        given: (queries,) whether an answer is given anyway.
+        rivals: which rows are answers to one query.
+    """
+    targets, weights = cases.right.astype(np.float64), _weights(cases.stranger)
+    found = fit_logistic(columns, targets, weights)
+    chances = _chances(found, columns)
+    unseen = _cross_fitted(cases, columns, targets, weights)
+    rows, unseen_rows = rivals.best(chances, given), rivals.best(unseen, given)
+    answered = _rows_of(cases, unseen_rows)
+    chances = np.where(given, np.inf, chances[rows])
+    point = _point(answered, chances, far)
+    return found, point, _measured(answered, chances, unseen[unseen_rows], point, far, given)
+
+
+def _rows_of(cases: Cases, rows: Ids) -> Cases:
+    """The answers in some rows, one to each query."""
+    return replace(
+        cases,
+        evidence=cases.evidence.where(rows),
+        **{name: getattr(cases, name)[rows] for name in ("right", "stranger", "lent", "group")},
+    )
 
 
 def _refusal(cases: Cases, far: float) -> Refusal | None:
@@ -144,8 +282,13 @@ def _point(cases: Cases, chances: Floats, far: float) -> float:
 
 def _reached(chances: Floats, far: float) -> float:
     ordered = np.sort(chances)[::-1]
-    allowed = int(far * len(ordered) + 1e-9)
+    allowed = _allowed(far, len(ordered))
     return float(np.nextafter(ordered[allowed], 2.0)) if allowed < len(ordered) else 0.0
+
+
+def _allowed(far: float, strangers: int) -> int:
+    """How many of so many strangers may get an answer."""
+    return int(far * strangers + 1e-9)
 
 
 def _cross_fitted(cases: Cases, columns: Floats, targets: Floats, weights: Floats) -> Floats:
@@ -162,13 +305,14 @@ def _cross_fitted(cases: Cases, columns: Floats, targets: Floats, weights: Float
 
 
 def _measured(
-    cases: Cases, chances: Floats, unseen: Floats, point: float, far: float
+    cases: Cases, chances: Floats, unseen: Floats, point: float, far: float, anyway: Bools
 ) -> dict[str, Any]:
     stranger, score = cases.stranger, cases.evidence.score
     accepted = chances[stranger] >= point
     worth = effective_cases(accepted, cases.group[stranger])
     low, high = clopper_pearson(float(accepted.mean()) * worth, worth)
-    given = unseen[~stranger] >= _point(cases, unseen, far)
+    reached = np.where(anyway, np.inf, unseen)
+    given = reached[~stranger] >= _point(cases, reached, far)
     by_score = score[~stranger] >= _point(cases, score, far)
     right = cases.right[~stranger]
     return {

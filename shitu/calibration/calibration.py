@@ -16,6 +16,37 @@ COLUMNS = ("score", "margin", "closeness", "agreement")
 
 
 @dataclass(frozen=True)
+class WithPoints:
+    """Evidence and points that agree -> probability, where the verifier may look at queries.
+
+    Attributes:
+        verify: the setting that it was learnt with, and is good for: auto or on.
+        weights: of `COLUMNS` and points, none negative.
+        constant: added to the weighted evidence.
+        operating_point: an answer of this probability or more is given.
+        proof: whether answers that points prove are given, too, whatever their probability; only
+            where that keeps the false-accept rate.
+        report: what was measured.
+    """
+
+    verify: str
+    weights: tuple[float, ...]
+    constant: float
+    operating_point: float
+    proof: bool
+    report: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> WithPoints:
+        """Read what `Calibration.to_json` made of it; raises ValueError."""
+        if not isinstance(values, Mapping) or set(values) != {each.name for each in fields(cls)}:
+            raise ValueError("not a calibration")
+        if len(values["weights"]) != len(COLUMNS) + 1:
+            raise ValueError(f"a calibration with points has {len(COLUMNS) + 1} weights")
+        return cls(**{**values, "weights": tuple(float(weight) for weight in values["weights"])})
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Evidence -> probability, and the operating point.
 
@@ -31,6 +62,7 @@ class Calibration:
         usual: by item id, the score that its references usually find each other with.
         usual_of_all: the mean of all items, for those that came later.
         report: what was measured.
+        points: the same for answers that the verifier had a say in; None: not learnt.
     """
 
     space: str
@@ -41,11 +73,29 @@ class Calibration:
     usual: Mapping[int, float]
     usual_of_all: float
     report: Mapping[str, Any] = field(default_factory=dict)
+    points: WithPoints | None = None
 
     def confidence(self, evidence: Evidence) -> Floats:
         """Probability (m,) that each best answer is right; 0 where there is no answer."""
         columns = columns_of(evidence, self.usual, self.usual_of_all)
         chances = sigmoid(columns @ np.array(self.weights) + self.constant)
+        return np.where(evidence.item >= 0, chances, 0.0)
+
+    def confidence_with_points(self, evidence: Evidence, points: Floats) -> Floats:
+        """Probability (m,) of answers that the verifier had a say in.
+
+        Args:
+            evidence: of the answers that it puts first.
+            points: (m,) what their agreement is worth, less that of the best other item; 0 where
+                nothing was compared.
+
+        Raises:
+            ValueError: it was not learnt with the verifier.
+        """
+        if self.points is None:
+            raise ValueError("this calibration knows nothing of points")
+        columns = np.column_stack([columns_of(evidence, self.usual, self.usual_of_all), points])
+        chances = sigmoid(columns @ np.array(self.points.weights) + self.points.constant)
         return np.where(evidence.item >= 0, chances, 0.0)
 
     def of_neighbours(self, scores: Floats, items: npt.NDArray[np.int64]) -> Floats:
@@ -59,7 +109,10 @@ class Calibration:
     def to_json(self) -> dict[str, Any]:
         """All of it, as `json.dumps` takes it."""
         usual = {str(item): round(score, 6) for item, score in self.usual.items()}
-        return {**asdict(self), "weights": list(self.weights), "usual": usual}
+        values = {**asdict(self), "weights": list(self.weights), "usual": usual}
+        if self.points is None:
+            del values["points"]
+        return values
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Calibration:
@@ -69,13 +122,16 @@ class Calibration:
             ValueError: it is no calibration.
         """
         names = {each.name for each in fields(cls)}
-        if not isinstance(values, Mapping) or set(values) != names:
+        # Before there were points, nothing was said of them.
+        if not isinstance(values, Mapping) or {*values, "points"} != names:
             raise ValueError("not a calibration")
         if len(values["weights"]) != len(COLUMNS):
             raise ValueError(f"a calibration has {len(COLUMNS)} weights")
         usual = {int(item): float(score) for item, score in values["usual"].items()}
         weights = tuple(float(weight) for weight in values["weights"])
-        return cls(**{**values, "usual": usual, "weights": weights})
+        given = values.get("points")
+        points = None if given is None else WithPoints.from_json(given)
+        return cls(**{**values, "usual": usual, "weights": weights, "points": points})
 
 
 def columns_of(evidence: Evidence, usual: Mapping[int, float], usual_of_all: float) -> Floats:

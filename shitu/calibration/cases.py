@@ -7,8 +7,9 @@ that it was fitted into, or it would do better here than a stranger does in use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from shitu.adapter import Recipe, Statistics, fit
 from shitu.adapter.folds import Bools, Split, label_folds, reference_folds
 from shitu.calibration.evidence import Evidence, Floats, Ids, evidence_of
 from shitu.config import VOTERS
-from shitu.voting import nearest, promoted
+from shitu.voting import DEPTH, nearest, promoted
 
 FOLDS = 5
 LIMIT = 6000  # references asked; more tell hardly more
@@ -25,6 +26,42 @@ _SHRINK = 5.0  # references that the mean of all items counts for beside an item
 _BLOCK = 256
 
 Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Near:
+    """What n queries were looked up among; the answer of the scores first.
+
+    Attributes:
+        query: (n,) row of the reference that asked; below 0: -1 - place of a stranger's picture.
+        rows: (n, k) rows of references; -1 past the end, and of what has no picture to look at.
+        scores: (n, k) cosines.
+    """
+
+    query: Ids
+    rows: Ids
+    scores: Vectors
+
+    @classmethod
+    def joined(cls, parts: Sequence[Near]) -> Near:
+        """All queries of several."""
+        depth = max((part.rows.shape[1] for part in parts), default=0)
+        return cls(
+            np.concatenate([part.query for part in parts]),
+            np.concatenate([_padded(part.rows, depth, -1) for part in parts]),
+            np.concatenate([_padded(part.scores, depth, -np.inf) for part in parts]),
+        )
+
+    @classmethod
+    def nothing(cls, count: int) -> Near:
+        """Of queries without pictures."""
+        none = np.full((count, 1), -1, np.int64)
+        return cls(none[:, 0], none, np.full((count, 1), -np.inf, np.float32))
+
+
+def _padded(values: npt.NDArray[Any], depth: int, filler: float) -> npt.NDArray[Any]:
+    wider = ((0, 0), (0, depth - values.shape[1]))
+    return np.pad(values, wider, constant_values=filler)
 
 
 @dataclass(frozen=True)
@@ -39,6 +76,7 @@ class Cases:
         group: (n,) the item asked for; queries of one group resemble each other. Below 0: none.
         usual: by item, the score that its references usually find each other with.
         usual_of_all: the mean of all items, for those that are not in `usual`.
+        near: what the queries were looked up among.
     """
 
     evidence: Evidence
@@ -48,9 +86,16 @@ class Cases:
     group: Ids
     usual: dict[int, float]
     usual_of_all: float
+    near: Near
 
-    def with_strangers(self, found: Evidence, *, lent: bool = False) -> Cases:
-        """With pictures, too, of things that the gallery does not have."""
+    def with_strangers(
+        self, found: Evidence, *, lent: bool = False, near: Near | None = None
+    ) -> Cases:
+        """With pictures, too, of things that the gallery does not have.
+
+        Args:
+            near: what they were looked up among; None: they are vectors without pictures.
+        """
         many = len(found)
         groups = min(int(self.group.min(initial=0)), 0) - 1 - np.arange(many)
         return replace(
@@ -60,11 +105,19 @@ class Cases:
             stranger=np.append(self.stranger, np.ones(many, bool)),
             lent=np.append(self.lent, np.full(many, lent)),
             group=np.append(self.group, groups),
+            near=Near.joined([self.near, Near.nothing(many) if near is None else near]),
         )
 
 
 def gather(
-    embeddings: Vectors, items: Ids, recipe: Recipe | None, seed: int = 0, voters: int = VOTERS
+    embeddings: Vectors,
+    items: Ids,
+    recipe: Recipe | None,
+    seed: int = 0,
+    voters: int = VOTERS,
+    *,
+    depth: int = DEPTH,
+    limit: int = LIMIT,
 ) -> Cases:
     """Ask each reference once as itself and once as a stranger.
 
@@ -72,25 +125,32 @@ def gather(
         embeddings: unit (n, d), as the network made them.
         items: (n,) ids of their items.
         recipe: of the map that is used on top; None for none.
-        seed: of the folds; above `LIMIT` references also of those that are asked.
+        seed: of the folds; above the limit also of those that are asked.
         voters: references of an item that have a say in the answer.
+        depth: neighbours that are noted of each case.
+        limit: references that are asked at most.
     """
     names, codes = np.unique(items, return_inverse=True)
     codes = np.asarray(codes, np.int64)
-    chosen = _asked(len(items), seed)
+    chosen = _asked(len(items), seed, limit)
     found: list[Evidence] = []
+    near: list[Near] = []
     groups: list[Ids] = []
     own = np.full(len(items), np.nan)
     for split in reference_folds(codes, FOLDS, seed):
         vectors = _mapped(embeddings, codes, recipe, split)
         rows = np.flatnonzero(split.queries & chosen)
-        found += list(_ask(vectors, items, rows, split.gallery, own, voters))
+        for evidence, some in _ask(vectors, items, rows, split.gallery, own, voters, depth):
+            found.append(evidence)
+            near.append(some)
         groups.append(items[rows])
     genuine = sum(map(len, found))
     for split in label_folds(codes, FOLDS, seed):
         vectors = _mapped(embeddings, codes, recipe, split)
         rows = np.flatnonzero(split.queries & chosen)
-        found += list(_ask(vectors, items, rows, split.gallery, None, voters))
+        for evidence, some in _ask(vectors, items, rows, split.gallery, None, voters, depth):
+            found.append(evidence)
+            near.append(some)
         groups.append(items[rows])
     evidence, group = Evidence.joined(found), np.concatenate(groups)
     stranger = np.arange(len(evidence)) >= genuine
@@ -103,6 +163,7 @@ def gather(
         group=group,
         usual={int(names[code]): score for code, score in usual.items()},
         usual_of_all=of_all,
+        near=Near.joined(near),
     )
 
 
@@ -110,15 +171,25 @@ def gather_strangers(
     queries: Vectors, gallery: Vectors, items: Ids, voters: int = VOTERS
 ) -> Evidence:
     """Ask pictures (m, e) of things that the gallery (n, e) certainly does not have."""
-    starts = range(0, max(len(queries), 1), _BLOCK)
-    sizes = _sizes(items)
-    found = [_evidence(queries[i : i + _BLOCK] @ gallery.T, items, sizes, voters) for i in starts]
-    return Evidence.joined(found)
+    return ask_strangers(queries, gallery, items, voters)[0]
 
 
-def _asked(count: int, seed: int) -> Bools:
+def ask_strangers(
+    queries: Vectors, gallery: Vectors, items: Ids, voters: int = VOTERS, depth: int = DEPTH
+) -> tuple[Evidence, Near]:
+    """The same, and what they were looked up among; see `gather_strangers`."""
+    sizes, found, near = _sizes(items), [], []
+    for start in range(0, max(len(queries), 1), _BLOCK):
+        block = queries[start : start + _BLOCK]
+        evidence, rows, scores = _evidence(block @ gallery.T, items, sizes, voters, depth)
+        found.append(evidence)
+        near.append(Near(-1 - np.arange(start, start + len(block)), rows, scores))
+    return Evidence.joined(found), Near.joined(near)
+
+
+def _asked(count: int, seed: int, limit: int) -> Bools:
     chosen = np.zeros(count, bool)
-    chosen[np.random.default_rng(seed).permutation(count)[:LIMIT]] = True
+    chosen[np.random.default_rng(seed).permutation(count)[:limit]] = True
     return chosen
 
 
@@ -131,8 +202,14 @@ def _mapped(embeddings: Vectors, codes: Ids, recipe: Recipe | None, split: Split
 
 
 def _ask(
-    vectors: Vectors, items: Ids, rows: Ids, gallery: Bools, own: Floats | None, voters: int
-) -> Iterator[Evidence]:
+    vectors: Vectors,
+    items: Ids,
+    rows: Ids,
+    gallery: Bools,
+    own: Floats | None,
+    voters: int,
+    depth: int,
+) -> Iterator[tuple[Evidence, Near]]:
     """Ask some references; with `own` note what their item scores, without it hide that item."""
     among = np.flatnonzero(gallery)
     base, theirs = np.ascontiguousarray(vectors[among].T), items[among]
@@ -145,7 +222,8 @@ def _ask(
             scores[same] = -np.inf
         else:
             own[block] = np.where(same, scores, -np.inf).max(axis=1)
-        yield _evidence(scores, theirs, sizes, voters)
+        evidence, near, best = _evidence(scores, theirs, sizes, voters, depth)
+        yield evidence, Near(block, np.where(near < 0, -1, among[near]), best)
 
 
 def _sizes(items: Ids) -> Ids:
@@ -154,12 +232,16 @@ def _sizes(items: Ids) -> Ids:
     return np.asarray(counts[codes], np.int64)
 
 
-def _evidence(scores: npt.NDArray[np.float32], items: Ids, sizes: Ids, voters: int) -> Evidence:
-    near = nearest(scores)
+def _evidence(
+    scores: Vectors, items: Ids, sizes: Ids, voters: int, depth: int
+) -> tuple[Evidence, Ids, Vectors]:
+    """Evidence, and columns (m, depth) and scores of the nearest; -1 where there is none."""
+    near = nearest(scores, depth)
     best = np.take_along_axis(scores, near, 1)
     found = np.where(np.isfinite(best), items[near], -1)
     order = promoted(best, found, sizes[near], voters)
-    return evidence_of(np.take_along_axis(best, order, 1), np.take_along_axis(found, order, 1))
+    best, found, near = (np.take_along_axis(each, order, 1) for each in (best, found, near))
+    return evidence_of(best, found), np.where(found < 0, -1, near), best
 
 
 def _usual(own: Floats, codes: Ids) -> tuple[dict[int, float], float]:

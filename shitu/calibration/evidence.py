@@ -42,8 +42,8 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.item)
 
-    def where(self, wanted: npt.NDArray[np.bool_]) -> Evidence:
-        """Only of some queries, (m,)."""
+    def where(self, wanted: npt.NDArray[np.bool_] | Ids) -> Evidence:
+        """Only of some queries: (m,) which, or the rows."""
         return Evidence(**{f.name: getattr(self, f.name)[wanted] for f in fields(self)})
 
     @classmethod

@@ -20,14 +20,17 @@ from shitu.catalog.learning import (
 )
 from shitu.config import VOTERS
 from shitu.errors import GalleryError
-from shitu.gallery import Space
+from shitu.gallery import Reference, Space
 from shitu.gallery.gallery import Gallery
 from shitu.models.background import background
+from shitu.voting import DEPTH
 
 if TYPE_CHECKING:
     from shitu.adapter import Choice, Recipe
     from shitu.calibration import Calibrated, Cases, Refusal
+    from shitu.catalog.looking import Looking
 
+Ids = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
@@ -69,19 +72,21 @@ def adapt(
     dry_run: bool,
     progress: Progress | None = None,
     voters: int = VOTERS,
+    looking: Looking | None = None,
 ) -> LearnSummary:
     """Choose a map, calibrate for it, and put both into use in one commit; see `Catalog.adapt`."""
     from shitu.adapter import choose
     from shitu.calibration import Refusal
 
-    raw, items, vectors = _references(gallery)
+    raw, ids, items, vectors = _references(gallery)
     codes = np.asarray(np.unique(items, return_inverse=True)[1], np.int64)
     choice = choose(vectors, codes, progress=progress)
     if choice.adapter is None:
         outcome = "nothing to gain" if choice.trials else "too little"
         return LearnSummary(outcome, choice.reason, choice, None, gallery.head().generation)
     view = view_of(raw, choice.adapter)
-    found = _calibrated(vectors, items, choice.recipe, view, far, None, voters)
+    shop = _Shop(gallery, ids, items, vectors, view, choice.recipe, voters)
+    found = _calibrated(shop, far, None, looking)
     if isinstance(found, Refusal):
         reason = f"scores would change, and no point from which they count is known: {found.reason}"
         return LearnSummary("too little", reason, choice, None, gallery.head().generation)
@@ -101,13 +106,15 @@ def calibrate(
     strangers: Vectors | None,
     dry_run: bool,
     voters: int = VOTERS,
+    looking: Looking | None = None,
 ) -> LearnSummary:
     """Learn when answers are to be believed; see `Catalog.calibrate`."""
     from shitu.calibration import Refusal
 
-    raw, items, vectors = _references(gallery)
+    raw, ids, items, vectors = _references(gallery)
     view = read_view(gallery, raw)
-    found = _calibrated(vectors, items, _recipe(view), view, far, strangers, voters)
+    shop = _Shop(gallery, ids, items, vectors, view, _recipe(view), voters)
+    found = _calibrated(shop, far, strangers, looking)
     if isinstance(found, Refusal):
         return LearnSummary("too little", found.reason, None, None, gallery.head().generation)
     outcome = "dry run"
@@ -140,8 +147,29 @@ def enough_to_adapt(gallery: Gallery) -> bool:
     return gallery.setting(ADAPTER) is None and far_enough and sum(c > 1 for c in counts) >= 5
 
 
-def _references(gallery: Gallery) -> tuple[Space, npt.NDArray[np.int64], Vectors]:
-    """Space, item ids (n,) and vectors (n, d) as the network made them, by reference id."""
+@dataclass(frozen=True, eq=False)
+class _Shop:
+    """What is learnt from: n references, and how they are compared."""
+
+    gallery: Gallery
+    ids: Ids
+    items: Ids
+    vectors: Vectors
+    view: View
+    recipe: Recipe | None
+    voters: int
+
+    def references(self) -> list[Reference]:
+        """The references by row."""
+        numbers = self.ids.tolist()
+        known = self.gallery.references(numbers)
+        if len(known) < len(numbers):
+            raise GalleryError("the gallery was changed meanwhile: nothing was learnt; try again")
+        return [known[number] for number in numbers]
+
+
+def _references(gallery: Gallery) -> tuple[Space, Ids, Ids, Vectors]:
+    """Space, ids (n,) ascending, item ids (n,), and vectors (n, d) as the network made them."""
     raw = gallery.active_space()
     if raw is None:
         raise GalleryError("the gallery is empty: build it first with `shitu build-index`")
@@ -154,7 +182,7 @@ def _references(gallery: Gallery) -> tuple[Space, npt.NDArray[np.int64], Vectors
     place = np.searchsorted(owners.reference_ids, ids)
     place = np.minimum(place, max(len(owners.reference_ids) - 1, 0))
     known = owners.reference_ids[place] == ids if len(owners.reference_ids) else place < 0
-    return raw, owners.item_ids[place[known]], vectors[known]
+    return raw, ids[known], owners.item_ids[place[known]], vectors[known]
 
 
 def _recipe(view: View) -> Recipe | None:
@@ -164,27 +192,41 @@ def _recipe(view: View) -> Recipe | None:
 
 
 def _calibrated(
-    vectors: Vectors,
-    items: npt.NDArray[np.int64],
-    recipe: Recipe | None,
-    view: View,
-    far: float,
-    strangers: Vectors | None,
-    voters: int,
+    shop: _Shop, far: float, strangers: Vectors | None, looking: Looking | None
 ) -> Calibrated | Refusal:
+    from shitu.calibration import Refusal, calibrate_points
     from shitu.calibration import calibrate as learn
-    from shitu.calibration import gather, gather_strangers
 
-    if len(np.unique(items)) < 2:
-        from shitu.calibration import Refusal
-
+    if len(np.unique(shop.items)) < 2:
         return Refusal("it takes two items or more to mistake one for another", 2)
-    cases = gather(vectors, items, recipe, voters=voters)
+    cases = _cases(shop, far, strangers, looking)
+    found = learn(cases, far, shop.view.space.fingerprint)
+    if looking is None or isinstance(found, Refusal):
+        return found
+    from shitu.catalog.looking import look_at
+
+    seen = look_at(cases, found.calibration, shop.references(), looking)
+    return calibrate_points(found, cases, seen, looking.mode)
+
+
+def _cases(shop: _Shop, far: float, strangers: Vectors | None, looking: Looking | None) -> Cases:
+    """Queries whose truth is known: the references, strangers, and those that are lent."""
+    from shitu.calibration import ask_strangers, cases_needed, gather
+
+    asked: dict[str, int] = {}
+    if looking is not None:
+        from shitu.catalog.looking import LIMIT
+
+        asked = {"depth": looking.depth, "limit": max(LIMIT, cases_needed(far))}
+    view, vectors, items, voters = shop.view, shop.vectors, shop.items, shop.voters
+    cases = gather(vectors, items, shop.recipe, voters=voters, **asked)
     if strangers is not None and len(strangers):
-        found = gather_strangers(view(strangers), view(vectors), items, voters)
-        cases = cases.with_strangers(found)
-    cases = _lent(cases, vectors, items, view, far, voters)
-    return learn(cases, far, view.space.fingerprint)
+        found, near = ask_strangers(
+            view(strangers), view(vectors), items, voters, asked.get("depth", DEPTH)
+        )
+        seen = looking is not None and len(looking.strangers) == len(strangers)
+        cases = cases.with_strangers(found, near=near if seen else None)
+    return _lent(cases, vectors, items, view, far, voters)
 
 
 def _lent(

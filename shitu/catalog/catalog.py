@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from shitu.catalog.golden import GoldenAnswer, GoldenSummary
     from shitu.catalog.importing import ImportSummary
     from shitu.catalog.index_import import IndexImportSummary
+    from shitu.catalog.looking import Looking
     from shitu.catalog.migration import MigrateSummary
     from shitu.catalog.summaries import (
         AddSummary,
@@ -647,7 +648,12 @@ class Catalog:
             return set_attributes(self.gallery, label, attributes, unset)
 
     def adapt(
-        self, *, far: float = DEFAULT_FAR, dry_run: bool = False, progress: Progress | None = None
+        self,
+        *,
+        far: float = DEFAULT_FAR,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        looking: Looking | None = None,
     ) -> LearnSummary:
         """Fit a linear map on the gallery's own vectors and, if it helps, compare through it.
 
@@ -659,12 +665,18 @@ class Catalog:
             far: false-accept rate that the calibration is to keep.
             dry_run: only measure.
             progress: told the number of rounds done so far, and the total.
+            looking: lets the verifier have its say in the calibration; None: scores alone.
         """
         from shitu.catalog.adapting import adapt
 
         with self._changing(describing=False, lazily=False):
             return adapt(
-                self.gallery, far=far, dry_run=dry_run, progress=progress, voters=self._voters
+                self.gallery,
+                far=far,
+                dry_run=dry_run,
+                progress=progress,
+                voters=self._voters,
+                looking=looking,
             )
 
     def calibrate(
@@ -673,6 +685,7 @@ class Catalog:
         far: float = DEFAULT_FAR,
         strangers: npt.NDArray[np.float32] | None = None,
         dry_run: bool = False,
+        looking: Looking | None = None,
     ) -> LearnSummary:
         """Learn from the gallery's own references when an answer is to be believed.
 
@@ -680,12 +693,18 @@ class Catalog:
             far: share of strangers that may get an answer.
             strangers: embeddings (n, dim) of things that the gallery does not have.
             dry_run: only measure.
+            looking: lets the verifier have its say; None: scores alone.
         """
         from shitu.catalog.adapting import calibrate
 
         with self._changing(describing=False):
             return calibrate(
-                self.gallery, far=far, strangers=strangers, dry_run=dry_run, voters=self._voters
+                self.gallery,
+                far=far,
+                strangers=strangers,
+                dry_run=dry_run,
+                voters=self._voters,
+                looking=looking,
             )
 
     @property

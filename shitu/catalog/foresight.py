@@ -108,7 +108,7 @@ def answers(
     evidence = evidence_of(found.scores, np.take_along_axis(items, order, 1))
     decider = Decider(rule, state.calibration, None if eyes is None else eyes.verifier)
     by = SCORE if decider.operating_point is None else CONFIDENCE
-    trusted = rule.trusted(evidence, state.calibration)
+    trusted = decider.trusts(evidence)
     given = [
         Answer(int(item) if sure else None, by)
         for item, sure in zip(evidence.item, trusted, strict=True)

@@ -16,6 +16,7 @@ from shitu.cli._common import (
     print_json,
     progress_bar,
     table,
+    verify_option,
 )
 from shitu.errors import GalleryError
 
@@ -37,6 +38,7 @@ _far_option = click.option(
 @click.option("--dry-run", is_flag=True, help="Only measure.")
 @click.option("--off", is_flag=True, help="Compare embeddings as the network makes them again.")
 @_far_option
+@verify_option
 @force_option
 @index_options
 @json_option
@@ -76,6 +78,7 @@ def adapt(
 )
 @click.option("--dry-run", is_flag=True, help="Only measure.")
 @click.option("--off", is_flag=True, help="Let the score and the model's threshold decide again.")
+@verify_option
 @force_option
 @index_options
 @json_option
@@ -95,13 +98,13 @@ def calibrate(
 
     Each reference is looked up among the others, once as itself and once with its own item hidden,
     as a stranger. From then on objects have a confidence, and those below the operating point are
-    unknown.
+    unknown. With --verify, which is that of `recognize`, points that agree are evidence, too.
     """
     with open_workspace(context, **settings) as workspace:
         if off:
             summary = workspace.catalog.unlearn(adapter=False, dry_run=dry_run)
         else:
-            with progress_bar("strangers") as progress:
+            with progress_bar("pictures") as progress:
                 summary = workspace.calibrate(
                     far=far, strangers=strangers, dry_run=dry_run, progress=progress
                 )
@@ -150,7 +153,7 @@ def _print_measured(measured: Calibrated) -> None:
             "references asked",
             f"{measured.genuine} as themselves, {measured.strangers - measured.lent} as strangers",
         ),
-        ("operating point", f"confidence {measured.calibration.operating_point:.3f}"),
+        ("operating point", f"confidence {measured.operating_point:.3f}"),
         (
             "strangers with an answer",
             f"{measured.false_accepts:.2%} (95 %: {low:.2%} to {high:.2%})",
@@ -162,4 +165,16 @@ def _print_measured(measured: Calibrated) -> None:
     ]
     if measured.lent:
         rows.insert(1, ("strangers lent", f"{measured.lent} that come with the model"))
+    rows.append(("points", _of_points(measured)))
     echo(table(("calibration", ""), rows) + "\n")
+
+
+def _of_points(measured: Calibrated) -> str:
+    points, before = measured.calibration.points, measured.named_without_points
+    if points is None or before is None:
+        return "verify off: measured by the scores alone, as `recognize --verify off` answers"
+    proof = "" if points.proof else "; too many strangers agree for points alone to prove a name"
+    return (
+        f"verify {points.verify}: {measured.compared} of {measured.genuine + measured.strangers} "
+        f"compared, {before:.1%} named rightly without{proof}"
+    )

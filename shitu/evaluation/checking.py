@@ -102,6 +102,8 @@ class Check:
         scores[0] = scores.max()  # votes put it first
         for item_id, bonus in worth.items():
             scores[ranking.items[row] == item_id] += bonus
+        # Of two answers the calibration may take that of the scores for the likelier one.
+        scores[(ranking.items[row] == verdict.matches[0].item_id).argmax()] = np.inf
         return np.argsort(-scores, kind="stable")
 
     def _worth(self, verdict: Verdict) -> dict[int, float]:

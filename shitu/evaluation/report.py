@@ -90,6 +90,7 @@ class Decided:
         compared: queries that were compared with pictures, strangers included.
         changed: those of them with another answer than by the scores alone.
         won, lost: known queries that are answered rightly, or wrongly, because of that.
+        note: what is to be said of the calibration, if anything.
     """
 
     verify: str
@@ -99,6 +100,7 @@ class Decided:
     changed: int
     won: int
     lost: int
+    note: str | None = None
 
     @property
     def point(self) -> str:
@@ -110,12 +112,15 @@ class Decided:
     @property
     def sentence(self) -> str:
         """What geometry had to do with the answers."""
-        if self.verify == OFF:
-            return "verify off: the scores alone decide"
-        return (
-            f"verify {self.verify}: {self.compared} queries compared point by point, "
-            f"{self.changed} answers changed, {self.won} put right, {self.lost} put wrong"
+        said = (
+            "the scores alone decide"
+            if self.verify == OFF
+            else (
+                f"{self.compared} queries compared point by point, {self.changed} answers changed, "
+                f"{self.won} put right, {self.lost} put wrong"
+            )
         )
+        return f"verify {self.verify}: {said}" + ("" if self.note is None else f"; {self.note}")
 
 
 @dataclass(frozen=True)
@@ -217,6 +222,7 @@ def _decided(outcomes: Sequence[QueryOutcome], options: EvaluationOptions) -> De
         changed=len(changed),
         won=sum(one.right for one in known),
         lost=sum(one.by_score == one.label for one in known),
+        note=None if check is None else check.decider.note,
     )
 
 

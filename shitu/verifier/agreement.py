@@ -83,6 +83,11 @@ def agree(query: Features, reference: Features) -> Agreement:
     )
 
 
+def without_points(found: Agreement) -> Agreement:
+    """Return the same without the points, of which there may be many."""
+    return Agreement(found.inliers, found.matches, found.significance, found.cover)
+
+
 def significance(inliers: int, matches: int, chance: float) -> float:
     """Minus log10 of the number of false alarms (Moisan and Stival 2004).
 

@@ -13,7 +13,7 @@ from shitu.gallery import Reference
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.local_features import keep_features, read_features, read_thumbnails
 from shitu.geometry import crop
-from shitu.images import load_image, read_bytes
+from shitu.images import Image, load_image, read_bytes
 from shitu.verifier.features import Extractor, Features
 
 _IN_MEMORY = 1000  # references; 40 MB at most
@@ -90,19 +90,17 @@ class ReferenceFeatures:
         unpacked = ((i, Features.from_bytes(data)) for i, data in rows.items())
         return {i: features for i, features in unpacked if features is not None}
 
+    def picture(self, reference: Reference) -> Image | None:
+        """Return what is compared of a reference, or its thumbnail; None without either."""
+        image = _original(reference)
+        if image is None:
+            jpeg = read_thumbnails(self._gallery, [reference.reference_id])
+            image = next(map(load_image, jpeg.values()), None)
+        return image
+
     def _computed(self, references: Sequence[Reference]) -> dict[int, Features]:
-        found = {}
-        for reference in references:
-            try:
-                data = read_bytes(reference.path)
-                if hashlib.sha256(data).hexdigest() != reference.sha256:
-                    continue  # another picture lies there by now
-                image = load_image(data)
-            except ImageError:
-                continue
-            part = image if reference.box is None else crop(image, reference.box)
-            found[reference.reference_id] = self.extractor.extract(part)
-        return found
+        images = ((reference.reference_id, _original(reference)) for reference in references)
+        return {i: self.extractor.extract(image) for i, image in images if image is not None}
 
     def _keep(self, new: dict[int, tuple[str, Features]]) -> None:
         if not new or not self._writable:
@@ -124,3 +122,15 @@ class ReferenceFeatures:
             except ImageError:
                 continue
         return found
+
+
+def _original(reference: Reference) -> Image | None:
+    """Return what is compared of a reference; None where its picture is gone, or another one."""
+    try:
+        data = read_bytes(reference.path)
+        if hashlib.sha256(data).hexdigest() != reference.sha256:
+            return None
+        image = load_image(data)
+    except ImageError:
+        return None
+    return image if reference.box is None else crop(image, reference.box)

@@ -13,8 +13,10 @@ import pytest
 from answering import THRESHOLD, Colours, logged, save
 from flat import print_of, view
 
+from shitu.calibration import Calibration, WithPoints
 from shitu.catalog import Catalog, golden_points
 from shitu.catalog.golden_points import GoldenPoints
+from shitu.catalog.learning import write_calibration
 from shitu.cropper import Cropper, CropPolicy
 from shitu.deciding import Rule
 from shitu.errors import GoldenBroken
@@ -188,9 +190,13 @@ def test_pictures_that_only_come_with_the_change(
         catalog.import_from(tmp_path / "other.gallery")
 
 
-@pytest.mark.parametrize("mode", [ON, AUTO])
-def test_what_is_foreseen_comes_true(prints: Shop, mode: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mode", "calibrated"), [(ON, False), (AUTO, False), (AUTO, True)])
+def test_what_is_foreseen_comes_true(
+    prints: Shop, mode: str, calibrated: bool, tmp_path: Path
+) -> None:
     catalog = opened(prints, mode)
+    if calibrated:
+        _calibrate(catalog, mode)
     rng = np.random.default_rng(4)
     for number, angle in ((1, 0), (2, 90), (3, 0), (4, 45)):
         path = save(tmp_path / f"{number}.png", view(print_of(number), angle)[0])
@@ -209,7 +215,19 @@ def test_what_is_foreseen_comes_true(prints: Shop, mode: str, tmp_path: Path) ->
         pictures = [load_image(catalog.golden_picture(one.golden_id)) for one in found]
         assert [recognized(catalog, picture) for picture in pictures] == expected, step
         decided |= {one.decided_by for one in found}
-    assert decided == {"score", "geometry"}
+    assert decided == {"confidence" if calibrated else "score", "geometry"}
+
+
+def _calibrate(catalog: Catalog, mode: str) -> None:
+    space = catalog.space
+    assert space is not None
+    points = WithPoints(mode, (4.0, 0.0, 0.0, 0.0, 0.5), -2.0, 0.8, proof=True)
+    known = Calibration(
+        space.fingerprint, (4.0, 4.0, 0.0, 0.0), -2.0, 0.7, 0.01, {}, 0.5, points=points
+    )
+    with catalog.gallery.write("calibrate") as transaction:
+        write_calibration(transaction, known)
+    catalog.refresh()
 
 
 def _changes(

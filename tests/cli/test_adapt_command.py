@@ -47,6 +47,29 @@ def test_a_loose_rate_can_be_had_with_few_references(run: Run, shop: Path) -> No
     assert told["outcome"] in {"dry run", "too little"}
 
 
+@pytest.mark.parametrize("verify", ["auto", "on", "off"])
+def test_points_are_evidence_if_recognition_asks_them(
+    run: Run, tmp_path: Path, labels: list[str], verify: str
+) -> None:
+    sample = Path(__file__).parents[2] / "gallery" / "products"
+    for folder in sorted(sample.glob("[!.]*"))[:8]:
+        shutil.copytree(folder, tmp_path / "photos" / folder.name)
+    index = ("--index", tmp_path / "index")
+    assert run("build-index", "--gallery", tmp_path / "photos", *index).exit_code == 0
+    command = ("calibrate", "--far", 0.1, "--verify", verify, *index)
+    told = json.loads(run(*command, "--json").stdout)
+    assert (told["outcome"], told["calibration"]["verify"]) == ("calibrated", verify)
+    assert (told["calibration"]["compared"] > 0) is (verify != "off")
+    assert (told["calibration"]["named_without_points"] is None) is (verify == "off")
+    assert f"verify {verify}: " in run(*command, "--dry-run").stdout
+    query = sorted((sample.parent / "queries").iterdir())[0]
+    found = run("recognize", query, "--verify", verify, *index, "--json")
+    assert json.loads(found.stdout)["operating_point"] == told["calibration"]["operating_point"]
+    other = "off" if verify != "off" else "auto"
+    said = run("recognize", query, "--verify", other, *index).stderr
+    assert (f"calibrated with verify {verify}" in said) is (verify != "off")
+
+
 def _know(shop: Path, operating_point: float) -> None:
     with Workspace(shop / "index") as workspace:
         gallery = workspace.catalog.gallery

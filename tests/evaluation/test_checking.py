@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from fakes import FakeLookup, Floats, colours, reference
 from flat import print_of, view
 
-from shitu.calibration import Calibration
+from shitu.calibration import Calibration, WithPoints
 from shitu.candidates import Decider
 from shitu.cropper import Cropper, CropPolicy
 from shitu.deciding import Rule
@@ -64,9 +65,15 @@ class Colours:
         return [Description(self.box, colours(part)) for part in parts]
 
 
-def calibration(point: float) -> Calibration:
-    """Says the score itself, more or less."""
-    return Calibration("space", (1.0, 0.0, 0.0, 0.0), 0.0, point, 0.01, {}, 0.5)
+def calibration(point: float, verify: str | None = None, proof: bool = False) -> Calibration:
+    """Says the score itself, more or less; learnt with points, if a setting is named."""
+    scores = (1.0, 0.0, 0.0, 0.0)
+    points = None if verify is None else WithPoints(verify, (*scores, 1.0), 0.0, point, proof)
+    return (
+        Calibration("space", scores, 0.0, 0.65, 0.01, {}, 0.5, points=points)
+        if points
+        else (Calibration("space", scores, 0.0, point, 0.01, {}, 0.5))
+    )
 
 
 def decider(mode: str, threshold: float = 0.5, known: Calibration | None = None) -> Decider:
@@ -96,7 +103,15 @@ def report_of(queries: Sequence[Query], asked: Decider, **changed: Any) -> Retri
     return evaluate_retrieval(queries, changed.get("describer", Colours()), lookup, None, options)
 
 
-@pytest.mark.parametrize("known", [None, calibration(0.6), calibration(0.8)])
+@pytest.mark.parametrize(
+    "known",
+    [
+        None,
+        calibration(0.6),
+        calibration(0.8),
+        *(calibration(0.8, mode, proof) for mode in (AUTO, ON) for proof in (False, True)),
+    ],
+)
 @pytest.mark.parametrize("threshold", [0.3, 0.9])
 @pytest.mark.parametrize("mode", [AUTO, ON, OFF])
 def test_it_reports_what_recognition_answers(
@@ -152,6 +167,40 @@ def test_the_operating_point_decides_where_there_is_one(queries: Sequence[Query]
     assert found.open_set.at_threshold.strangers_unknown == 1, "the threshold would name them"
     assert found.decided.point == "operating point 1.00"
     assert report_of(queries, decider(OFF, 0.25)).decided.point == "threshold 0.25"
+
+
+def test_what_points_make_likelier_is_answered_with_more_confidence(
+    queries: Sequence[Query],
+) -> None:
+    plain = report_of(queries, decider(OFF, known=calibration(0.8, ON)))
+    seen = report_of(queries, decider(ON, known=calibration(0.8, ON)))
+    assert plain.decided.operating_point == 0.65
+    assert seen.decided.operating_point == 0.8
+    assert "calibrated with verify on: with off" in plain.decided.sentence
+    assert "calibrated" not in seen.decided.sentence
+    pairs = list(zip(plain.outcomes, seen.outcomes, strict=True))
+    assert all(one.confidence is not None for _, one in pairs), "whatever geometry changed"
+    known = [(a.confidence or 0, b.confidence or 0) for a, b in pairs if b.kind == "known"]
+    assert all(after > before for before, after in known)
+    # One that agrees with nothing is as sure as by its score.
+    strangers = [(a.confidence, b.confidence) for a, b in pairs if b.kind == "stranger"]
+    assert all(before == pytest.approx(after) for before, after in strangers)
+
+
+def test_of_two_answers_the_likelier_one_is_given(queries: Sequence[Query]) -> None:
+    """Points put the right item first; a calibration that gives little for them does not."""
+    asked = decider(ON, known=calibration(0.5, ON))
+    known = asked.calibration
+    assert known is not None
+    assert known.points is not None
+    nothing = replace(known.points, weights=(50.0, 50.0, 0.0, 0.0, 0.0))
+    deaf = replace(asked, calibration=replace(known, points=nothing))
+    proud = replace(asked, calibration=replace(known, points=replace(nothing, proof=True)))
+    plain = report_of(queries, decider(OFF))
+    answers = [[one.answer for one in report_of(queries, each).outcomes] for each in (deaf, proud)]
+    assert answers[0] == [one.answer for one in plain.outcomes]
+    assert answers[1][:4] == [f"print {number}" for number in range(1, 5)]
+    assert report_of(queries, deaf).recall_at_1 == plain.recall_at_1
 
 
 def test_the_own_file_is_not_compared(queries: Sequence[Query]) -> None:
