@@ -3,9 +3,8 @@
     python average_feature.py ROWS BEFORE.npz AFTER.npz MOBILENET_V1.tflite MOBILENET_V2.pt OUT
 
 Refining makes the network invariant and lets it forget some of what it knew. Between the weights
-before and after lies a network that has most of both (Wortsman et al., "Robust fine-tuning of
-zero-shot models", CVPR 2022). The last layers answer in different bases and cannot be averaged:
-ridge regression on distorted views fits a new one.
+before and after lies a network that has most of both. Ridge regression on distorted views fits its
+last layer.
 """
 
 from __future__ import annotations
@@ -15,27 +14,13 @@ from pathlib import Path
 
 import cv2
 import torch
-from feature_net import FeatureNet, GainConv
+from feature_net import between
 from feature_rows import Rows
 from feature_targets import ensemble_targets
 from refine_feature import Mimic, Trainer, Weights, fit_heads, read, save, told
 
 SIDE = 192
 FIT_ROWS = 4096
-
-
-@torch.no_grad()
-def between(before: FeatureNet, after: FeatureNet, share: float) -> FeatureNet:
-    """The network whose kernels and biases are (1 - share) x before + share x after."""
-    made = FeatureNet()
-    for own, a, b in zip(made.modules(), before.modules(), after.modules(), strict=True):
-        if isinstance(own, GainConv):
-            own.pour(torch.lerp(a.kernel(), b.kernel(), share), torch.lerp(a.bias, b.bias, share))
-        elif isinstance(own, torch.nn.Conv2d):
-            own.weight.copy_(torch.lerp(a.weight, b.weight, share))
-            if own.bias is not None:
-                own.bias.copy_(torch.lerp(a.bias, b.bias, share))
-    return made
 
 
 def main() -> None:

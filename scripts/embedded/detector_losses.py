@@ -45,8 +45,8 @@ def assign(scores: Tensor, boxes: Tensor, points: Tensor, truth: Tensor) -> tupl
     anchor wanted twice goes to the box it fits better. Targets are scaled so that the best anchor
     of a box aims at the best IoU reached for that box.
     """
-    owner = torch.full((len(points),), -1, dtype=torch.long)
-    target = torch.zeros(len(points))
+    owner = torch.full((len(points),), -1, dtype=torch.long, device=points.device)
+    target = torch.zeros(len(points), device=points.device)
     if len(truth) == 0:
         return owner, target
     iou = iou_and_giou(truth[:, None], boxes[None])[0]
@@ -58,10 +58,10 @@ def assign(scores: Tensor, boxes: Tensor, points: Tensor, truth: Tensor) -> tupl
     metric = (scores[None] * iou**BETA + 1e-12) * allowed
     best = metric.topk(min(TOP_K, len(points)), dim=1)
     chosen = torch.zeros_like(allowed).scatter_(1, best.indices, best.values > 0)
-    fit = torch.where(chosen, iou + 1e-9, torch.zeros(()))
+    fit = torch.where(chosen, iou + 1e-9, 0.0)
     taken = chosen.any(0)
     owner[taken] = fit.argmax(0)[taken]
-    mine = chosen & (owner[None] == torch.arange(len(truth))[:, None])
+    mine = chosen & (owner[None] == torch.arange(len(truth), device=points.device)[:, None])
     metric = metric * mine
     scale = (iou * mine).amax(1) / metric.amax(1).clamp_min(1e-12)
     target = (metric * scale[:, None]).amax(0)
@@ -97,8 +97,8 @@ def detection_loss(
     """Losses of one batch. Anchors in `ignored` boxes and outside all true ones do not count."""
     scores = scores[..., 0]
     boxes = decode_boxes(bins, points, strides)
-    parts = {name: torch.zeros(()) for name in ("score", "box", "bins")}
-    total = torch.zeros(())
+    parts = {name: scores.new_zeros(()) for name in ("score", "box", "bins")}
+    total = scores.new_zeros(())
     for i, (truth, skip) in enumerate(zip(truths, ignored, strict=True)):
         owner, target = assign(scores[i].detach(), boxes[i].detach(), points, truth)
         weight = torch.ones_like(target)

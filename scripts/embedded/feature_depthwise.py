@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def _build() -> Any:
+@cache
+def _compiled() -> Any:
     source = Path(__file__).with_suffix(".c")
     made = Path(tempfile.mkdtemp()) / "depthwise.so"
     flags = ["-O3", "-march=native", "-mprefer-vector-width=512", "-shared", "-fPIC"]
     subprocess.run(["cc", *flags, str(source), "-o", str(made)], check=True)
     return ctypes.CDLL(str(made)).depthwise_backward
-
-
-_backward = _build()
 
 
 class _Depthwise(torch.autograd.Function):
@@ -44,7 +43,7 @@ class _Depthwise(torch.autograd.Function):
         gk = torch.zeros_like(taps)
         gx = torch.empty_like(x)
         pointers = [ctypes.c_void_p(t.data_ptr()) for t in (x, gy, taps, gx, gk)]
-        if _backward(*pointers, n, h, w, c, gy.shape[2], gy.shape[3], size, ctx.stride):
+        if _compiled()(*pointers, n, h, w, c, gy.shape[2], gy.shape[3], size, ctx.stride):
             raise ValueError(
                 f"no fast gradient for {c} channels, kernel {size}, stride {ctx.stride}"
             )

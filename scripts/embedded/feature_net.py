@@ -31,7 +31,8 @@ class GainConv(nn.Conv2d):
         return self.weight * self.gain.view(-1, 1, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.groups > 1 and torch.is_grad_enabled() and self.bias is not None:
+        slow = self.groups > 1 and x.device.type == "cpu" and torch.is_grad_enabled()
+        if slow and self.bias is not None:
             return depthwise(x, self.kernel(), self.bias, self.stride[0])
         return F.conv2d(x, self.kernel(), self.bias, self.stride, self.padding, 1, self.groups)
 
@@ -142,6 +143,22 @@ class FeatureNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.features(x)[0]
+
+
+@torch.no_grad()
+def between(before: FeatureNet, after: FeatureNet, share: float) -> FeatureNet:
+    """The network whose kernels and biases are (1 - share) x before + share x after: Wortsman et
+    al., "Robust fine-tuning of zero-shot models" (CVPR 2022). Last layers that answer in different
+    bases cannot be averaged; fit a new one."""
+    made = FeatureNet()
+    for own, a, b in zip(made.modules(), before.modules(), after.modules(), strict=True):
+        if isinstance(own, GainConv):
+            own.pour(torch.lerp(a.kernel(), b.kernel(), share), torch.lerp(a.bias, b.bias, share))
+        elif isinstance(own, nn.Conv2d):
+            own.weight.copy_(torch.lerp(a.weight, b.weight, share))
+            if own.bias is not None:
+                own.bias.copy_(torch.lerp(a.bias, b.bias, share))
+    return made
 
 
 # --- export ---------------------------------------------------------------------------------------

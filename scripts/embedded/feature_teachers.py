@@ -18,7 +18,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import openvino
 import torch
 import torch.nn.functional as F
 from feature_data import SIDE, resize
@@ -207,13 +206,17 @@ class Lite2(nn.Module):
 def normalise(pixels: Tensor, kind: str) -> Tensor:
     """uint8 (n, h, w, 3) to the (n, 3, h, w) that a teacher of this kind takes, channels last in
     memory."""
-    x = pixels.permute(0, 3, 1, 2).float()
+    return scaled(pixels.permute(0, 3, 1, 2).float(), kind)
+
+
+def scaled(x: Tensor, kind: str) -> Tensor:
+    """(n, 3, h, w) RGB in 0..255 to what a teacher of this kind, or "imagenet", takes."""
     if kind == "v1":
         return (x - 128) / 128
     if kind == "lite2":
         return (x - 127) / 128
-    mean = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1) * 255
-    std = torch.tensor(IMAGENET_STD).view(1, 3, 1, 1) * 255
+    mean = torch.tensor(IMAGENET_MEAN, device=x.device).view(1, 3, 1, 1) * 255
+    std = torch.tensor(IMAGENET_STD, device=x.device).view(1, 3, 1, 1) * 255
     return (x - mean) / std
 
 
@@ -236,6 +239,8 @@ class Teachers:
 
     def embed(self, crops: list[np.ndarray]) -> dict[str, np.ndarray]:
         """RGB uint8 crops of any size to {teacher: (n, dim) float32}, not normalised."""
+        import openvino
+
         found = {}
         for kind, net in self.nets.items():
             rows = np.empty((len(crops), DIMENSIONS[kind]), np.float32)
@@ -251,6 +256,8 @@ class Teachers:
 
 
 def _compile(net: nn.Module, side: int) -> Any:
+    import openvino
+
     model = openvino.convert_model(net, example_input=torch.zeros(2, 3, side, side))
     settings = {"INFERENCE_PRECISION_HINT": "bf16", "NUM_STREAMS": str(STREAMS)}
     return openvino.Core().compile_model(model, "CPU", settings)

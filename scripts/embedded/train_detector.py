@@ -1,4 +1,4 @@
-"""Train the embedded main-body detector on a CPU.
+"""Train the embedded main-body detector on a CPU or a GPU.
 
     python train_detector.py DATA_FOLDER labels.jsonl picodet_xs_416_lcnet.onnx OUT_FOLDER
 
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import cv2
 import torch
-from detector_data import Batches, Scenes
+from detector_data import Batches, Sample, Scenes
 from detector_eval import detector, held_out, measure, report
 from detector_losses import detection_loss
 from detector_net import (
@@ -37,7 +37,7 @@ from detector_net import (
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-FROZEN = ("conv1", "blocks2", "blocks3")  # edges and colours: good as they are, dear to train
+FROZEN = ("conv1", "blocks2", "blocks3")  # on a CPU: good as they are, dear to train
 
 
 def arguments() -> argparse.Namespace:
@@ -52,13 +52,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--full-size-from", type=float, default=0.75, help="share of the time at 320"
     )
-    parser.add_argument("--check", type=int, default=100, help="validation pictures a set")
+    parser.add_argument(
+        "--check", type=int, default=100, help="validation pictures a set; 0: none, with --start"
+    )
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--photos", type=float, default=0.12, help="share of one-object photos")
     parser.add_argument("--start", type=Path, help="state.pt or params.npz to start from")
     parser.add_argument("--resume", action="store_true", help="go on from OUT_FOLDER/state.pt")
     return parser.parse_args()
+
+
+def validation_sets(args: argparse.Namespace) -> dict[str, list[Sample]]:
+    if not args.check:
+        return {}
+    return held_out(Scenes(args.data, args.labels, test=True), args.check)
 
 
 def start_network(args: argparse.Namespace, sample_batches: list[Tensor]) -> PicoDet:
@@ -75,9 +85,9 @@ def start_network(args: argparse.Namespace, sample_batches: list[Tensor]) -> Pic
     return net
 
 
-def optimizer(net: PicoDet, rate: float) -> torch.optim.Optimizer:
+def optimizer(net: PicoDet, rate: float, frozen: tuple[str, ...]) -> torch.optim.Optimizer:
     """AdamW; the backbone learns at a third of the rate, biases without decay."""
-    for name in FROZEN:
+    for name in frozen:
         net.backbone.get_submodule(name).requires_grad_(False)
     groups = []
     for part, factor in ((net.backbone, 0.33), (net.neck, 1.0), (net.head, 1.0)):
@@ -113,7 +123,7 @@ def follow(average: PicoDet, net: PicoDet, step: int) -> None:
 
 
 def batches(scenes: Scenes, size: int, args: argparse.Namespace, first: int) -> Iterator:
-    """Endless batches at one size, made by one worker process."""
+    """Endless batches at one size, made by worker processes."""
     sizes = [size] * 1_000_000
     dataset = Batches(scenes, len(sizes), args.batch, sizes, args.seed + size)
     order = range(first, len(sizes))
@@ -121,7 +131,7 @@ def batches(scenes: Scenes, size: int, args: argparse.Namespace, first: int) -> 
         dataset,
         batch_size=None,
         sampler=order,
-        num_workers=1,
+        num_workers=args.workers,
         prefetch_factor=4,
         worker_init_fn=lambda _: (cv2.setNumThreads(1), torch.set_num_threads(1)),
     )
@@ -146,12 +156,12 @@ def main() -> None:
     cv2.setNumThreads(1)
     args.out.mkdir(parents=True, exist_ok=True)
     scenes = Scenes(args.data, args.labels, photo_share=args.photos)
-    validation = held_out(Scenes(args.data, args.labels, test=True), args.check)
+    validation = validation_sets(args)
     probe = Batches(scenes, 6, 8, [INPUT_SIZE] * 6, args.seed)
     calibration = [probe[i][0] for i in range(6)]
-    net = start_network(args, calibration).to(memory_format=torch.channels_last)
+    net = start_network(args, calibration).to(args.device, memory_format=torch.channels_last)
     average = copy.deepcopy(net)
-    learn = optimizer(net, args.rate)
+    learn = optimizer(net, args.rate, FROZEN if args.device == "cpu" else ())
     state = args.out / "state.pt"
     resume = args.resume and state.is_file()
     step, spent = resumed(state, net, average, learn) if resume else (0, 0.0)
@@ -167,10 +177,9 @@ def main() -> None:
             },
             state,
         )
-        save_params(with_batch_norms(average, calibration), args.out / "params.npz")
-        figures = {
-            name: measure(detector(average), samples) for name, samples in validation.items()
-        }
+        still = copy.deepcopy(average).cpu()
+        save_params(with_batch_norms(still, calibration), args.out / "params.npz")
+        figures = {name: measure(detector(still), samples) for name, samples in validation.items()}
         for name, values in figures.items():
             print(report(f"{note} {name}", values), flush=True)
         (args.out / "figures.json").write_text(json.dumps({"step": step, **figures}, indent=1))
@@ -178,7 +187,7 @@ def main() -> None:
     if step == 0:
         checkpoint("start")
     total, size, source = args.minutes * 60, 0, iter(())
-    sums: dict[str, float] = {}
+    sums: dict[str, Tensor] = {}
     shown = saved_at = time.monotonic()
     while spent < total:
         began = time.monotonic()
@@ -186,20 +195,23 @@ def main() -> None:
         wanted = INPUT_SIZE if progress >= args.full_size_from else 320
         if wanted != size:
             size, source = wanted, batches(scenes, wanted, args, step)
-            points, strides = anchor_points(size)
+            points, strides = (part.to(args.device) for part in anchor_points(size))
         images, truths, unsure = next(source)
+        images = images.to(args.device, memory_format=torch.channels_last)
+        truths, unsure = ([part.to(args.device) for part in parts] for parts in (truths, unsure))
         for group in learn.param_groups:
             group["lr"] = group["base"] * rate_factor(progress, step)
-        scores, bins = net(images.to(memory_format=torch.channels_last))
+        scores, bins = net(images)
         parts = detection_loss(scores, bins, points, strides, truths, unsure)
         learn.zero_grad(set_to_none=True)
-        sum(parts.values(), torch.zeros(())).backward()
+        torch.stack(list(parts.values())).sum().backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
         learn.step()
         follow(average, net, step)
         step, spent = step + 1, spent + time.monotonic() - began
         for name, value in parts.items():
-            sums[name] = 0.98 * sums.get(name, float(value)) + 0.02 * float(value)
+            value = value.detach()
+            sums[name] = 0.98 * sums.get(name, value) + 0.02 * value
         if time.monotonic() - shown > 30:
             shown = time.monotonic()
             text = "  ".join(f"{name} {value:.3f}" for name, value in sums.items())
