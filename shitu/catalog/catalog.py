@@ -179,9 +179,16 @@ class Catalog:
             raise self._mismatch(space, wanted)
 
     def _mismatch(self, space: Space, wanted: Space) -> SpaceMismatch:
+        place, built = display_path(self.folder), named(space)
+        if built.models is not None and built.models == wanted.models:
+            return SpaceMismatch(
+                f"the gallery in {place} was built with other weights or crops of {built.called} "
+                "than those installed, as after an update: `shitu migrate --model "
+                f"{built.models[0]}` embeds its references anew and goes over to them"
+            )
         return SpaceMismatch(
-            f"the gallery in {display_path(self.folder)} was built with another feature model, "
-            f"detector or crop, {named(space).called}, not {wanted.called}: name the one it was "
+            f"the gallery in {place} was built with another feature model, "
+            f"detector or crop, {built.called}, not {wanted.called}: name the one it was "
             "built with, go over to the other with `shitu migrate`, or build another index folder "
             "with `shitu build-index --index`"
         )

@@ -22,6 +22,7 @@ from shitu.errors import (
     SchemaTooNew,
     SpaceMismatch,
 )
+from shitu.gallery import Space
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -138,6 +139,17 @@ def test_another_model_is_refused(built: Shop) -> None:
     with pytest.raises(SpaceMismatch, match=r"another feature model.*build-index --index"):
         built.open(FakeDescriber("other"))
     assert built.open().index_state == "loaded"  # nothing was spoilt
+
+
+def test_after_an_update_of_the_weights_the_way_over_is_told(built: Shop) -> None:
+    models = {"feature": "net", "detector": "finder"}
+    old, new = FakeDescriber(), FakeDescriber()
+    old.space, new.space = (Space.of(weights, None, None, 48, models) for weights in "ab")
+    catalog = built.open()
+    catalog.migrate(old)
+    catalog.close()
+    with pytest.raises(SpaceMismatch, match=r"as after an update: `shitu migrate --model net`"):
+        built.open(new)
 
 
 def test_a_gallery_of_another_model_can_be_looked_at_where_that_is_wanted(built: Shop) -> None:
