@@ -28,7 +28,7 @@ import torch
 import torch.nn.functional as F
 from feature_net import FeatureNet, between, load
 from feature_rows import GROUNDS
-from feature_targets import fit_ensemble, share_looks
+from feature_targets import fit_ensemble, ridge, share_looks
 from feature_teachers import DIMENSIONS, scaled
 from feature_views import cut_out, on_plain_white
 from feature_views_gpu import corners, patched, photos, set_on, shown_on_ground, warp
@@ -239,18 +239,9 @@ class Trainer:
         goals = [torch.cat(aims), *(torch.cat(parts) for parts in zip(*units, strict=True))]
         layers = [self.net.last, *self.heads]
         for layer, goal in zip(layers, goals, strict=True):
-            kernel, bias = _ridge(x, goal)
+            kernel, bias = ridge(x, goal)
             layer.weight.copy_(kernel.view_as(layer.weight))
             layer.bias.copy_(bias)
-
-
-def _ridge(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Kernel (out, in) and bias of the linear map from x (n, in) to y (n, out)."""
-    centred = x - x.mean(0)
-    gram = centred.T @ centred / len(x)
-    lift = 1e-2 * gram.diagonal().mean() * torch.eye(len(gram), device=x.device)
-    kernel = torch.linalg.solve(gram + lift, centred.T @ (y - y.mean(0)) / len(x)).T
-    return kernel, y.mean(0) - kernel @ x.mean(0)
 
 
 def schedule(done: float, peak: float) -> tuple[int, float]:

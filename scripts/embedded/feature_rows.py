@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from feature_data import SIDE, resize
 from feature_teachers import FAR_SETS, inner_crop
+from feature_views import photo
+from numpy.random import Generator
 
 PRODUCT_WEIGHT = {"groceries_box": 2.0, "recycle": 1.5, "cosmetic_box": 1.5, "fashion": 1.0}
 FAR_WEIGHT = 0.5
@@ -60,6 +63,15 @@ class Rows:
             [FAR_WEIGHT if d in FAR_SETS else PRODUCT_WEIGHT.get(d, 1.0) for d in self.dataset]
         )
         self.chance = weight[self.train] / weight[self.train].sum()
+
+    def photos(self, chosen: np.ndarray, side: int, rng: Generator) -> np.ndarray:
+        """The objects of these rows as in somebody's photo, (n, side, side, 3) RGB uint8."""
+        grounds = rng.choice(self.grounds, len(chosen))
+        shots = [
+            photo(self.pixels[i], self.inner[i], partial(self.pixels.__getitem__, g), side, rng)
+            for i, g in zip(chosen, grounds, strict=True)
+        ]
+        return np.stack(shots)
 
     def view(self, i: int, side: int) -> np.ndarray:
         """The object alone, (side, side, 3) RGB uint8."""

@@ -121,6 +121,15 @@ def whitening(x: Tensor, rows: Labelled) -> Tensor:
     return inverse_root(apart.T @ apart / len(apart), SHRINK)
 
 
+def ridge(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Kernel (out, in) and bias of the linear map from x (n, in) to y (n, out)."""
+    centred = x - x.mean(0)
+    gram = centred.T @ centred / len(x)
+    lift = 1e-2 * gram.diagonal().mean() * torch.eye(len(gram), device=x.device)
+    kernel = torch.linalg.solve(gram + lift, centred.T @ (y - y.mean(0)) / len(x)).T
+    return kernel, y.mean(0) - kernel @ x.mean(0)
+
+
 def inverse_root(spread: Tensor, shrink: float) -> Tensor:
     """S^-1/2 of a covariance (d, d), shrunk: this share of its mean variance joins the diagonal."""
     lift = shrink * spread.diagonal().mean() * torch.eye(len(spread), device=spread.device)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from feature_data import resize
 from feature_rows import Rows
-from feature_views import photo
 from torch import Tensor
 
 Embed = Callable[[np.ndarray], Tensor]  # (n, side, side, 3) RGB uint8 to (n, dim) of any length
@@ -41,15 +39,10 @@ def of_classes(rows: Rows, dataset: str, embed: Embed, side: int, each: int) -> 
 def of_products(rows: Rows, embed: Embed, side: int, each: int) -> float:
     """Catalogue picture -> photo: single fashion products against distorted views of themselves."""
     chosen = np.flatnonzero(rows.held_out & (rows.dataset == "fashion"))[:each]
-    rng = np.random.default_rng(7)
-    grounds = rng.choice(rows.grounds, len(chosen))
-    shots = [
-        photo(rows.pixels[i], rows.inner[i], partial(rows.pixels.__getitem__, g), side, rng)
-        for i, g in zip(chosen, grounds, strict=True)
-    ]
+    shots = rows.photos(chosen, side, np.random.default_rng(7))
     gallery = embed(np.stack([rows.view(i, side) for i in chosen]))
     right = torch.eye(len(chosen), dtype=torch.bool)
-    return nearest_is_right(embed(np.stack(shots)), gallery, right, torch.zeros_like(right))
+    return nearest_is_right(embed(shots), gallery, right, torch.zeros_like(right))
 
 
 def of_emoji(rows: Rows, embed: Embed, side: int) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -11,7 +9,6 @@ from feature_net import FeatureNet
 from feature_rows import Rows
 from feature_targets import inverse_root, labelled_rows
 from feature_tests import Embed
-from feature_views import photo
 from torch import Tensor
 
 SIDE = 224
@@ -57,10 +54,5 @@ def _within_views(rows: Rows, embed: Embed) -> Tensor:
     rng = np.random.default_rng(SEED)
     chosen = rng.choice(rows.train, VIEWED_ROWS, p=rows.chance)
     clean = F.normalize(embed(np.stack([rows.view(i, SIDE) for i in chosen])), dim=1)
-    grounds = rng.choice(rows.grounds, len(chosen))
-    shots = [
-        photo(rows.pixels[i], rows.inner[i], partial(rows.pixels.__getitem__, g), SIDE, rng)
-        for i, g in zip(chosen, grounds, strict=True)
-    ]
-    apart = F.normalize(embed(np.stack(shots)), dim=1) - clean
+    apart = F.normalize(embed(rows.photos(chosen, SIDE, rng)), dim=1) - clean
     return apart.T @ apart / (2 * len(apart))

@@ -17,7 +17,6 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -27,10 +26,9 @@ import torch.nn.functional as F
 from feature_frozen import Frozen
 from feature_net import FeatureNet, export, load
 from feature_rows import Rows
-from feature_targets import SPREAD, ensemble_targets, labelled_rows
+from feature_targets import SPREAD, ensemble_targets, labelled_rows, ridge
 from feature_teachers import MobileNetV1, load_mobilenet_v1, load_mobilenet_v2, normalise
 from feature_tests import held_out
-from feature_views import photo
 from torch import Tensor
 
 FROZEN = 5  # blocks that stay as they are
@@ -154,12 +152,7 @@ class Trainer:
         self.steps = 0
 
     def views(self, chosen: np.ndarray, side: int, rng: np.random.Generator) -> Tensor:
-        rows = self.rows
-        shots = [
-            photo(rows.pixels[i], rows.inner[i], partial(rows.pixels.__getitem__, g), side, rng)
-            for i, g in zip(chosen, rng.choice(rows.grounds, len(chosen)), strict=True)
-        ]
-        return torch.from_numpy(np.stack(shots))
+        return torch.from_numpy(self.rows.photos(chosen, side, rng))
 
     def features(self, pixels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Pooled (n, 1024), and the outputs of the trained blocks before their shortcuts."""
@@ -263,15 +256,6 @@ def embed_views(net: FeatureNet, views: np.ndarray) -> Tensor:
     return torch.cat(found)
 
 
-def _ridge(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Kernel (out, in) and bias of the linear map from x (n, in) to y (n, out)."""
-    xc = x - x.mean(0)
-    gram = xc.T @ xc / len(x)
-    lift = 1e-2 * gram.diagonal().mean() * torch.eye(gram.shape[0])
-    kernel = torch.linalg.solve(gram + lift, xc.T @ (y - y.mean(0)) / len(x)).T
-    return kernel, y.mean(0) - kernel @ x.mean(0)
-
-
 @torch.no_grad()
 def fit_heads(trainer: Trainer, side: int, keep_last: bool, count: int = FIT_ROWS) -> None:
     """Put the 512-d convolution and the thrown-away heads where ridge regression has them."""
@@ -286,11 +270,11 @@ def fit_heads(trainer: Trainer, side: int, keep_last: bool, count: int = FIT_ROW
             goals.append(mimic.goals(pixels)[0])
     x = torch.cat(seen)
     if not keep_last:
-        kernel, bias = _ridge(x, trainer.targets[torch.from_numpy(chosen)])
+        kernel, bias = ridge(x, trainer.targets[torch.from_numpy(chosen)])
         last.weight.copy_(kernel[..., None, None])
         last.bias.copy_(bias)  # type: ignore[union-attr]
     for i, head in enumerate(mimic.heads):
-        kernel, bias = _ridge(x, torch.cat([goal[i] for goal in goals]))
+        kernel, bias = ridge(x, torch.cat([goal[i] for goal in goals]))
         head.weight.copy_(kernel)
         head.bias.copy_(bias)
 
