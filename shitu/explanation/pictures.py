@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ from shitu.gallery import Reference
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.local_features import read_thumbnails
 from shitu.geometry import crop
-from shitu.images import Image, load_image, read_bytes
+from shitu.images import Image, load_image
+from shitu.verifier.references import original
 
 if TYPE_CHECKING:
     from shitu.recognition import Match, Recognition, RecognizedObject
@@ -63,7 +63,7 @@ def _shown(item: RecognizedObject) -> int:
 def _pictures(gallery: Gallery, references: Mapping[int, Reference]) -> dict[int, Image]:
     found = {}
     for number, reference in references.items():
-        picture = _original(reference)
+        picture = original(reference)
         if picture is not None:
             found[number] = picture
     missing = [number for number in references if number not in found]
@@ -71,17 +71,6 @@ def _pictures(gallery: Gallery, references: Mapping[int, Reference]) -> dict[int
         with contextlib.suppress(ImageError):
             found[number] = load_image(jpeg)
     return found
-
-
-def _original(reference: Reference) -> Image | None:
-    try:
-        data = read_bytes(reference.path)
-        if hashlib.sha256(data).hexdigest() != reference.sha256:
-            return None
-        image = load_image(data)
-    except ImageError:
-        return None
-    return image if reference.box is None else crop(image, reference.box)
 
 
 def _pair(

@@ -92,14 +92,14 @@ class ReferenceFeatures:
 
     def picture(self, reference: Reference) -> Image | None:
         """Return what is compared of a reference, or its thumbnail; None without either."""
-        image = _original(reference)
+        image = original(reference)
         if image is None:
             jpeg = read_thumbnails(self._gallery, [reference.reference_id])
             image = next(map(load_image, jpeg.values()), None)
         return image
 
     def _computed(self, references: Sequence[Reference]) -> dict[int, Features]:
-        images = ((reference.reference_id, _original(reference)) for reference in references)
+        images = ((reference.reference_id, original(reference)) for reference in references)
         return {i: self.extractor.extract(image) for i, image in images if image is not None}
 
     def _keep(self, new: dict[int, tuple[str, Features]]) -> None:
@@ -124,7 +124,7 @@ class ReferenceFeatures:
         return found
 
 
-def _original(reference: Reference) -> Image | None:
+def original(reference: Reference) -> Image | None:
     """Return what is compared of a reference; None where its picture is gone, or another one."""
     try:
         data = read_bytes(reference.path)
