@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from feature_data import SIDE, resize
 from feature_net import Block, FeatureNet, GainConv, export
+from feature_targets import ridge
 from feature_teachers import (
     FAR_SETS,
     IMAGENET_MEAN,
@@ -187,13 +188,8 @@ def _pour_depthwise(conv: GainConv, source: torch.nn.Conv2d, dilate: bool) -> No
 
 def _fit(x: Tensor, y: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
     """Ridge regression towards a prior: kernel (out, in) and bias with y ~ x kernel' + bias."""
-    mx, my = x.mean(0), y.mean(0)
-    xc = x - mx
-    gram = xc.T @ xc / len(x)
-    lift = 1e-2 * gram.diagonal().mean() * torch.eye(gram.shape[0])
-    rest = (y - my) - xc @ prior.T
-    kernel = prior + torch.linalg.solve(gram + lift, xc.T @ rest / len(x)).T
-    return kernel, my - kernel @ mx
+    kernel, bias = ridge(x, y - x @ prior.T)
+    return prior + kernel, bias
 
 
 @torch.no_grad()

@@ -81,13 +81,20 @@ def read_nearest(folder: Path) -> list[Nearest]:
 
 def write_nearest(folder: Path, states: Sequence[Nearest]) -> None:
     """Write it whole or not at all; a cache that cannot be written is none."""
-    temporary = folder / f".{FILE}-{secrets.token_hex(4)}"
+    write_cache(folder / FILE, [_plain(each) for each in states])
+
+
+def write_cache(path: Path, content: object) -> bool:
+    """Write JSON whole or not at all; False where it cannot be written."""
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     with contextlib.suppress(OSError):
         try:
-            temporary.write_text(json.dumps([_plain(each) for each in states]), encoding="utf-8")
-            temporary.replace(folder / FILE)
+            temporary.write_text(json.dumps(content), encoding="utf-8")
+            temporary.replace(path)
+            return True
         finally:
             temporary.unlink(missing_ok=True)
+    return False
 
 
 def _plain(state: Nearest) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shitu.catalog.golden_cache import write_cache
 from shitu.verifier import Agreement
 
 FILE = "golden-points.json"
@@ -71,14 +71,8 @@ class PointsCache:
             return
         while len(self._pairs) > _MOST:
             self._pairs.popitem(last=False)
-        temporary = self.folder / f".{FILE}-{secrets.token_hex(4)}"
-        with contextlib.suppress(OSError):  # a cache that cannot be written is none
-            try:
-                temporary.write_text(json.dumps(self._plain()), encoding="utf-8")
-                temporary.replace(self.folder / FILE)
-                self._new = False
-            finally:
-                temporary.unlink(missing_ok=True)
+        # A cache that cannot be written is none.
+        self._new = not write_cache(self.folder / FILE, self._plain())
 
     def _plain(self) -> dict[str, Any]:
         used = {query for query, _ in self._pairs}
