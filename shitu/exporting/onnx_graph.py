@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from shitu.errors import ModelError
+from shitu.exporting.quicker_graph import quicken
 
 OPSET = 16
 
@@ -36,7 +37,7 @@ def to_onnx(program: Path, params: Path, outputs: Sequence[str] = ()) -> bytes:
     import paddle2onnx
 
     data = paddle2onnx.export(str(program), str(params), opset_version=OPSET, verbose=False)
-    model = onnx.load_from_string(data)
+    model = quicken(onnx.load_from_string(data))
     if outputs:
         rename_outputs(model.graph, outputs)
     name_batch_dimension(model.graph)
