@@ -6,6 +6,7 @@ import hashlib
 import json
 import struct
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -40,7 +41,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.points)
 
-    @property
+    @cached_property
     def pixels(self) -> Points:
         """(n, 2) the points in pixels of that picture."""
         return self.points * np.array(self.size, np.float32)
@@ -81,8 +82,12 @@ class Extractor:
 
     def fingerprint(self, about: object = None) -> str:
         """Name what features depend on: these settings, and whatever else JSON can hold."""
-        text = json.dumps([_MAGIC.decode(), asdict(self), about], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        ours, theirs = self._settings, json.dumps(about, sort_keys=True)
+        return hashlib.sha256(f"{ours}, {theirs}]".encode()).hexdigest()
+
+    @cached_property
+    def _settings(self) -> str:
+        return json.dumps([_MAGIC.decode(), asdict(self)], sort_keys=True)[:-1]
 
     def extract(self, image: Image) -> Features:
         """Find the features of a picture, uint8 RGB (h, w, 3)."""
