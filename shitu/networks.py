@@ -148,15 +148,20 @@ class Networks:
         engine = self.engine if "onnx" in spec.files else "paddle"
         return open_session(spec, engine, job)
 
-    def open_both(self) -> None:
-        """Load both networks side by side, so that the first answer comes sooner."""
+    def open_both(self) -> bool:
+        """Load both networks side by side, so that the first answer comes sooner.
+
+        Returns:
+            Whether they are loaded; otherwise they are when they are first used.
+        """
         # Found out before both ask for it. Paddle is not made for two threads that open models.
         if ENGINES[self.engine].module == "paddle" or len(self._specs) < 2:
-            return
+            return False
         with ThreadPoolExecutor(1, thread_name_prefix="shitu-open") as pool:
             detector = pool.submit(lambda: self.cropper)
             _ = self.embedder
             detector.result()
+        return True
 
     def use_streams(self, streams: int) -> bool:
         """For one photo all threads work on each network; for many, each on a photo of its own.

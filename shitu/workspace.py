@@ -18,12 +18,14 @@ from shitu.cropper import Candidates
 from shitu.deciding import Rule
 from shitu.describer import Describer, Description, describe_folder
 from shitu.detector import Detections
-from shitu.errors import GalleryError, ImageError, IndexNotFound
+from shitu.errors import GalleryError, ImageError, IndexFileError, IndexNotFound, ModelError
 from shitu.gallery import Item, Space
 from shitu.gallery.where import Where, parse_where
 from shitu.geometry import Box, crop
+from shitu.head_start import HeadStart
 from shitu.images import Image, load_image
 from shitu.index.kinds import IndexChoice
+from shitu.index.manifest import read_manifest
 from shitu.lazy_describer import LazyDescriber
 from shitu.lineup import Lineup, find_lineup, lineup_of
 from shitu.looking import Look, in_order
@@ -150,6 +152,7 @@ class Workspace:
     ) -> AddSummary:
         """Add pictures as references of an item, which is made if there is none of that label."""
         paths = [Path(picture) for picture in pictures]
+        self._make_a_start(len(paths))
         return self.catalog_for_writing().add(paths, label, box=box, attributes=attributes)
 
     def remove(self, label: str | None = None, *, reference_id: int | None = None) -> RemoveSummary:
@@ -230,6 +233,7 @@ class Workspace:
         """Recognise pictures in order; one that cannot be read gives its error, not an end."""
         sources = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
         where = None if where is None else parse_where(where)
+        self._make_a_start(len(sources), *sources[:1], whole_image=whole_image)
         self._networks.expect(len(sources))
         with contextlib.closing(self._look_ahead(sources, whole_image=whole_image)) as looks:
             for source, look in zip(sources, looks, strict=True):
@@ -249,8 +253,11 @@ class Workspace:
         self._use_streams(self._networks.threads if len(sources) >= SEVERAL else 1)
         self._networks.open_both()
 
+        started: HeadStart | None = self.__dict__.pop("_started", None)
+
         def look(source: Path | bytes) -> Look | ImageError:
-            return self._networks.eyes.look(source, whole_image=whole_image)
+            seen = None if started is None else started.look(source)
+            return seen or self._networks.eyes.look(source, whole_image=whole_image)
 
         workers = self._networks.streams if len(sources) > 1 else 0
         return in_order(sources, look, self._networks.pool, workers + _AHEAD)
@@ -690,10 +697,12 @@ class Workspace:
 
     def close(self) -> None:
         """Close the gallery; what was committed is safe with or without this."""
-        catalog, networks = (self.__dict__.pop(name, None) for name in ("catalog", "_networks"))
+        names = ("catalog", "_networks", "_started")
+        catalog, networks, started = (self.__dict__.pop(name, None) for name in names)
         self._drop(_OF_THE_MODELS)
-        if networks is not None:
-            networks.close()
+        for one in (networks, started):
+            if one is not None:
+                one.close()
         if catalog is not None:
             catalog.close()
 
@@ -744,7 +753,30 @@ class Workspace:
 
     @cached_property
     def _networks(self) -> Networks:
-        return Networks(self.config, self._lineup())
+        lineup = self._lineup()
+        started: HeadStart | None = self.__dict__.get("_started")
+        loaded = None if started is None else started.networks_of(lineup)
+        return loaded or Networks(self.config, lineup)
+
+    def _make_a_start(
+        self, photos: float, first: Path | bytes | None = None, *, whole_image: bool = False
+    ) -> None:
+        """Before the gallery is opened: load what sees the pictures in the background."""
+        if {"catalog", "_networks"} & self.__dict__.keys() or photos >= SEVERAL:
+            return
+        lineup = self._likely_lineup()
+        if lineup is not None:
+            networks = Networks(self.config, lineup)
+            self.__dict__["_started"] = HeadStart(networks, photos, first, whole_image=whole_image)
+
+    def _likely_lineup(self) -> Lineup | None:
+        """The models that the gallery was most likely built with; None: it is to be opened."""
+        likely = Lineup() if self._takes_the_gallerys_models else self._lineup()
+        with contextlib.suppress(IndexFileError, ModelError):
+            manifest = read_manifest(Path(self.config.index))
+            if manifest is not None and manifest.space == likely.space().fingerprint:
+                return likely
+        return None
 
     def _lineup(self) -> Lineup:
         feature, detector = self.config.feature_model, self.config.detector_model
