@@ -17,7 +17,7 @@ from shitu.images import Image
 Points: TypeAlias = npt.NDArray[np.float32]
 Descriptors: TypeAlias = npt.NDArray[np.uint8]
 
-_SCALE = 512.0  # of RootSIFT, whose values lie in 0..1 and hardly ever above a half
+SCALE = 512.0  # of RootSIFT, whose values lie in 0..1 and hardly ever above a half
 _HEAD = struct.Struct("<4sHHH")  # magic, number of points, width, height
 _MAGIC = b"RSF1"
 
@@ -125,7 +125,7 @@ class Extractor:
 def _root(raw: npt.NDArray[np.float32]) -> Descriptors:
     """RootSIFT (Arandjelović and Zisserman 2012): the root of the share of each bin."""
     shares = raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-7)
-    return np.asarray(np.rint(np.sqrt(shares) * _SCALE).clip(0, 255), np.uint8)
+    return np.asarray(np.rint(np.sqrt(shares) * SCALE).clip(0, 255), np.uint8)
 
 
 def corners(image: Image, side: int = 160) -> int:

@@ -13,7 +13,7 @@ Matrix: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 TOLERANCE = 6.0  # pixels by which a point may miss its place; packages bulge
-_LEAST_POINTS = 6  # of which two are more than a homography needs
+LEAST_POINTS = 6  # of which two are more than a homography needs
 _LARGEST_SCALE = 8.0  # of lengths, either way
 _LARGEST_STRETCH = 5.0  # of one direction against the other
 _LARGEST_BEND = 16.0  # how often the area around one corner may hold that around another
@@ -31,12 +31,12 @@ def fit(source: Points, target: Points) -> tuple[Matrix, Mask] | None:
     Returns:
         The map (3, 3) and which points follow it (m,).
     """
-    if len(source) < _LEAST_POINTS:
+    if len(source) < LEAST_POINTS:
         return None
     found = [
         (matrix, mask)
         for matrix, mask in (_homography(source, target), _affine(source, target))
-        if matrix is not None and mask.sum() >= _LEAST_POINTS and credible(matrix, source[mask])
+        if matrix is not None and mask.sum() >= LEAST_POINTS and credible(matrix, source[mask])
     ]
     # Of equals the first: a map with more freedom must explain more to be preferred the less.
     return max(found, key=lambda pair: int(pair[1].sum()), default=None)

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.index.distances import squared_distances
-from shitu.verifier.features import Descriptors, Features
+from shitu.verifier.features import SCALE, Descriptors, Features
+from shitu.verifier.maps import LEAST_POINTS
 
 Pairs: TypeAlias = npt.NDArray[np.int64]
 
+NEAR = 0.4  # distance of RootSIFT within which some points of two pictures of one print lie
 RATIO = 0.85  # a point that resembles two others nearly as well says nothing (Lowe 2004)
 _TURN = 0.09  # turns, and ...
 _SIZE = 0.9  # octaves by which pairs of one map differ at most; a tilt makes some difference
@@ -21,11 +23,14 @@ _APART = 0.02  # shares of the longer side: nearer points are the same one, seen
 def match(query: Features, reference: Features) -> Pairs:
     """Return (m, 2) rows of points that are each other's nearest, and clearly so.
 
-    Sorted from the clearest to the least clear, and each point is in one pair at most.
+    Sorted from the clearest to the least clear, and each point is in one pair at most. None where
+    too few are near at all, as in three of four pictures of other things: that is soon seen.
     """
     if len(query) < 2 or len(reference) < 2:
         return np.empty((0, 2), np.int64)
     distances = _distances(query.descriptors, reference.descriptors)
+    if np.count_nonzero(distances.min(axis=1) < (NEAR * SCALE) ** 2) < LEAST_POINTS:
+        return np.empty((0, 2), np.int64)
     forth, back = distances.argmin(axis=1), distances.argmin(axis=0)
     mutual = np.flatnonzero(back[forth] == np.arange(len(query)))
     nearest = forth[mutual]

@@ -11,7 +11,9 @@ from flat import print_of, view
 
 from shitu.verifier import Agreement, Extractor, agree
 from shitu.verifier.agreement import significance
-from shitu.verifier.maps import Matrix, credible, fit, transform
+from shitu.verifier.features import SCALE, Features
+from shitu.verifier.maps import LEAST_POINTS, Matrix, credible, fit, transform
+from shitu.verifier.matching import NEAR, match
 
 EXTRACTOR = Extractor()
 
@@ -63,6 +65,22 @@ def test_other_prints_do_not_agree(seed: int) -> None:
     found = compare(view(print_of(1), 20)[0], print_of(seed))
     assert found.significance < 4
     assert found.inliers < 12
+
+
+@pytest.mark.parametrize(("near", "wanted"), [(LEAST_POINTS - 1, 0), (LEAST_POINTS, LEAST_POINTS)])
+def test_points_are_paired_only_where_enough_are_near(near: int, wanted: int) -> None:
+    # Each has a descriptor of its own; so many have it in the other picture, too.
+    count = 12
+    own = np.zeros((count, 128), np.uint8)
+    own[np.arange(count), np.arange(count)] = 180
+    theirs = own.copy()
+    theirs[near:] = 30
+    apart = np.linalg.norm(theirs[:, None].astype(float) - own, axis=2).min(axis=0)
+    assert (apart < NEAR * SCALE).sum() == near
+    points = np.random.default_rng(0).random((count, 2), np.float32)
+    frames = np.zeros((count, 2), np.float32)
+    one, other = (Features(points, frames, each, (320, 320)) for each in (own, theirs))
+    assert len(match(one, other)) == wanted
 
 
 def test_a_mirror_image_does_not_agree() -> None:
