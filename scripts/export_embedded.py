@@ -56,6 +56,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "threshold": 0.3,
     },
 }
+FILES = {"onnx": "model.onnx", "onnx_int8": "model.int8.onnx", "params": "params.npz"}
 OUTPUTS = {"feature": ["features"], "detector": ["scores", "distributions"]}
 
 
@@ -141,7 +142,8 @@ def describe(folder: Path, fields: dict[str, Any]) -> None:
             "path": name,
             "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest(),
         }
-        for kind, name in (("onnx", "model.onnx"), ("params", "params.npz"))
+        for kind, name in FILES.items()
+        if (folder / name).exists()
     }
     description = {"name": folder.name, **fields}
     description["threshold"] = known.get("threshold", fields["threshold"])

@@ -22,7 +22,10 @@ _TRUTH = {
     **dict.fromkeys(("true", "yes", "on", "1"), True),
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
-ENGINES = (AUTO, "onnxruntime", "openvino", "openvino-bf16", "paddle", "paddle-bf16")
+ENGINES = (
+    *(AUTO, "onnxruntime", "onnxruntime-int8", "openvino", "openvino-bf16"),
+    *("paddle", "paddle-bf16"),
+)
 VERIFY = ("auto", "on", "off")
 
 

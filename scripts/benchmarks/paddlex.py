@@ -145,15 +145,15 @@ def _build(bench: Bench, number: int) -> None:
     listed = bench.folder / "references.jsonl"
     lines = [json.dumps({"path": path, "label": label}) for path, label in bench.references]
     listed.write_text("\n".join(lines), encoding="utf-8")
-    for what, whole in ((BUILD, False), (BUILD_WHOLE, True)):
-        index = f"{bench.index('ours')}{'-whole' if whole else ''}{number or ''}"
-        done = bench.ours("build", gallery=str(listed), index=index, whole=whole)
+    for what, (name, settings) in BUILDS.items():
+        index = f"{bench.index('ours')}{name}{number or ''}"
+        done = bench.ours("build", gallery=str(listed), index=index, settings=settings)
         bench.note(what, "ours", done["pictures"] / done["seconds"])
     pictures, labels = zip(*bench.references, strict=True)
     for side in SIDES:
         index = f"{bench.index(side)}{number or ''}"
         done = bench.theirs("build", side, gallery=pictures, labels=labels, index=index)
-        for what in (BUILD, BUILD_WHOLE):
+        for what in BUILDS:
             bench.note(what, side, done["pictures"] / done["seconds"])
 
 
@@ -177,15 +177,13 @@ def _start(bench: Bench, number: int) -> None:
 def _photos(bench: Bench, number: int) -> None:
     """Photos one by one, then all in one call."""
     done = {
-        "ours": bench.ours(
-            "photos", index=bench.index("ours"), pictures=bench.pictures, verify="auto"
-        ),
-        "unverified": bench.ours(
-            "photos", index=bench.index("ours"), pictures=bench.pictures, verify="off"
-        ),
+        how: bench.ours(
+            "photos", index=bench.index("ours"), pictures=bench.pictures, settings=settings
+        )
+        for how, settings in WAYS.items()
     }
     if not number:
-        _say(f"engines of one photo and of many: {', '.join(done['ours']['engines'])}")
+        _say(f"engines of one photo and of many: {', '.join(done['']['engines'])}")
     for side in SIDES:
         done[side] = bench.theirs(
             "photos", side, index=bench.index(side), use_index=True, pictures=bench.pictures
@@ -201,12 +199,11 @@ def _photos(bench: Bench, number: int) -> None:
         for stage, name in _STAGES.items():
             rows[name] = one["stages"].get(stage) or one["stages"].get(name) or []
         for what, values in rows.items():
-            if side == "unverified":
-                bench.note(what + UNVERIFIED, "ours", *values)
-            else:
-                bench.note(what, side, *values)
-                if what in (PHOTO, PROCESSOR, FOLDER) and side != "ours":
-                    bench.note(what + UNVERIFIED, side, *values)
+            if side in WAYS:
+                bench.note(what + side, "ours", *values)
+                continue
+            for how in WAYS if what in (PHOTO, PROCESSOR, FOLDER) else ("",):
+                bench.note(what + how, side, *values)
 
 
 def _large(bench: Bench, size: int, rounds: int, *, edited: bool) -> None:
@@ -282,9 +279,20 @@ PROCESSOR = "- processor time of it"
 FOLDER = "folder of photos"
 MEMORY = "most memory, recognising photos"
 OBJECTS = "objects found in a photo"
-UNVERIFIED = ", `verify: off`"
-BUILD = "build, loading included"
-BUILD_WHOLE = "build, ours embeds whole pictures, too"
+WAYS: dict[str, dict[str, str]] = {
+    "": {},
+    ", 8 bits": {"engine": "onnxruntime-int8"},
+    ", `verify: off`": {"verify": "off"},
+    ", `verify: off`, 8 bits": {"verify": "off", "engine": "onnxruntime-int8"},
+}
+"""What rows of ours are called, and settings."""
+
+BUILDS: dict[str, tuple[str, dict[str, str]]] = {
+    "build, loading included": ("", {}),
+    "build, loading included, 8 bits": ("-eight", {"engine": "onnxruntime-int8"}),
+    "build, ours embeds whole pictures, too": ("-whole", {"detector_model": "none"}),
+}
+"""The same, and what the index is called."""
 
 
 def search_name(size: int, what: str, kind: str) -> str:
@@ -311,17 +319,24 @@ def _figures(found: Found, wanted: Wanted) -> list[Figure]:
     rows = [
         *row(START, "s", 4),
         *row(START_MEMORY, "MB"),
-        *row(PHOTO, "ms", 2.5),
-        *row(PROCESSOR, "ms"),
-        *row(PHOTO + UNVERIFIED, "ms"),
-        *row(PROCESSOR + UNVERIFIED, "ms"),
+        *(
+            one
+            for how in WAYS
+            for one in (*row(PHOTO + how, "ms", None if how else 2.5), *row(PROCESSOR + how, "ms"))
+        ),
         *(one for name in _STAGES.values() for one in row(name, "ms")),
         *row(OBJECTS, ""),
-        *row(FOLDER, "photos/s", 3, more=True),
-        *row(FOLDER + UNVERIFIED, "photos/s", more=True),
+        *(
+            one
+            for how in WAYS
+            for one in row(FOLDER + how, "photos/s", None if how else 3, more=True)
+        ),
         *row(MEMORY, "MB", round(1 / 0.7, 2)),
-        *row(BUILD, "photos/s", 3, more=True),
-        *row(BUILD_WHOLE, "photos/s", more=True),
+        *(
+            one
+            for place, what in enumerate(BUILDS)
+            for one in row(what, "photos/s", None if place else 3, more=True)
+        ),
     ]
     for size in wanted.sizes:
         for what in ("append", "remove"):

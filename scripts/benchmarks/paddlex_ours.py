@@ -30,7 +30,7 @@ def photos(job: dict[str, Any]) -> dict[str, Any]:
 
     pictures = [Path(picture) for picture in job["pictures"]]
     stages: dict[str, list[float]] = {}
-    settings = {"threads": job["threads"], "verify": job["verify"]}
+    settings = {"threads": job["threads"], **job["settings"]}
     with Workspace(job["index"], **settings) as shop:
         for picture in pictures[:3]:
             shop.recognize(picture)
@@ -65,8 +65,7 @@ def build(job: dict[str, Any]) -> dict[str, Any]:
     """Seconds of a build, loading the networks included."""
     from shitu import Workspace
 
-    settings = {"detector_model": "none"} if job["whole"] else {}
-    with Workspace(job["index"], threads=job["threads"], **settings) as shop:
+    with Workspace(job["index"], threads=job["threads"], **job["settings"]) as shop:
         start = time.perf_counter()
         summary = shop.build(job["gallery"])
         seconds = time.perf_counter() - start

@@ -27,6 +27,15 @@ class Cpu:
     cores: int
 
     @property
+    def adds_bytes_exactly(self) -> bool:
+        """Whether sums of products of bytes do not overflow on the way, as far as is known.
+
+        On x86 without VNNI they are gathered in 16 bits, which a few large ones fill.
+        """
+        known = set(self.features)
+        return "sse2" not in known or bool(known & {"avx512_vnni", "avx_vnni"})
+
+    @property
     def kind(self) -> str:
         """Short, for names of files that suit such a processor only."""
         text = "\n".join((self.name, *self.features))

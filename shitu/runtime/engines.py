@@ -17,6 +17,9 @@ REFERENCE = "onnxruntime"
 """The engine that others have to agree with: in float32, with kernels that are the same on all
 CPUs but for the width of their vectors."""
 
+EIGHT_BITS = "onnx_int8"
+"""The file of a feature extractor whose weights and activations have 8 bits."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -39,7 +42,8 @@ class Engine:
         module: what is imported for it.
         packages: any one of these brings it, as they are called on the index.
         open: makes a session of a model.
-        files: what a model needs to have for it.
+        files: what a feature extractor needs to have for it.
+        detector_files: the same of a detector; None: as `files`.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Engine:
     packages: tuple[str, ...]
     open: Callable[[ModelSpec, Job], Session]
     files: str = "onnx"
+    detector_files: str | None = None
 
     @property
     def version(self) -> str | None:
@@ -58,9 +63,14 @@ class Engine:
                 continue
         return None
 
+    def file_of(self, spec: ModelSpec) -> str:
+        """Which file of a model this engine reads."""
+        own = self.detector_files if spec.kind == "detector" else None
+        return own or self.files
+
     def runs(self, spec: ModelSpec) -> bool:
         """Whether the model has the file that this engine reads."""
-        return self.files in spec.files
+        return self.file_of(spec) in spec.files
 
 
 def open_session(spec: ModelSpec, engine: str, job: Job) -> Session:
@@ -78,19 +88,25 @@ def open_session(spec: ModelSpec, engine: str, job: Job) -> Session:
         )
     if not wanted.runs(spec):
         raise ModelError(
-            f"The model {spec.name} has no {wanted.files} file, which the engine {engine} reads: "
-            "use the engine auto."
+            f"The model {spec.name} has no {wanted.file_of(spec)} file, which the engine {engine} "
+            "reads: use the engine auto."
         )
     return wanted.open(spec, job)
 
 
-def _onnx_runtime(file: str) -> Callable[[ModelSpec, Job], Session]:
+def _onnx_runtime(name: str) -> Callable[[ModelSpec, Job], Session]:
     def open_(spec: ModelSpec, job: Job) -> Session:
         from shitu.runtime.onnx_runtime import OnnxRuntimeSession
 
+        kind = ENGINES[name].file_of(spec)
+        if kind == EIGHT_BITS and not this_cpu().adds_bytes_exactly:
+            raise ModelError(
+                f"The engine {name} needs a CPU with VNNI instructions, or vectors in 8 bits are "
+                "far from those of the model: use the engine auto."
+            )
         # Callers that run side by side are the threads.
         threads = job.threads if job.streams == 1 or job.threads is None else 1
-        return OnnxRuntimeSession(spec.files[file].verified(), threads)
+        return OnnxRuntimeSession(spec.files[kind].verified(), threads, engine=name)
 
     return open_
 
@@ -142,7 +158,15 @@ _PADDLE = ("paddlepaddle", "paddlepaddle-gpu")
 ENGINES: Mapping[str, Engine] = {
     engine.name: engine
     for engine in (
-        Engine("onnxruntime", "onnxruntime", _ORT, _onnx_runtime("onnx")),
+        Engine("onnxruntime", "onnxruntime", _ORT, _onnx_runtime("onnxruntime")),
+        Engine(
+            "onnxruntime-int8",
+            "onnxruntime",
+            _ORT,
+            _onnx_runtime("onnxruntime-int8"),
+            EIGHT_BITS,
+            "onnx",  # in 8 bits it loses its boxes
+        ),
         Engine("openvino", "openvino", ("openvino",), _openvino("onnx", bfloat16=False)),
         Engine("openvino-bf16", "openvino", ("openvino",), _openvino("onnx", bfloat16=True)),
         Engine("paddle", "paddle", _PADDLE, _paddle(bfloat16=False), "params"),

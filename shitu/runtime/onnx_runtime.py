@@ -19,15 +19,17 @@ class OnnxRuntimeSession:
     Args:
         path: the file.
         threads: that work on one batch; None leaves the choice to ONNX Runtime.
+        engine: what it is called, for the network may be in 8 bits.
 
     Raises:
         WeightsNotFound: there is no such file.
         WeightsCorrupt: ONNX Runtime cannot make sense of it.
     """
 
-    engine = "onnxruntime"
-
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, threads: int | None = None, *, engine: str = "onnxruntime"
+    ) -> None:
+        self.engine = engine
         if not path.is_file():
             raise WeightsNotFound(f"No ONNX model at {path}. Check the path, or install again.")
         import onnxruntime

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import shitu.config
-from shitu.config import FEATURE_MODEL
+from shitu.config import DETECTOR_MODEL, FEATURE_MODEL
 from shitu.errors import ModelError
+from shitu.images import load_image
 from shitu.models.registry import find_model
 from shitu.runtime import engines
 from shitu.runtime.cache import cache_folder, replace_file
-from shitu.runtime.engines import ENGINES, Job, open_session
+from shitu.runtime.cpu import Cpu, this_cpu
+from shitu.runtime.engines import EIGHT_BITS, ENGINES, Job, open_session
 
+SAMPLE = Path(__file__).parents[2] / "gallery"
 SPEC = find_model(FEATURE_MODEL, "feature")
+DETECTOR = find_model(DETECTOR_MODEL, "detector")
+needs_vnni = pytest.mark.skipif(
+    not this_cpu().adds_bytes_exactly, reason="this CPU has no VNNI instructions"
+)
 
 
 def test_the_setting_knows_all_engines() -> None:
@@ -25,6 +34,46 @@ def test_the_setting_knows_all_engines() -> None:
 def test_an_engine_names_itself_and_its_version() -> None:
     assert open_session(SPEC, "onnxruntime", Job(1)).engine == "onnxruntime"
     assert ENGINES["onnxruntime"].version
+
+
+@needs_vnni
+def test_in_8_bits_the_extractor_points_where_it_did() -> None:
+    products = sorted((SAMPLE / "products").iterdir())[::4]
+    pictures = SPEC.preprocessing([load_image(sorted(one.iterdir())[0]) for one in products])
+    exact, rounded = (
+        open_session(SPEC, name, Job(1)).run(pictures)[0]
+        for name in ("onnxruntime", "onnxruntime-int8")
+    )
+    norms = np.linalg.norm(exact, axis=1) * np.linalg.norm(rounded, axis=1)
+    cosines = (exact * rounded).sum(1) / norms
+    assert (cosines > 0.99).all()
+    assert (cosines < 0.99999).all()
+
+
+def test_in_8_bits_the_detector_stays_as_it_is() -> None:
+    engine = ENGINES["onnxruntime-int8"]
+    assert engine.file_of(SPEC) == EIGHT_BITS
+    assert engine.file_of(DETECTOR) == "onnx"
+    assert engine.runs(DETECTOR)
+    session = open_session(DETECTOR, "onnxruntime-int8", Job(1))
+    assert session.engine == "onnxruntime-int8"
+
+
+def test_8_bits_need_a_cpu_that_adds_them_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    old = Cpu("old", ("sse2", "avx2"), 1)
+    monkeypatch.setattr(engines, "this_cpu", lambda: old)
+    with pytest.raises(ModelError, match=r"onnxruntime-int8 needs a CPU with VNNI .* auto"):
+        open_session(SPEC, "onnxruntime-int8", Job(1))
+    assert open_session(DETECTOR, "onnxruntime-int8", Job(1)).engine == "onnxruntime-int8"
+    assert not old.adds_bytes_exactly
+    assert Cpu("new", ("sse2", "avx_vnni"), 1).adds_bytes_exactly
+    assert Cpu("unknown", (), 1).adds_bytes_exactly
+
+
+def test_a_model_without_the_file_that_an_engine_reads_says_so() -> None:
+    files = {name: file for name, file in SPEC.files.items() if name != "onnx_int8"}
+    with pytest.raises(ModelError, match=r"has no onnx_int8 file, .* use the engine auto"):
+        open_session(replace(SPEC, files=files), "onnxruntime-int8", Job(1))
 
 
 def test_one_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,319 @@
+"""The feature extractor in 8 bits, as PyTorch computes it while training and as ONNX stores it.
+
+Weights are signed and symmetric, with a scale for each output channel; activations, all behind a
+ReLU, are unsigned with one scale a tensor. Convolutions on maps are quantised but for the first,
+which has three channels and gains nothing; what is computed of a single pixel stays as it is.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+import torch.nn.functional as F
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+
+MOST, LEVELS = 127, 255
+_BALANCE = 0.5  # of the ranges of activations against those of weights, as in SmoothQuant
+_CALIBRATION = 16  # pictures a batch
+
+
+@dataclass
+class Node:
+    """One operation: what it reads, the edge that it writes, and its attributes."""
+
+    kind: str
+    inputs: list[str]
+    output: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, node: Any) -> Node:
+        options = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        return cls(node.op_type, list(node.input), node.output[0], options)
+
+    @property
+    def depthwise(self) -> bool:
+        return self.options.get("group", 1) > 1
+
+
+class Network:
+    """The network of an ONNX file, with and without rounding.
+
+    Attributes:
+        values: weights and biases by edge.
+        quantised: convolutions in 8 bits.
+        scales: by edge, the step of each activation that is rounded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.model = folded(path)
+        graph = self.model.graph
+        self.nodes = [Node.of(node) for node in graph.node]
+        self.values = {
+            t.name: torch.tensor(numpy_helper.to_array(t).astype(np.float32))
+            for t in graph.initializer
+            if t.data_type == TensorProto.FLOAT
+        }
+        self._let_sums_have_gains()
+        self.made = {node.output: node for node in self.nodes}
+        self.readers: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for edge in node.inputs:
+                self.readers.setdefault(edge, []).append(node)
+        self.shapes: dict[str, torch.Size] = {}
+        self.exactly(torch.zeros(1, 3, 224, 224))
+        maps = [n for n in self.nodes if n.kind == "Conv" and self.shapes[n.output][-1] > 1]
+        self.quantised = maps[1:]
+        self.scales = dict.fromkeys(self._rounded_edges(), torch.tensor(1.0))
+
+    def _let_sums_have_gains(self) -> None:
+        """Multiply what is summed by one for each channel, in which equalising leaves its mark."""
+        makers = {node.output: node for node in self.nodes}
+        nodes: list[Node] = []
+        for node in self.nodes:
+            if node.kind == "Add":
+                for place, edge in enumerate(node.inputs):
+                    gain, scaled = f"{edge}.gain", f"{edge}.scaled"
+                    channels = len(self.values[makers[makers[edge].inputs[0]].inputs[1]])
+                    self.values[gain] = torch.ones(1, channels, 1, 1)
+                    nodes.append(Node("Mul", [edge, gain], scaled))
+                    node.inputs[place] = scaled
+            nodes.append(node)
+        self.nodes = nodes
+
+    def _rounded_edges(self) -> Iterator[str]:
+        """What goes into quantised convolutions, and comes out of them and the ReLU behind."""
+        for node in self.quantised:
+            yield node.inputs[0]
+            yield self.readers[node.output][0].output
+
+    def exactly(self, pictures: Tensor) -> Tensor:
+        """Features (n, dim) in float32; notes the shape of every edge."""
+        return self._run(pictures, lambda node: node, self.shapes)
+
+    def rounded(self, pictures: Tensor) -> Tensor:
+        """Features (n, dim) as 8 bits give them, with gradients as if nothing were rounded."""
+        return self._run(pictures, None, {})
+
+    def _run(self, x: Tensor, exact: Any, shapes: dict[str, torch.Size]) -> Tensor:
+        known = {"x": x}
+        weights = {node.inputs[1] for node in self.quantised} if exact is None else set()
+        for node in self.nodes:
+            values = [known.get(edge, self.values.get(edge)) for edge in node.inputs]
+            if node.kind == "Conv" and node.inputs[1] in weights:
+                values[1] = round_weights(values[1])
+            found = compute(node, values)
+            if found is None:
+                continue
+            if exact is None and node.output in self.scales:
+                found = round_activations(found, self.scales[node.output])
+            known[node.output], shapes[node.output] = found, found.shape
+        return found
+
+    def ranges(self, pictures: Tensor) -> dict[str, Tensor]:
+        """Mean over pictures (n, 3, h, w) of the largest value in each channel, by edge."""
+        found: dict[str, list[Tensor]] = {edge: [] for edge in self.scales}
+        for batch in pictures.split(_CALIBRATION):
+            known = {"x": batch}
+            for node in self.nodes:
+                values = [known.get(edge, self.values.get(edge)) for edge in node.inputs]
+                result = compute(node, values)
+                if result is not None:
+                    known[node.output] = result
+                if node.output in found:
+                    found[node.output].append(result.amax((2, 3)))
+        return {edge: torch.cat(parts) for edge, parts in found.items()}
+
+    def equalise(self, pictures: Tensor) -> None:
+        """Scale channels against each other so that fewer levels are wasted on quiet ones.
+
+        A ReLU lets any positive factor through, so that what one layer is divided by the next is
+        multiplied with: the network stays the same (Nagel et al. 2019; Xiao et al. 2023).
+        """
+        largest = {edge: part.amax(0) for edge, part in self.ranges(pictures).items()}
+        for edge, ranges in largest.items():
+            if self.made[edge].kind != "Relu":
+                continue
+            readers, gains = self._readers_through_gates(edge)
+            factors = self._factors(ranges, readers)
+            maker = self.made[self.made[edge].inputs[0]]
+            self.values[maker.inputs[1]] /= factors[:, None, None, None]
+            self.values[maker.inputs[2]] /= factors
+            for gain in gains:
+                self.values[gain] *= factors[None, :, None, None]
+            for reader in readers:
+                columns = factors[:, None] if reader.depthwise else factors[None]
+                self.values[reader.inputs[1]] *= columns[..., None, None]
+        for edge, part in self.ranges(pictures).items():
+            self.scales[edge] = part.amax(1).mean() / LEVELS
+
+    def _readers_through_gates(self, edge: str) -> tuple[list[Node], list[str]]:
+        """Convolutions that read an edge, through means and gates, too; and gains of sums."""
+        found: dict[str, Node] = {}
+        gains, waiting = [], [edge]
+        while waiting:
+            for node in self.readers[waiting.pop()]:
+                if node.kind == "Conv":
+                    found[node.output] = node
+                elif node.inputs[-1] in self.values:
+                    gains.append(node.inputs[-1])
+                else:
+                    waiting.append(node.output)
+        return list(found.values()), gains
+
+    def _factors(self, ranges: Tensor, readers: list[Node]) -> Tensor:
+        ranges = ranges.clamp_min(float(ranges.max()) * 1e-3)
+        rounded = {node.inputs[1] for node in self.quantised}
+        mixing = [
+            self.values[node.inputs[1]].abs().amax((0, 2, 3))
+            for node in readers
+            if node.inputs[1] in rounded and not node.depthwise
+        ]
+        if mixing:
+            weights = torch.stack(mixing).amax(0).clamp_min(1e-6)
+            factors = ranges**_BALANCE / weights ** (1 - _BALANCE)
+        elif readers:
+            factors = ranges**0.9  # filters of one channel each do not mind
+        else:
+            factors = ranges**0.5  # a gain does not either, but new pictures go beyond the range
+        return factors / factors.log().mean().exp()
+
+    def write(self, path: Path) -> None:
+        """Store it in 8 bits, as pairs of QuantizeLinear and DequantizeLinear."""
+        graph = onnx.GraphProto()
+        graph.CopyFrom(self.model.graph)
+        stored = {tensor.name: tensor for tensor in graph.initializer}
+        for edge, value in self.values.items():
+            stored[edge] = numpy_helper.from_array(value.detach().numpy(), edge)
+        nodes: list[Any] = []
+
+        def store(name: str, array: Any) -> str:
+            stored[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+            return name
+
+        def restored(edge: str, whole: Any, scale: Any) -> str:
+            ends = [store(f"{edge}.whole", whole), store(f"{edge}.scale", scale)]
+            nodes.append(helper.make_node("DequantizeLinear", ends, [f"{edge}.real"], axis=0))
+            return f"{edge}.real"
+
+        def halved(edge: str) -> str:
+            name = store(f"{edge}.half", self.values[edge].detach().numpy().astype(np.float16))
+            nodes.append(helper.make_node("Cast", [name], [f"{edge}.real"], to=TensorProto.FLOAT))
+            return f"{edge}.real"
+
+        quantised = {node.output for node in self.quantised}
+        for node in self.nodes:
+            inputs = [f"{edge}.real" if edge in self.scales else edge for edge in node.inputs]
+            if node.output in quantised:
+                weights, bias = (self.values[edge].detach().numpy() for edge in node.inputs[1:])
+                steps = weight_steps(self.values[node.inputs[1]]).detach().numpy().ravel()
+                whole = np.rint(weights / steps[:, None, None, None]).clip(-MOST, MOST)
+                inputs[1] = restored(node.inputs[1], whole.astype(np.int8), steps)
+                fine = steps * np.float32(self.scales[node.inputs[0]].item())
+                inputs[2] = restored(node.inputs[2], np.rint(bias / fine).astype(np.int32), fine)
+            elif node.kind == "Conv":
+                inputs[1] = halved(node.inputs[1])
+            nodes.append(helper.make_node(node.kind, inputs, [node.output], **node.options))
+            if node.output in self.scales:
+                step = np.float32(self.scales[node.output].item())
+                ends = [
+                    store(f"{node.output}.scale", step),
+                    store(f"{node.output}.zero", np.uint8(0)),
+                ]
+                whole_edge = f"{node.output}.whole"
+                nodes += [
+                    helper.make_node("QuantizeLinear", [node.output, *ends], [whole_edge]),
+                    helper.make_node(
+                        "DequantizeLinear", [whole_edge, *ends], [f"{node.output}.real"]
+                    ),
+                ]
+        used = {edge for node in nodes for edge in node.input}
+        del graph.node[:], graph.initializer[:], graph.value_info[:]
+        graph.node.extend(nodes)
+        graph.initializer.extend(tensor for name, tensor in stored.items() if name in used)
+        model = helper.make_model(
+            graph,
+            opset_imports=[entry for entry in self.model.opset_import if not entry.domain],
+            ir_version=self.model.ir_version,
+            producer_name="shitu",
+        )
+        onnx.checker.check_model(model, full_check=True)
+        onnx.save(model, path)
+
+
+def folded(path: Path) -> Any:
+    """The model of an ONNX file with constants computed and normalisations within convolutions."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory() as scratch:
+        options.optimized_model_filepath = str(Path(scratch) / "folded.onnx")
+        onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return onnx.load(options.optimized_model_filepath)
+
+
+def compute(node: Node, values: list[Any]) -> Tensor | None:
+    """What an operation makes of its inputs; None of those that only make out a shape."""
+    match node.kind:
+        case "Conv":
+            top, left, bottom, right = node.options.get("pads", [0, 0, 0, 0])
+            assert (top, left) == (bottom, right)
+            strides, groups = node.options.get("strides", [1, 1]), node.options.get("group", 1)
+            return F.conv2d(*values, stride=strides, padding=(top, left), groups=groups)
+        case "Relu":
+            return F.relu(values[0])
+        case "GlobalAveragePool":
+            return values[0].mean((2, 3), keepdim=True)
+        case "Mul":
+            return values[0] * values[1]
+        case "Add":
+            return values[0] + values[1]
+        case "Sigmoid":
+            return torch.sigmoid(values[0])
+        case "Reshape":
+            return values[0].flatten(1)
+        case "BatchNormalization":
+            x, weight, bias, mean, variance = values
+            return F.batch_norm(x, mean, variance, weight, bias, eps=node.options["epsilon"])
+        case "Shape" | "Slice" | "Concat":
+            return None
+    raise ValueError(node.kind)
+
+
+class _Round(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:
+        return values.round()
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        return gradient
+
+
+def weight_steps(weights: Tensor) -> Tensor:
+    """Step (out, 1, 1, 1) between the levels of weights (out, in, h, w)."""
+    largest = weights.detach().abs().amax((1, 2, 3), keepdim=True)
+    return largest.clamp_min(float(largest.max()) * 1e-4) / MOST
+
+
+def round_weights(weights: Tensor) -> Tensor:
+    """Weights as whole steps."""
+    steps = weight_steps(weights)
+    rounded: Tensor = _Round.apply(weights / steps)
+    return rounded.clamp(-MOST, MOST) * steps
+
+
+def round_activations(values: Tensor, step: Tensor) -> Tensor:
+    """Activations as whole steps; the step learns as in LSQ (Esser et al. 2020)."""
+    share = (values[0].numel() * LEVELS) ** -0.5
+    step = step * share + (step * (1 - share)).detach()
+    rounded: Tensor = _Round.apply((values / step).clamp(0, LEVELS))
+    return rounded * step
