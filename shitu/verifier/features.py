@@ -76,7 +76,7 @@ class Extractor:
         contrast: below which a point is none; SIFT's own is 0.04.
     """
 
-    side: int = 320
+    side: int = 240
     most: int = 300
     contrast: float = 0.03
 

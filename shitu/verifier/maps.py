@@ -12,7 +12,7 @@ from shitu.verifier.features import Points
 Matrix: TypeAlias = npt.NDArray[np.float64]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-TOLERANCE = 6.0  # pixels by which a point may miss its place; packages bulge
+TOLERANCE = 4.5  # pixels by which a point may miss its place; packages bulge
 LEAST_POINTS = 6  # of which two are more than a homography needs
 _LARGEST_SCALE = 8.0  # of lengths, either way
 _LARGEST_STRETCH = 5.0  # of one direction against the other

@@ -104,7 +104,7 @@ def test_pictures_without_texture_keep_their_order_whatever_the_gallery() -> Non
 def test_an_agreement_is_weighed_not_trumps() -> None:
     """Of two items that both agree, the scores have a say."""
     twin = print_of(1).copy()
-    twin[200:] = 90
+    twin[160:] = 90
     verifier = Verifier(Pictures({1: print_of(1), 2: twin}), ON)
     close = verifier.check(view(twin)[0], contenders(0.5, 0.49), doubtful=True)
     assert order(close) == [2, 1]
