@@ -24,7 +24,7 @@ class HeadStart:
     def __init__(
         self,
         networks: Networks,
-        photos: float,
+        photos: int,
         first: Path | bytes | None = None,
         *,
         whole_image: bool = False,
@@ -57,8 +57,7 @@ class HeadStart:
 
     def _load(self) -> bool:
         try:
-            if self._photos != float("inf"):
-                self._networks.expect(int(self._photos))
+            self._networks.expect(self._photos)
             return self._networks.open_both()
         except ShituError:
             return False

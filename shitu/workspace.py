@@ -252,7 +252,6 @@ class Workspace:
         self.catalog.require_own_space()
         self._use_streams(self._networks.threads if len(sources) >= SEVERAL else 1)
         self._networks.open_both()
-
         started: HeadStart | None = self.__dict__.pop("_started", None)
 
         def look(source: Path | bytes) -> Look | ImageError:
@@ -759,7 +758,7 @@ class Workspace:
         return loaded or Networks(self.config, lineup)
 
     def _make_a_start(
-        self, photos: float, first: Path | bytes | None = None, *, whole_image: bool = False
+        self, photos: int, first: Path | bytes | None = None, *, whole_image: bool = False
     ) -> None:
         """Before the gallery is opened: load what sees the pictures in the background."""
         if {"catalog", "_networks"} & self.__dict__.keys() or photos >= SEVERAL:

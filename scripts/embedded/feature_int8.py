@@ -1,4 +1,4 @@
-"""The feature extractor in 8 bits, as PyTorch computes it while training and as ONNX stores it.
+"""The feature extractor in 8 bits, as PyTorch computes it while training.
 
 Weights are signed and symmetric, with a scale for each output channel; activations, all behind a
 ReLU, are unsigned with one scale a tensor. Convolutions on maps are quantised but for the first,
@@ -186,68 +186,6 @@ class Network:
         else:
             factors = ranges**0.5  # a gain does not either, but new pictures go beyond the range
         return factors / factors.log().mean().exp()
-
-    def write(self, path: Path) -> None:
-        """Store it in 8 bits, as pairs of QuantizeLinear and DequantizeLinear."""
-        graph = onnx.GraphProto()
-        graph.CopyFrom(self.model.graph)
-        stored = {tensor.name: tensor for tensor in graph.initializer}
-        for edge, value in self.values.items():
-            stored[edge] = numpy_helper.from_array(value.detach().numpy(), edge)
-        nodes: list[Any] = []
-
-        def store(name: str, array: Any) -> str:
-            stored[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
-            return name
-
-        def restored(edge: str, whole: Any, scale: Any) -> str:
-            ends = [store(f"{edge}.whole", whole), store(f"{edge}.scale", scale)]
-            nodes.append(helper.make_node("DequantizeLinear", ends, [f"{edge}.real"], axis=0))
-            return f"{edge}.real"
-
-        def halved(edge: str) -> str:
-            name = store(f"{edge}.half", self.values[edge].detach().numpy().astype(np.float16))
-            nodes.append(helper.make_node("Cast", [name], [f"{edge}.real"], to=TensorProto.FLOAT))
-            return f"{edge}.real"
-
-        quantised = {node.output for node in self.quantised}
-        for node in self.nodes:
-            inputs = [f"{edge}.real" if edge in self.scales else edge for edge in node.inputs]
-            if node.output in quantised:
-                weights, bias = (self.values[edge].detach().numpy() for edge in node.inputs[1:])
-                steps = weight_steps(self.values[node.inputs[1]]).detach().numpy().ravel()
-                whole = np.rint(weights / steps[:, None, None, None]).clip(-MOST, MOST)
-                inputs[1] = restored(node.inputs[1], whole.astype(np.int8), steps)
-                fine = steps * np.float32(self.scales[node.inputs[0]].item())
-                inputs[2] = restored(node.inputs[2], np.rint(bias / fine).astype(np.int32), fine)
-            elif node.kind == "Conv":
-                inputs[1] = halved(node.inputs[1])
-            nodes.append(helper.make_node(node.kind, inputs, [node.output], **node.options))
-            if node.output in self.scales:
-                step = np.float32(self.scales[node.output].item())
-                ends = [
-                    store(f"{node.output}.scale", step),
-                    store(f"{node.output}.zero", np.uint8(0)),
-                ]
-                whole_edge = f"{node.output}.whole"
-                nodes += [
-                    helper.make_node("QuantizeLinear", [node.output, *ends], [whole_edge]),
-                    helper.make_node(
-                        "DequantizeLinear", [whole_edge, *ends], [f"{node.output}.real"]
-                    ),
-                ]
-        used = {edge for node in nodes for edge in node.input}
-        del graph.node[:], graph.initializer[:], graph.value_info[:]
-        graph.node.extend(nodes)
-        graph.initializer.extend(tensor for name, tensor in stored.items() if name in used)
-        model = helper.make_model(
-            graph,
-            opset_imports=[entry for entry in self.model.opset_import if not entry.domain],
-            ir_version=self.model.ir_version,
-            producer_name="shitu",
-        )
-        onnx.checker.check_model(model, full_check=True)
-        onnx.save(model, path)
 
 
 def folded(path: Path) -> Any:

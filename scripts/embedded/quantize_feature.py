@@ -17,6 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from feature_int8 import Network, weight_steps
+from feature_int8_file import write
 from torch import Tensor
 
 SIDE, CALIBRATION, HELD_OUT, LOADED = 224, 256, 200, 6000
@@ -37,11 +38,11 @@ def main() -> None:
     with torch.no_grad():
         network.equalise(as_input(training[:CALIBRATION]))
     print(f"equalised: {agreement(network, teacher, held_out)}", flush=True)
-    network.write(args.out)
+    write(network, args.out)
     for step in train(network, teacher, training, args.steps, args.batch):
         if step % 40 == 0 or step == args.steps:
             print(f"step {step}: {agreement(network, teacher, held_out)}", flush=True)
-            network.write(args.out)
+            write(network, args.out)
 
 
 def train(network: Network, teacher: Network, pictures: np.ndarray, steps: int, batch: int):

@@ -114,7 +114,7 @@ def _readers(graph: Any, edge: str) -> Iterator[Any]:
 
 
 def _replace(graph: Any, node: Any, others: list[Any]) -> None:
-    place = next(i for i, one in enumerate(graph.node) if one is node or one == node)
+    place = list(graph.node).index(node)
     del graph.node[place]
     for further, other in enumerate(others):
         graph.node.insert(place + further, other)
