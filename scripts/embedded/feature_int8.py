@@ -7,19 +7,18 @@ which has three channels and gains nothing; what is computed of a single pixel s
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import torch
 import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
+
+from shitu.exporting.folding import folded
 
 MOST, LEVELS = 127, 255
 _BALANCE = 0.5  # of the ranges of activations against those of weights, as in SmoothQuant
@@ -50,12 +49,12 @@ class Network:
 
     Attributes:
         values: weights and biases by edge.
-        quantised: convolutions in 8 bits.
+        quantised: convolutions in 8 bits; none before they are chosen.
         scales: by edge, the step of each activation that is rounded.
     """
 
     def __init__(self, path: Path) -> None:
-        self.model = folded(path)
+        self.model = folded(path.read_bytes())
         graph = self.model.graph
         self.nodes = [Node.of(node) for node in graph.node]
         self.values = {
@@ -69,9 +68,8 @@ class Network:
         for node in self.nodes:
             for edge in node.inputs:
                 self.readers.setdefault(edge, []).append(node)
-        self.shapes: dict[str, torch.Size] = {}
-        self.exactly(torch.zeros(1, 3, 224, 224))
-        maps = [n for n in self.nodes if n.kind == "Conv" and self.shapes[n.output][-1] > 1]
+        seen = self.edges(torch.zeros(1, 3, 224, 224))
+        maps = [n for n in self.nodes if n.kind == "Conv" and seen[n.output].shape[-1] > 1]
         self.quantised = maps[1:]
         self.scales = dict.fromkeys(self._rounded_edges(), torch.tensor(1.0))
 
@@ -97,16 +95,17 @@ class Network:
             yield self.readers[node.output][0].output
 
     def exactly(self, pictures: Tensor) -> Tensor:
-        """Features (n, dim) in float32; notes the shape of every edge."""
-        return self._run(pictures, lambda node: node, self.shapes)
+        """Features (n, dim) in float32."""
+        return self.edges(pictures)[self.nodes[-1].output]
 
     def rounded(self, pictures: Tensor) -> Tensor:
         """Features (n, dim) as 8 bits give them, with gradients as if nothing were rounded."""
-        return self._run(pictures, None, {})
+        return self.edges(pictures, rounding=True)[self.nodes[-1].output]
 
-    def _run(self, x: Tensor, exact: Any, shapes: dict[str, torch.Size]) -> Tensor:
-        known = {"x": x}
-        weights = {node.inputs[1] for node in self.quantised} if exact is None else set()
+    def edges(self, pictures: Tensor, *, rounding: bool = False) -> dict[str, Tensor]:
+        """What flows through the network for pictures (n, 3, h, w)."""
+        known = {"x": pictures}
+        weights = {node.inputs[1] for node in self.quantised} if rounding else set()
         for node in self.nodes:
             values = [known.get(edge, self.values.get(edge)) for edge in node.inputs]
             if node.kind == "Conv" and node.inputs[1] in weights:
@@ -114,24 +113,19 @@ class Network:
             found = compute(node, values)
             if found is None:
                 continue
-            if exact is None and node.output in self.scales:
+            if rounding and node.output in self.scales:
                 found = round_activations(found, self.scales[node.output])
-            known[node.output], shapes[node.output] = found, found.shape
-        return found
+            known[node.output] = found
+        return known
 
     def ranges(self, pictures: Tensor) -> dict[str, Tensor]:
-        """Mean over pictures (n, 3, h, w) of the largest value in each channel, by edge."""
-        found: dict[str, list[Tensor]] = {edge: [] for edge in self.scales}
+        """The largest value in each channel of each picture, (n, channels), by rounded edge."""
+        parts: dict[str, list[Tensor]] = {edge: [] for edge in self.scales}
         for batch in pictures.split(_CALIBRATION):
-            known = {"x": batch}
-            for node in self.nodes:
-                values = [known.get(edge, self.values.get(edge)) for edge in node.inputs]
-                result = compute(node, values)
-                if result is not None:
-                    known[node.output] = result
-                if node.output in found:
-                    found[node.output].append(result.amax((2, 3)))
-        return {edge: torch.cat(parts) for edge, parts in found.items()}
+            seen = self.edges(batch)
+            for edge, part in parts.items():
+                part.append(seen[edge].amax((2, 3)))
+        return {edge: torch.cat(part) for edge, part in parts.items()}
 
     def equalise(self, pictures: Tensor) -> None:
         """Scale channels against each other so that fewer levels are wasted on quiet ones.
@@ -186,16 +180,6 @@ class Network:
         else:
             factors = ranges**0.5  # a gain does not either, but new pictures go beyond the range
         return factors / factors.log().mean().exp()
-
-
-def folded(path: Path) -> Any:
-    """The model of an ONNX file with constants computed and normalisations within convolutions."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with tempfile.TemporaryDirectory() as scratch:
-        options.optimized_model_filepath = str(Path(scratch) / "folded.onnx")
-        onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        return onnx.load(options.optimized_model_filepath)
 
 
 def compute(node: Node, values: list[Any]) -> Tensor | None:

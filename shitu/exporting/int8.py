@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from shitu.errors import ModelError
+from shitu.exporting.folding import folded
 from shitu.exporting.parity import Pictures, Run
 from shitu.exporting.sources import Source
 from shitu.exporting.writers import ONNX_FILE, onnx_bytes, open_onnx
@@ -37,7 +38,8 @@ def write_int8(
         )
     target = folder / ONNX_FILE
     with tempfile.TemporaryDirectory() as scratch, _silent():
-        path = _folded(onnx_bytes(source), Path(scratch))
+        path = Path(scratch) / "folded.onnx"
+        path.write_bytes(folded(onnx_bytes(source)).SerializeToString())
         if source.image.architecture.startswith("clip_"):
             _dynamically(path, target)
         else:
@@ -149,18 +151,6 @@ def _quantised(array: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     largest = np.abs(array).max(axis=others, keepdims=True)
     scale = np.maximum(largest, np.finfo(np.float32).tiny) / 127
     return np.rint(array / scale).astype(np.int8), scale.reshape(-1).astype(np.float32)
-
-
-def _folded(content: bytes, folder: Path) -> Path:
-    """The graph with constants computed and normalisations folded into convolutions."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(folder / "folded.onnx")
-    onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return folder / "folded.onnx"
 
 
 @contextmanager
