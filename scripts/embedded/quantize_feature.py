@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from feature_int8 import Network, weight_steps
 from feature_int8_file import write
+from feature_teachers import normalise
 from torch import Tensor
 
 SIDE, CALIBRATION, HELD_OUT, LOADED = 224, 256, 200, 6000
-MEAN, STD = (np.array(v, np.float32) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 WEIGHT_RATE, STEP_RATE = 0.01, 3e-4  # of a step of a weight; of the logarithm of an activation's
 
 
@@ -110,8 +110,7 @@ def read_pictures(path: Path, count: int) -> np.ndarray:
 
 def as_input(pictures: np.ndarray) -> Tensor:
     """Pictures (n, h, w, 3) as the network takes them."""
-    scaled = (pictures.astype(np.float32) / 255 - MEAN) / STD
-    return torch.tensor(scaled.transpose(0, 3, 1, 2).copy())
+    return normalise(torch.from_numpy(pictures), "imagenet").contiguous()
 
 
 if __name__ == "__main__":
