@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,17 +27,22 @@ _WEIGHTED = {"Conv": 0, "MatMul": 1, "Gemm": 1}  # operators, and where their ou
 def write_int8(
     source: Source, folder: Path, pictures: Pictures, passes: Callable[[Run], bool]
 ) -> Run:
-    """Write the smallest of two that passes, else the other: all in 8 bits, or weights alone.
+    """Write the first that passes, else the last: trained for it, all rounded, or weights alone.
 
     Raises:
         ModelError: onnx or ml_dtypes is not installed.
     """
+    target = folder / ONNX_FILE
+    if source.eight_bits is not None:
+        shutil.copyfile(source.eight_bits, target)
+        run = open_onnx(target)
+        if passes(run):
+            return run
     # The latter is what ONNX Runtime's quantiser imports besides.
     if not (find_spec("onnx") and find_spec("ml_dtypes")):
         raise ModelError(
             "Making int8 models needs onnx and ml_dtypes: `pip install 'shitu[export]'`."
         )
-    target = folder / ONNX_FILE
     with tempfile.TemporaryDirectory() as scratch, _silent():
         path = Path(scratch) / "folded.onnx"
         path.write_bytes(folded(onnx_bytes(source)).SerializeToString())

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from shitu.errors import ModelError
 from shitu.models.spec import ModelSpec
 from shitu.preprocess import Preprocessing
+from shitu.runtime.engines import EIGHT_BITS
 from shitu.runtime.session import Float32Array
 
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -81,6 +82,7 @@ class Source:
         text: the one that reads, where there is one.
         tokenizer: file that says how words become numbers for it.
         onnx: the image network's file, where one exists already.
+        eight_bits: the same in 8 bits, where somebody trained one.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Source:
     text: Network | None = None
     tokenizer: Path | None = None
     onnx: Path | None = None
+    eight_bits: Path | None = None
 
     def called(self, name: str) -> Source:
         """The same under another name."""
@@ -115,13 +118,18 @@ def source_of_model(spec: ModelSpec) -> Source:
 
     path = spec.files["params"].verified()
     image = _image(spec.architecture, read_params(path), spec.preprocessing, spec.kind, str(path))
+
+    def file(kind: str) -> Path | None:
+        return spec.files[kind].verified() if kind in spec.files else None
+
     return Source(
         spec.name,
         spec.kind,
         spec.preprocessing,
         _fields(spec),
         image,
-        onnx=spec.files["onnx"].verified() if "onnx" in spec.files else None,
+        onnx=file("onnx"),
+        eight_bits=file(EIGHT_BITS),
     )
 
 

@@ -30,6 +30,8 @@ from shitu.nets._paddle import paddle
 from shitu.nets.embedding_net import general_recognition_v2
 from shitu.nets.layers import fuse
 from shitu.nets.params import load_params
+from shitu.runtime.cpu import this_cpu
+from shitu.runtime.engines import EIGHT_BITS
 from shitu.runtime.exported import open_exported
 from shitu.runtime.onnx_runtime import OnnxRuntimeSession
 from shitu.runtime.paddle_inference import PaddleInferenceSession
@@ -152,6 +154,38 @@ def test_int8_wants_pictures_and_is_smaller(tmp_path: Path) -> None:
     assert summary.files["model.onnx"] < 0.85 * source.onnx.stat().st_size  # type: ignore[union-attr]
     spec = read_folder(tmp_path / "out")
     assert spec.weights_sha256 == spec.files["onnx"].sha256  # a space of its own
+
+
+@pytest.mark.skipif(not this_cpu().adds_bytes_exactly, reason="this CPU adds bytes inexactly")
+def test_int8_of_the_embedded_extractor_is_the_file_that_was_trained(tmp_path: Path) -> None:
+    source = source_of_model(find_model(FEATURE, "feature"))
+    (tmp_path / "some").mkdir()
+    for name in ("scene01.jpg", "scene02.jpg"):
+        shutil.copy(SAMPLE / name, tmp_path / "some")
+    summary = export(source, "int8", tmp_path / "out", tmp_path / "some")
+    assert summary.cosine > 0.98
+    trained = find_model(FEATURE, "feature").files[EIGHT_BITS].path
+    assert (tmp_path / "out" / "model.onnx").read_bytes() == trained.read_bytes()
+
+
+def test_a_trained_file_whose_vectors_are_others_is_not_taken(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("ml_dtypes")
+    source = source_of_model(find_model(FEATURE, "feature"))
+    assert source.onnx is not None
+    other = onnx.load(source.onnx)
+    for tensor in other.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.ndim == 4:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values[::-1].copy(), tensor.name))
+    onnx.save(other, tmp_path / "other.onnx")
+    (tmp_path / "one").mkdir()
+    shutil.copy(SAMPLE / "scene01.jpg", tmp_path / "one")
+    changed = replace(source, eight_bits=tmp_path / "other.onnx")
+    summary = export(changed, "int8", tmp_path / "out", tmp_path / "one", least=0.9)
+    assert summary.cosine > 0.9
+    written = (tmp_path / "out" / "model.onnx").read_bytes()
+    assert written != (tmp_path / "other.onnx").read_bytes()
 
 
 def test_clip_to_paddle_from_one_file(tiny_weights: Path, tmp_path: Path) -> None:
