@@ -8,6 +8,7 @@ pictures, so that the Paddle network computes the same function and can be train
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,19 @@ class GainConv(nn.Conv2d):
         if slow and self.bias is not None:
             return depthwise(x, self.kernel(), self.bias, self.stride[0])
         return F.conv2d(x, self.kernel(), self.bias, self.stride, self.padding, 1, self.groups)
+
+    @torch.no_grad()
+    def plain(self) -> nn.Conv2d:
+        """The same without a gain of its own."""
+        size, stride = self.kernel_size[0], self.stride[0]
+        made = nn.Conv2d(
+            self.in_channels, self.out_channels, size, stride, size // 2, groups=self.groups
+        )
+        made.weight.copy_(self.kernel())
+        assert self.bias is not None
+        assert made.bias is not None
+        made.bias.copy_(self.bias)
+        return made
 
     @torch.no_grad()
     def pour(self, kernel: Tensor, bias: Tensor) -> None:
@@ -158,6 +172,17 @@ def between(before: FeatureNet, after: FeatureNet, share: float) -> FeatureNet:
             own.weight.copy_(torch.lerp(a.weight, b.weight, share))
             if own.bias is not None:
                 own.bias.copy_(torch.lerp(a.bias, b.bias, share))
+    return made
+
+
+def folded(net: FeatureNet) -> FeatureNet:
+    """A copy that computes the same with plain convolutions, which other engines convert in seconds
+    instead of a minute."""
+    made = copy.deepcopy(net)
+    for module in list(made.modules()):
+        for name, conv in list(module.named_children()):
+            if isinstance(conv, GainConv):
+                setattr(module, name, conv.plain())
     return made
 
 

@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from feature_frozen import Frozen
-from feature_net import FeatureNet, export, load
+from feature_frozen import STREAMS, Frozen
+from feature_net import FeatureNet, export, folded, load
 from feature_rows import Rows
 from feature_targets import SPREAD, ensemble_targets, labelled_rows, ridge
 from feature_teachers import MobileNetV1, load_mobilenet_v1, load_mobilenet_v2, normalise
@@ -250,10 +250,12 @@ class Trainer:
 
 def embed_views(net: FeatureNet, views: np.ndarray) -> Tensor:
     """(n, side, side, 3) uint8 to (n, 512)."""
-    found, run = [], Frozen(net)
-    for part in torch.from_numpy(views).split(32):
-        found += run(normalise(part, "imagenet"))
-    return torch.cat(found)
+    run = Frozen(folded(net))
+    parts = torch.from_numpy(views).split(32)
+    with ThreadPoolExecutor(STREAMS) as pool:
+        return torch.cat(
+            [made for (made,) in pool.map(lambda x: run(normalise(x, "imagenet")), parts)]
+        )
 
 
 @torch.no_grad()
