@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ from shitu.cropper import WHOLE, Candidate, Candidates, Cropper, Dropped
 from shitu.deciding import Rejected, Rule
 from shitu.embedder import Embedder
 from shitu.gallery import Reference
-from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import area, crop, overlap
 from shitu.images import Image
 from shitu.index import Neighbours
@@ -26,6 +25,9 @@ from shitu.recognition import Recognition, RecognizedObject
 from shitu.runtime.session import Float32Array
 from shitu.verifier.reranking import Sight, Verifier
 from shitu.voting import DEPTH, promoted, table
+
+if TYPE_CHECKING:
+    from shitu.gallery.where import Selection, Where
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 
@@ -51,8 +53,8 @@ class Lookup(Protocol):
     ) -> Neighbours:
         """The k nearest references of each query (n, dim), among those allowed."""
 
-    def select(self, where: Where) -> Selection:
-        """The references that a filter allows."""
+    def select(self, where: str | Where) -> Selection:
+        """The references that a filter allows; raises WhereError."""
 
     def sizes_of(self, item_ids: Iterable[int]) -> Mapping[int, int]:
         """How many references these items have."""
@@ -158,7 +160,7 @@ class Recognizer:
     def _allowed(self, where: str | Where | None) -> tuple[Int64Array | None, tuple[str, ...]]:
         if where is None:
             return None, ()
-        selection = self._lookup.select(parse_where(where))
+        selection = self._lookup.select(where)
         return selection.ids, selection.notes
 
     def _look_up(

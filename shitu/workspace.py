@@ -20,7 +20,6 @@ from shitu.describer import Describer, Description, describe_folder
 from shitu.detector import Detections
 from shitu.errors import GalleryError, ImageError, IndexFileError, IndexNotFound, ModelError
 from shitu.gallery import Item, Space
-from shitu.gallery.where import Where, parse_where
 from shitu.geometry import Box, crop
 from shitu.head_start import HeadStart
 from shitu.images import Image, load_image
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
     from shitu.evaluation.endtoend import BoxReport
     from shitu.evaluation.retrieval import EvaluationOptions, Query, RetrievalReport
     from shitu.evaluation.truths import LabelledPicture
+    from shitu.gallery.where import Where
     from shitu.linting import LintReport
     from shitu.timing import Timing
     from shitu.wording import Wording
@@ -232,7 +232,10 @@ class Workspace:
     ) -> Iterator[Recognition | ImageError]:
         """Recognise pictures in order; one that cannot be read gives its error, not an end."""
         sources = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
-        where = None if where is None else parse_where(where)
+        if where is not None:
+            from shitu.gallery.where import parse_where
+
+            where = parse_where(where)
         self._make_a_start(len(sources), *sources[:1], whole_image=whole_image)
         self._networks.expect(len(sources))
         with contextlib.closing(self._look_ahead(sources, whole_image=whole_image)) as looks:
@@ -270,12 +273,12 @@ class Workspace:
         as_of: Named | None,
         log: bool | None,
     ) -> Recognition:
-        from shitu.remembering import seen_in, with_ids
-
         if as_of is not None and log:
             raise GalleryError("answers of the past are not logged: leave out one of the two")
         if as_of is not None or not (self.config.log_recognitions if log is None else log):
             return found
+        from shitu.remembering import seen_in, with_ids
+
         return with_ids(
             found, self.catalog.log(seen_in(image, source, found, self._networks.space))
         )
@@ -345,7 +348,7 @@ class Workspace:
         from shitu.catalog.filtering import Among
         from shitu.evaluation.retrieval import EvaluationOptions, Query, evaluate_retrieval
 
-        lookup = self.catalog if where is None else Among(self.catalog, parse_where(where))
+        lookup = self.catalog if where is None else Among(self.catalog, where)
         skipped: tuple[tuple[str, str], ...] = ()
         if isinstance(queries, (str, Path)):
             entries = list_entries(Path(queries))
@@ -400,7 +403,7 @@ class Workspace:
         from shitu.evaluation.truths import read_truths
 
         pictures = read_truths(Path(truths)) if isinstance(truths, (str, Path)) else truths
-        lookup = self.catalog if where is None else Among(self.catalog, parse_where(where))
+        lookup = self.catalog if where is None else Among(self.catalog, where)
         labels = {reference.label for reference in lookup.all_references()}
         recognize = partial(self.recognize, where=where, log=False)
         told = _towards(len(pictures), progress)

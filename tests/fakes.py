@@ -14,7 +14,7 @@ from shitu.describer import Description
 from shitu.detector import Detections, Suppressed
 from shitu.gallery import Reference, Space
 from shitu.gallery.membership import Tagged
-from shitu.gallery.where import Selection, Where
+from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import Box, as_boxes, crop
 from shitu.images import Image, save_image
 from shitu.index import Neighbours
@@ -172,8 +172,9 @@ class FakeLookup:
                 scores[row, column], ids[row, column] = -score, reference_id
         return Neighbours(scores, ids)
 
-    def select(self, where: Where) -> Selection:
-        ids = [r.reference_id for r in self._references if where.allows(Tagged(r.item_id, r.label))]
+    def select(self, where: str | Where) -> Selection:
+        read = parse_where(where)
+        ids = [r.reference_id for r in self._references if read.allows(Tagged(r.item_id, r.label))]
         return Selection(np.array(sorted(ids), np.int64), () if ids else ("nothing is allowed",))
 
     def sizes_of(self, item_ids: Iterable[int]) -> Mapping[int, int]:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from shitu.catalog.as_of import Named, PastGallery
 from shitu.catalog.cache import IndexCache
 from shitu.catalog.describing import Describer
 from shitu.catalog.files import absolute, may_write, original
@@ -21,16 +20,12 @@ from shitu.catalog.filtering import Filters
 from shitu.catalog.index_files import refuse_emptied
 from shitu.catalog.learning import View, read_calibration
 from shitu.catalog.rejections import Rejections
-from shitu.catalog.states import Committed
 from shitu.config import DEFAULT_FAR, VOTERS
 from shitu.deciding import Rejected, Rule
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
 from shitu.gallery import Change, Head, Item, Reference, Space
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.known_queries import GoldenQuery, Rejection
-from shitu.gallery.moments import parse_moment
-from shitu.gallery.recognitions import LoggedRecognition, Seen
-from shitu.gallery.where import Selection, Where, parse_where
 from shitu.geometry import Box
 from shitu.images import display_path
 from shitu.index import Audit, Neighbours
@@ -40,6 +35,7 @@ from shitu.lineup import named
 if TYPE_CHECKING:
     from shitu.calibration import Calibration
     from shitu.catalog.adapting import LearnSummary, Progress
+    from shitu.catalog.as_of import Named, PastGallery
     from shitu.catalog.check_report import CheckReport
     from shitu.catalog.chronicle import Event
     from shitu.catalog.compacting import CompactSummary
@@ -51,6 +47,7 @@ if TYPE_CHECKING:
     from shitu.catalog.index_import import IndexImportSummary
     from shitu.catalog.looking import Looking
     from shitu.catalog.migration import MigrateSummary
+    from shitu.catalog.states import Committed
     from shitu.catalog.summaries import (
         AddSummary,
         BuildSummary,
@@ -60,6 +57,8 @@ if TYPE_CHECKING:
         UndoSummary,
     )
     from shitu.gallery.exporting import ExportSummary
+    from shitu.gallery.recognitions import LoggedRecognition, Seen
+    from shitu.gallery.where import Selection, Where
 
 DATABASE = "gallery.db"
 
@@ -284,6 +283,8 @@ class Catalog:
         Raises:
             WhereError: the filter cannot be read.
         """
+        from shitu.gallery.where import parse_where
+
         return self._filters.select(parse_where(where))
 
     def allowed(self, where: str | Where) -> npt.NDArray[np.int64]:
@@ -316,6 +317,8 @@ class Catalog:
 
     def generation_at(self, moment: Named) -> int:
         """Return the generation that a moment means; see `as_of`."""
+        from shitu.gallery.moments import parse_moment
+
         return self.gallery.generation_at(parse_moment(moment))
 
     def as_of(self, moment: Named) -> PastGallery:
@@ -328,6 +331,8 @@ class Catalog:
         Raises:
             GalleryError: there was no such generation, or no gallery then.
         """
+        from shitu.catalog.as_of import PastGallery
+
         wanted = None if self._describer is None else self._describer.space
         return PastGallery(self.gallery, moment, wanted)
 
@@ -393,6 +398,8 @@ class Catalog:
         cache = self._cache
         if cache is None:
             return None
+        from shitu.catalog.states import Committed
+
         screen = self._rejections.at(cache.head, cache.space)
         return Committed(self.gallery, cache, screen, self.calibration(), allowed)
 

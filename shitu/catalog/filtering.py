@@ -13,12 +13,12 @@ import numpy.typing as npt
 from shitu.errors import DatasetError
 from shitu.gallery import Reference
 from shitu.gallery.gallery import Gallery
-from shitu.gallery.where import Selection, Where, unknown_attributes
 from shitu.index import Neighbours
 
 if TYPE_CHECKING:
     from shitu.catalog.catalog import Catalog
     from shitu.gallery.membership import Membership
+    from shitu.gallery.where import Selection, Where
 
 _KEPT = 32  # answers; each is 8 bytes a reference at most
 
@@ -48,6 +48,8 @@ class Filters:
 
 def select_from(where: Where, known: Membership) -> Selection:
     """Return the references of the items that a filter allows."""
+    from shitu.gallery.where import Selection, unknown_attributes
+
     allowed = [item.item_id for item in known.items.values() if where.allows(item)]
     ids = known.reference_ids[np.isin(known.item_ids, np.array(allowed, np.int64))]
     notes = unknown_attributes(where, known.items.values())
@@ -62,9 +64,10 @@ class Among:
 
     Raises:
         DatasetError: that is nothing.
+        WhereError: the filter cannot be read.
     """
 
-    def __init__(self, catalog: Catalog, where: Where) -> None:
+    def __init__(self, catalog: Catalog, where: str | Where) -> None:
         self._catalog = catalog
         self.selection = catalog.select(where)
         if not len(self.selection.ids):

@@ -12,11 +12,11 @@ import numpy as np
 
 from shitu.gallery import Space
 from shitu.gallery.gallery import Gallery
-from shitu.gallery.transaction import Transaction
 
 if TYPE_CHECKING:
     from shitu.adapter import Adapter
     from shitu.calibration import Calibration
+    from shitu.gallery.transaction import Transaction
 
 ADAPTER = "adapter"
 CALIBRATION = "calibration"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from shitu._lazy import rooms
 from shitu.choosing.choice import (
     Choice,
     candidates,
@@ -10,7 +13,9 @@ from shitu.choosing.choice import (
     remembered_engine,
     worth_choosing,
 )
-from shitu.choosing.trial import Task, Trial
+
+if TYPE_CHECKING:
+    from shitu.choosing.trial import Task, Trial
 
 __all__ = [
     "Choice",
@@ -22,3 +27,5 @@ __all__ = [
     "remembered_engine",
     "worth_choosing",
 ]
+
+__getattr__ = rooms(__name__, {"Task": "shitu.choosing.trial", "Trial": "shitu.choosing.trial"})

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shitu.choosing.circumstances import circumstances, key_of
-from shitu.choosing.parity import Parity
-from shitu.choosing.trial import Task, Trial, try_engines
 from shitu.models.spec import ModelSpec
 from shitu.runtime.cache import cache_folder, replace_file
 from shitu.runtime.engines import ENGINES, REFERENCE
+
+if TYPE_CHECKING:
+    from shitu.choosing.trial import Task, Trial
 
 QUICK_TO_TRY = ("onnxruntime", "openvino", "openvino-bf16")
 """The others take seconds to start, and are tried only by those who ask."""
@@ -112,6 +113,8 @@ def choose(specs: Sequence[ModelSpec], task: Task, names: Sequence[str] | None =
         task: what to try them on.
         names: of the engines; None: `QUICK_TO_TRY`.
     """
+    from shitu.choosing.trial import try_engines
+
     facts = circumstances(specs, task.threads)
     able = candidates(specs, QUICK_TO_TRY if names is None else names)
     choice = Choice(tuple(try_engines(able, task)))
@@ -123,6 +126,9 @@ def choose(specs: Sequence[ModelSpec], task: Task, names: Sequence[str] | None =
 
 
 def _trial(fields: dict[str, Any]) -> Trial:
+    from shitu.choosing.parity import Parity
+    from shitu.choosing.trial import Trial
+
     parity = fields["parity"]
     trial = Trial(**{**fields, "parity": None if parity is None else Parity(**parity)})
     if trial.engine not in ENGINES:

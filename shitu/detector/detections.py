@@ -73,8 +73,10 @@ def without_doubles(
 ) -> Detections:
     """Suppress boxes that overlap a stronger one; they come best first."""
     kept = nms(xyxy, scores, rule.iou, rule.keep)
-    lost = np.setdiff1d(np.flatnonzero(scores >= explain_above), kept)
-    return Detections(xyxy[kept], scores[kept], _suppressed(xyxy, scores, kept, lost, rule.iou))
+    lost = scores >= explain_above
+    lost[kept] = False
+    rows = np.flatnonzero(lost)
+    return Detections(xyxy[kept], scores[kept], _suppressed(xyxy, scores, kept, rows, rule.iou))
 
 
 def _suppressed(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,6 @@ from sqlalchemy import Connection, Engine, func, select
 
 from shitu.errors import GalleryError, ItemNotFound
 from shitu.gallery import history
-from shitu.gallery.as_of import State, generation_at, read_state
-from shitu.gallery.audit import Audit
 from shitu.gallery.engine import (
     WRITING,
     open_blank,
@@ -27,9 +26,7 @@ from shitu.gallery.engine import (
     translated,
 )
 from shitu.gallery.known_queries import KnownQueries
-from shitu.gallery.membership import Membership, read_membership
 from shitu.gallery.migrations import check_version, migrate
-from shitu.gallery.moments import Moment
 from shitu.gallery.pending import Pending, read_ids_of, read_items_of, read_labels_of, read_sizes_of
 from shitu.gallery.reading import (
     VARIABLES,
@@ -40,7 +37,6 @@ from shitu.gallery.reading import (
     read_vectors,
     read_vectors_in_blocks,
 )
-from shitu.gallery.recognitions import RecognitionLog
 from shitu.gallery.records import (
     AllVectors,
     Change,
@@ -55,7 +51,14 @@ from shitu.gallery.records import (
 from shitu.gallery.roots import Roots
 from shitu.gallery.spaces import SpaceReader, refuse_other_space
 from shitu.gallery.tables import item_references, items, spaces, thumbnails
-from shitu.gallery.transaction import Transaction
+
+if TYPE_CHECKING:
+    from shitu.gallery.as_of import State
+    from shitu.gallery.audit import Audit
+    from shitu.gallery.membership import Membership
+    from shitu.gallery.moments import Moment
+    from shitu.gallery.recognitions import RecognitionLog
+    from shitu.gallery.transaction import Transaction
 
 REMAKES = ("space", "adapter")  # kinds of changes after which an index is made anew
 
@@ -182,6 +185,8 @@ class Gallery:
         Raises:
             GalleryLocked: another process kept writing for longer than the timeout.
         """
+        from shitu.gallery.transaction import Transaction
+
         self._settle(writing=True)
         with self._begin() as connection:
             transaction = Transaction(connection, operation, self._roots(connection))
@@ -192,6 +197,8 @@ class Gallery:
     @contextmanager
     def noting(self) -> Iterator[RecognitionLog]:
         """Write the log of recognitions, which is no change of the gallery; nobody waits for it."""
+        from shitu.gallery.recognitions import RecognitionLog
+
         self._settle(writing=True)
         with translated(self._where), self._engine.connect() as plain:
             # Only SQLite has one writer at a time, and a lock that has to be taken first.
@@ -203,6 +210,8 @@ class Gallery:
     @contextmanager
     def noted(self) -> Iterator[RecognitionLog]:
         """Read the log of recognitions."""
+        from shitu.gallery.recognitions import RecognitionLog
+
         with self._read() as connection:
             yield RecognitionLog(connection)
 
@@ -333,6 +342,8 @@ class Gallery:
 
     def membership(self, known: Membership | None = None) -> Membership:
         """Return which item each reference belongs to; `known` itself if it is still true."""
+        from shitu.gallery.membership import read_membership
+
         with self._read() as connection:
             return read_membership(connection, known)
 
@@ -388,11 +399,15 @@ class Gallery:
         Raises:
             GalleryError: there was no such generation, or no gallery then.
         """
+        from shitu.gallery.as_of import read_state
+
         with self._read() as connection:
             return read_state(connection, self._roots(connection), moment)
 
     def generation_at(self, moment: Moment) -> int:
         """Return the generation that a moment means; raises GalleryError."""
+        from shitu.gallery.as_of import generation_at
+
         with self._read() as connection:
             return generation_at(connection, moment)
 
@@ -433,6 +448,8 @@ class Gallery:
     @contextmanager
     def audit(self) -> Iterator[Audit]:
         """Look at one state row by row, however long that takes; see `Audit`."""
+        from shitu.gallery.audit import Audit
+
         with self._read() as connection:
             yield Audit(connection, self._roots(connection))
 

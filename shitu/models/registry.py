@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from shitu.errors import ModelError, WeightsNotFound
-from shitu.models.catalogue import OFFICIAL
 from shitu.models.spec import DESCRIPTION, ModelSpec, read_spec
-from shitu.models.store import Installed, installed
+
+if TYPE_CHECKING:
+    from shitu.models.store import Installed
 
 _EMBEDDED = Path(__file__).parent / "weights"
 
@@ -20,11 +23,19 @@ def model_names() -> list[str]:
 
 def names_embedded() -> dict[str, str]:
     """Kind of each model that comes with the package, by its name."""
-    return {name: read_spec(_EMBEDDED / name).kind for name in model_names()}
+    return {name: _embedded(_EMBEDDED / name).kind for name in model_names()}
+
+
+@cache
+def _embedded(folder: Path) -> ModelSpec:
+    return read_spec(folder)
 
 
 def names_here(kind: str) -> list[str]:
     """Names of the models of a kind that can be used at once: embedded, then pulled."""
+    from shitu.models.catalogue import OFFICIAL
+    from shitu.models.store import installed
+
     return [name for name, its in names_embedded().items() if its == kind] + [
         model.name for model in OFFICIAL.values() if model.kind == kind and installed(model.name)
     ]
@@ -53,13 +64,18 @@ def read_model(name: str) -> ModelSpec:
     Raises:
         ModelError: there is none.
     """
+    if name in model_names():
+        return _embedded(_EMBEDDED / name)
+    return _read_other(name)
+
+
+def _read_other(name: str) -> ModelSpec:
+    from shitu.models.catalogue import OFFICIAL
     from shitu.models.exports import read_export
     from shitu.models.trained import SUFFIX, read_trained
 
     pulled, weights = _parts(name)
-    if name in model_names():
-        spec = read_spec(_EMBEDDED / name)
-    elif pulled is not None:
+    if pulled is not None:
         remedy = f"`shitu models pull {name}` fetches it again."
         spec = read_export(pulled.folder, digests=pulled.files, remedy=remedy)
         spec = replace(spec, name=name)
@@ -87,6 +103,9 @@ def read_model(name: str) -> ModelSpec:
 
 def _parts(name: str) -> tuple[Installed | None, Installed | None]:
     """What is here of an official model: its exported graph, its training weights."""
+    from shitu.models.catalogue import OFFICIAL
+    from shitu.models.store import installed
+
     if name not in OFFICIAL:
         return None, None
     return installed(name), installed(name, "weights")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -34,6 +35,15 @@ class Job:
     streams: int = 1
 
 
+@cache
+def installed_version(package: str) -> str | None:
+    """Version of a package as pip knows it; None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
 @dataclass(frozen=True)
 class Engine:
     """A way to run networks.
@@ -56,12 +66,7 @@ class Engine:
     @property
     def version(self) -> str | None:
         """Version of the package that is installed; None where it is not."""
-        for package in self.packages:
-            try:
-                return version(package)
-            except PackageNotFoundError:
-                continue
-        return None
+        return next(filter(None, map(installed_version, self.packages)), None)
 
     def file_of(self, spec: ModelSpec) -> str:
         """Which file of a model this engine reads."""

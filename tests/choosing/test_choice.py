@@ -38,7 +38,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
         asked.append(engines)
         return [REFERENCE, FAST, WRONG]
 
-    monkeypatch.setattr(choice, "try_engines", fake)
+    monkeypatch.setattr("shitu.choosing.trial.try_engines", fake)
     monkeypatch.setattr(choice, "candidates", lambda specs, names=("a", "b"): list(names))
     return asked
 
@@ -104,7 +104,7 @@ def test_it_is_forgotten_when_anything_changes(
     elif what == "models":
         specs = SPECS[:1]
     elif what == "versions":
-        monkeypatch.setattr("shitu.runtime.engines.version", lambda name: "99")
+        monkeypatch.setattr("shitu.runtime.engines.installed_version", lambda package: "99")
     else:
         facts = {"model name": "other", "flags": "avx2"}
         monkeypatch.setattr("shitu.runtime.cpu._cpuinfo", lambda: facts)

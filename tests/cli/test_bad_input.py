@@ -6,7 +6,6 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -235,10 +234,7 @@ def test_bytes_on_stdin_are_a_picture_or_a_sentence(run: Run, built: Path) -> No
 def test_the_paddle_engine_without_paddle(
     run: Run, built: Path, query: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(name: str) -> str:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr("shitu.runtime.engines.version", missing)
+    monkeypatch.setattr("shitu.runtime.engines.installed_version", lambda package: None)
     result = run("recognize", query, "--index", built / "index", "--engine", "paddle")
     assert_sentence(result, "pip install paddlepaddle")
 

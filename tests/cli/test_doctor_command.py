@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from shitu.choosing import Trial, choice
+from shitu.choosing import Trial
 from shitu.choosing.parity import Parity
 from shitu.config import FEATURE_MODEL
 
@@ -22,7 +22,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     good = Trial("onnxruntime", "1.0", 0.3, 0.1, Parity(1.0, 1.0, 0.0, 0))
     bad = Trial("openvino", "2.0", problem="its process ended with signal 4")
     # Real trials take seconds; tests/choosing has them.
-    monkeypatch.setattr(choice, "try_engines", lambda engines, task: [good, bad])
+    monkeypatch.setattr("shitu.choosing.trial.try_engines", lambda *_: [good, bad])
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 

@@ -25,6 +25,7 @@ USELESS = {
     "adapter.choosing",
     "adapter.fitting",
     "calibration.calibrating",
+    "catalog.as_of",
     "catalog.build",
     "catalog.checking",
     "catalog.importing",
@@ -33,9 +34,31 @@ USELESS = {
     "catalog.sync",
     "catalog.undoing",
     "choosing.diagnosis",
+    "choosing.parity",
+    "choosing.trial",
     "cli.gallery",
     "cli.lint",
+    "gallery.audit",
+    "gallery.membership",
+    "gallery.migrations.m0001_first_tables",
+    "gallery.recognitions",
+    "gallery.transaction",
+    "gallery.where",
+    "models.catalogue",
+    "models.exports",
+    "models.store",
+    "remembering",
 }
+
+# Stands in for the command line, and says what it finds.
+SHORT = """
+import gc
+import shitu.cli
+shitu.cli.main = lambda prog_name: print(prog_name, gc.get_threshold()[0], gc.get_freeze_count())
+from shitu.__main__ import run
+run()
+print(gc.get_freeze_count())
+"""
 
 
 def loaded(*arguments: object) -> set[str]:
@@ -64,3 +87,12 @@ def test_one_command_is_loaded_without_the_others() -> None:
     found = loaded("recognize", "--help")
     assert "shitu.cli.recognize" in found
     assert not {"shitu.cli.gallery", "shitu.cli.lint", "shitu.workspace", "numpy"} & found
+
+
+def test_the_program_looks_for_garbage_seldom_and_not_at_its_end() -> None:
+    command = [sys.executable, "-c", SHORT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    (name, threshold, before), (after,) = map(str.split, done.stdout.splitlines())
+    assert (name, before) == ("shitu", "0")
+    assert int(threshold) > 10_000
+    assert int(after) > 10_000

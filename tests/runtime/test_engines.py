@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
@@ -77,10 +76,7 @@ def test_a_model_without_the_file_that_an_engine_reads_says_so() -> None:
 
 
 def test_one_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(name: str) -> str:
-        raise PackageNotFoundError(name)
-
-    monkeypatch.setattr(engines, "version", missing)
+    monkeypatch.setattr(engines, "installed_version", lambda package: None)
     with pytest.raises(ModelError, match=r"engine openvino needs .* `pip install openvino`"):
         open_session(SPEC, "openvino", Job())
     with pytest.raises(ModelError, match=r"`pip install paddlepaddle`"):

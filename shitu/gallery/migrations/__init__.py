@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from importlib import import_module
 
 from sqlalchemy import Connection, inspect, text
 
 from shitu.errors import SchemaTooNew
-from shitu.gallery.migrations import (
-    m0001_first_tables,
-    m0002_keep_removed,
-    m0003_feedback,
-    m0004_local_features,
-)
 
+
+def _step(module: str, connection: Connection) -> None:
+    import_module(f"{__name__}.{module}").upgrade(connection)
+
+
+# Each is loaded when a gallery needs it, which few do.
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
-    m0001_first_tables.upgrade,
-    m0002_keep_removed.upgrade,
-    m0003_feedback.upgrade,
-    m0004_local_features.upgrade,
+    partial(_step, "m0001_first_tables"),
+    partial(_step, "m0002_keep_removed"),
+    partial(_step, "m0003_feedback"),
+    partial(_step, "m0004_local_features"),
 )
 
 
