@@ -11,7 +11,7 @@ from typing import BinaryIO
 from shitu.errors import IndexFileError
 from shitu.images import display_path
 
-_WHOLE = 256 << 20  # bytes; a larger file is not read as a whole each time it is opened
+_WHOLE = 64 << 20  # bytes; a larger file is not read as a whole each time it is opened
 _BLOCK = 4 << 20
 _SAMPLE = 8  # blocks of a large file that are read nevertheless
 
