@@ -29,6 +29,7 @@ faiss.cvar.distance_compute_blas_threshold = 20
 
 _UNIT = 1e-3  # how far from 1 a length may be
 _BLOCK = 1 << 20
+_ROOM = 32  # a copy has room for one more vector for so many
 
 # Few queries among many vectors are answered three times faster by a copy in half precision, which
 # takes half as much memory besides. It is made once there were so many that it has paid off.
@@ -241,7 +242,11 @@ class FlatIndex:
         """Copy what is only mapped: Faiss would end the process rather than change that."""
         if not self._mapped:
             return
-        mine = faiss.IndexIDMap2(faiss.IndexFlatIP(self.dim))
+        flat = faiss.IndexFlatIP(self.dim)
+        # What is copied for a change has room for it, or the first one would copy all once more.
+        flat.codes.resize((self.count + self.count // _ROOM) * flat.code_size)
+        flat.codes.resize(0)
+        mine = faiss.IndexIDMap2(flat)
         mine.add_with_ids(self._vectors(), self._ids)
         self._use(mine)
         self._mapped = False
