@@ -14,7 +14,7 @@ import yaml
 
 from shitu.errors import ModelError
 from shitu.exporting import writers
-from shitu.exporting.int8 import write_int8
+from shitu.exporting.int8 import rounds_what_flows, write_int8
 from shitu.exporting.made import ExportSummary, made_whole, sizes
 from shitu.exporting.parity import FLOAT_COSINE, Gate, Pictures, Run, pictures_of, require_parity
 from shitu.exporting.sources import Network, Source
@@ -40,6 +40,11 @@ class Format:
     described_by: str = DESCRIPTION
     calibrated: bool = False
 
+
+_NEEDS_VNNI = (
+    "It adds bytes, which only CPUs with VNNI instructions do exactly: on others its vectors are "
+    "others."
+)
 
 FORMATS: Mapping[str, Format] = {
     "paddle": Format(writers.write_paddle, described_by=writers.PADDLEX_DESCRIPTION),
@@ -84,6 +89,8 @@ def export(
         worst = gate.require(run)
         text_worst = _add_text(source, made, wanted)
         notes = _describe(source, made, wanted)
+        if wanted.write is write_int8 and rounds_what_flows(made):
+            notes = (*notes, _NEEDS_VNNI)
     return ExportSummary(folder, form, sizes(folder), worst, len(shown.names), text_worst, notes)
 
 

@@ -57,6 +57,11 @@ def write_int8(
     return run
 
 
+def rounds_what_flows(folder: Path) -> bool:
+    """Whether the model in a folder computes in 8 bits, rather than only keeping its weights so."""
+    return b"QuantizeLinear" in (folder / ONNX_FILE).read_bytes()
+
+
 def _dynamically(path: Path, target: Path) -> None:
     """For transformers, whose activations have outliers: their range is taken anew each time."""
     from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -166,6 +166,7 @@ def test_int8_of_the_embedded_extractor_is_the_file_that_was_trained(tmp_path: P
     assert summary.cosine > 0.98
     trained = find_model(FEATURE, "feature").files[EIGHT_BITS].path
     assert (tmp_path / "out" / "model.onnx").read_bytes() == trained.read_bytes()
+    assert any("CPUs with VNNI" in note for note in summary.notes)
 
 
 def test_a_trained_file_whose_vectors_are_others_is_not_taken(tmp_path: Path) -> None:
