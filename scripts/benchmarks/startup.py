@@ -17,9 +17,9 @@ _HELP_RUNS = 10
 # Runs the command line as `shitu` does, then fails if paddle came in on the way.
 _WITHOUT_PADDLE = """
 import sys
-from shitu.cli import main
+from shitu.__main__ import run
 try:
-    main(sys.argv[1:])
+    run()
 except SystemExit as end:
     if end.code:
         raise

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from shitu import __version__
@@ -16,7 +15,7 @@ from shitu.images import display_path
 from shitu.models.spec import ModelSpec
 from shitu.runtime.cache import cache_folder
 from shitu.runtime.cpu import this_cpu
-from shitu.runtime.engines import ENGINES
+from shitu.runtime.engines import ENGINES, installed_version
 
 _PACKAGES = ("numpy", "faiss-cpu", "opencv-python-headless", "pillow", "SQLAlchemy")
 _TELLING = ("avx", "amx", "f16c", "fma", "sse4", "neon", "asimd", "bf16", "i8mm", "sve")
@@ -75,7 +74,7 @@ def diagnose(choice: Choice, setting: str, specs: Sequence[ModelSpec], threads: 
         features=tuple(f for f in cpu.features if f.startswith(_TELLING) or f.endswith("bf16")),
         cores=cpu.cores,
         threads=threads,
-        packages=(*((name, _version(name)) for name in _PACKAGES), *_engines()),
+        packages=(*((name, installed_version(name)) for name in _PACKAGES), *_engines()),
         models=tuple(models),
         caches=caches,
         problems=tuple(problems),
@@ -97,10 +96,3 @@ def _cache(name: str) -> tuple[str, str]:
 def _engines() -> tuple[tuple[str, str | None], ...]:
     found = {engine.packages[0]: engine.version for engine in ENGINES.values()}
     return tuple(found.items())
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

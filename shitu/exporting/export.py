@@ -89,8 +89,6 @@ def export(
         worst = gate.require(run)
         text_worst = _add_text(source, made, wanted)
         notes = _describe(source, made, wanted)
-        if wanted.write is write_int8 and rounds_what_flows(made):
-            notes = (*notes, _NEEDS_VNNI)
     return ExportSummary(folder, form, sizes(folder), worst, len(shown.names), text_worst, notes)
 
 
@@ -133,4 +131,4 @@ def _describe(source: Source, folder: Path, wanted: Format) -> tuple[str, ...]:
         description, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
     )
     (folder / DESCRIPTION).write_text(text, encoding="utf-8")
-    return ()
+    return (_NEEDS_VNNI,) if rounds_what_flows(folder) else ()
