@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from shitu.choosing import remembered_engine
 from shitu.config import AUTO, Config
 from shitu.detector import exported_finder
 from shitu.embedder import Embedder
@@ -15,18 +16,20 @@ from shitu.lineup import Lineup
 from shitu.models.registry import read_model
 from shitu.models.spec import ModelSpec
 from shitu.networks import Networks
-from shitu.runtime.cpu import this_cpu
-from shitu.runtime.engines import ENGINES, REFERENCE
+from shitu.runtime.cpu import this_cpu, usable_cores
+from shitu.runtime.engines import ENGINES
 from shitu.runtime.session import Session
 from shitu.timing import Stopwatch, Timing, measure
 
 
 def bench(config: Config, model: str, pictures: Path | None, runs: int) -> Timing:
     """Time a model on one picture after the other; see `Workspace.bench`."""
+    spec, watch = read_model(model), Stopwatch()
     if config.engine == AUTO:
-        # What `auto` stands for depends on a gallery's models; here there is one model.
-        config = replace(config, engine=REFERENCE)
-    spec, watch, networks = read_model(model), Stopwatch(), Networks(config, Lineup())
+        # Of what else is in a gallery's lineup it does not depend: here there is one model.
+        threads = config.threads or usable_cores()
+        config = replace(config, engine=remembered_engine([spec], threads, float("inf")))
+    networks = Networks(config, Lineup())
     images = pictures_of(pictures).images
     session = networks.open(spec)
     first, milliseconds = measure(watch, _timed(spec, session, watch), images, runs)

@@ -45,6 +45,19 @@ def _nothing_rejected(
     return found, [()] * len(embeddings)
 
 
+class SideBySide(Protocol):
+    """Works on several things, one after the other or at once, as `map` does."""
+
+    def __call__(
+        self,
+        work: Callable[[_Found, Image], Verdict],
+        found: Iterable[_Found],
+        crops: Iterable[Image],
+        /,
+    ) -> Iterable[Verdict]:
+        """What becomes of each, in order."""
+
+
 class Lookup(Protocol):
     """Where neighbours come from."""
 
@@ -77,6 +90,7 @@ class Recognizer:
         screening: puts others in place of neighbours that were rejected for such queries.
         verifier: checks the nearest items by geometry, if anything does.
         voters: nearest references of an item that have a say in which one is best.
+        side_by_side: how the objects of a picture are decided on; has no influence on the answers.
     """
 
     def __init__(
@@ -92,6 +106,7 @@ class Recognizer:
         screening: Screening = _nothing_rejected,
         verifier: Verifier | None = None,
         voters: int = VOTERS,
+        side_by_side: SideBySide = map,
     ) -> None:
         self._cropper = cropper
         self._embedder = embedder
@@ -101,6 +116,7 @@ class Recognizer:
         self._calibration = calibration
         self._screening = screening
         self._verifier = verifier
+        self._side_by_side = side_by_side
 
     def recognize(
         self,
@@ -135,9 +151,12 @@ class Recognizer:
         found = self._look_up(embeddings, allowed, decider.calibration)
         clock.lap("search")
         # Where that leaves doubt, the items' pictures are laid over the crop, point by point.
+        verdicts = self._side_by_side(
+            lambda each, part: decider.decide(each.found, _sight(decider, part)), found, crops
+        )
         objects = [
-            self._object(candidate, decider.decide(each.found, _sight(decider, part)), each)
-            for candidate, each, part in zip(candidates.kept, found, crops, strict=True)
+            self._object(candidate, verdict, each)
+            for candidate, verdict, each in zip(candidates.kept, verdicts, found, strict=True)
         ]
         if self._verifier is not None:
             clock.lap("verify")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -443,6 +444,7 @@ class Workspace:
             by_score=self.config.threshold is not None,
             verifier=self._verifier,
             voters=self.config.voters,
+            side_by_side=map if self._verifier is None else self._checks.map,
             **({"screening": lookup.screened} if isinstance(lookup, Catalog) else {}),
         )
 
@@ -473,6 +475,11 @@ class Workspace:
         from shitu.verifier.references import ReferenceFeatures
 
         return Verifier(ReferenceFeatures(self.catalog.gallery), self.config.verify)
+
+    @cached_property
+    def _checks(self) -> ThreadPoolExecutor:
+        """Threads that compare objects with references, while those of the networks look ahead."""
+        return ThreadPoolExecutor(self._networks.threads, thread_name_prefix="shitu-check")
 
     def candidates(self, image: Image, threshold: float | None = None) -> Candidates:
         """Boxes of a picture that would be looked up, by default from the detector's threshold."""
@@ -702,9 +709,12 @@ class Workspace:
         names = ("catalog", "_networks", "_started")
         catalog, networks, started = (self.__dict__.pop(name, None) for name in names)
         self._drop(_OF_THE_MODELS)
+        checks = self.__dict__.pop("_checks", None)
         for one in (networks, started):
             if one is not None:
                 one.close()
+        if checks is not None:
+            checks.shutdown(cancel_futures=True)
         if catalog is not None:
             catalog.close()
 

@@ -129,11 +129,11 @@ def test_threads_end_with_the_workspace(built_index: Path) -> None:
     scene = sorted((SAMPLE / "scenes").glob("*.jpg"))[0]
     before = set(threading.enumerate())  # other tests may not have closed theirs
 
-    def looking() -> bool:
+    def working() -> bool:
         new = set(threading.enumerate()) - before
-        return any(thread.name.startswith("shitu-look") for thread in new)
+        return any(thread.name.startswith("shitu-") for thread in new)
 
     with Workspace(built_index, threads=2) as shop:
         assert len(list(shop.recognize_many([scene, scene]))) == 2
-        assert looking()
-    assert not looking()
+        assert working()
+    assert not working()

@@ -281,15 +281,15 @@ MEMORY = "most memory, recognising photos"
 OBJECTS = "objects found in a photo"
 WAYS: dict[str, dict[str, str]] = {
     "": {},
-    ", 8 bits": {"engine": "onnxruntime-int8"},
+    ", float32": {"engine": "onnxruntime"},
     ", `verify: off`": {"verify": "off"},
-    ", `verify: off`, 8 bits": {"verify": "off", "engine": "onnxruntime-int8"},
+    ", `verify: off`, float32": {"verify": "off", "engine": "onnxruntime"},
 }
 """What rows of ours are called, and settings."""
 
 BUILDS: dict[str, tuple[str, dict[str, str]]] = {
     "build, loading included": ("", {}),
-    "build, loading included, 8 bits": ("-eight", {"engine": "onnxruntime-int8"}),
+    "build, loading included, float32": ("-float", {"engine": "onnxruntime"}),
     "build, ours embeds whole pictures, too": ("-whole", {"detector_model": "none"}),
 }
 """The same, and what the index is called."""

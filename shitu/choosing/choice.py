@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from shitu.choosing.circumstances import circumstances, key_of
 from shitu.models.spec import ModelSpec
 from shitu.runtime.cache import cache_folder, replace_file
-from shitu.runtime.engines import ENGINES, REFERENCE
+from shitu.runtime.cpu import this_cpu
+from shitu.runtime.engines import EIGHT_BITS, ENGINES, IN_EIGHT_BITS, REFERENCE
 
 if TYPE_CHECKING:
     from shitu.choosing.trial import Task, Trial
 
-QUICK_TO_TRY = ("onnxruntime", "openvino", "openvino-bf16")
+QUICK_TO_TRY = ("onnxruntime", IN_EIGHT_BITS, "openvino", "openvino-bf16")
 """The others take seconds to start, and are tried only by those who ask."""
 
 _WORTH_IT = 0.9  # of the reference's time: noise alone shall not change an engine
@@ -55,7 +56,7 @@ class Choice:
         times = {t.engine: t.photo for t in self.trials if t.photo and not t.problem}
         if chosen != REFERENCE and REFERENCE in times:
             ratio = times[REFERENCE] / times[chosen]
-            return f"{chosen} gives the answers of {REFERENCE} {ratio:.1f} times as fast."
+            return f"{chosen} answers as {REFERENCE} does, {ratio:.1f} times as fast."
         return f"no other that gives its answers is clearly faster than {chosen}."
 
 
@@ -75,11 +76,11 @@ def candidates(specs: Sequence[ModelSpec], names: Sequence[str] = QUICK_TO_TRY) 
 
 def recall(specs: Sequence[ModelSpec], threads: int) -> Choice | None:
     """Return what was found out before, under the very same circumstances; costs nothing."""
-    facts = circumstances(specs, threads)
     folder = cache_folder("engines")
-    if folder is None:
-        return None
     try:
+        if folder is None or not any(folder.iterdir()):
+            return None  # soon said; to find out the circumstances takes longer
+        facts = circumstances(specs, threads)
         kept = json.loads((folder / f"{key_of(facts)}.json").read_bytes())
         if kept["circumstances"] != facts:
             return None
@@ -89,18 +90,23 @@ def recall(specs: Sequence[ModelSpec], threads: int) -> Choice | None:
 
 
 def remembered_engine(specs: Sequence[ModelSpec], threads: int, photos: float) -> str:
-    """The engine for so many photos, as far as is known: where nothing is, the reference."""
-    # There is nothing to remember where there was nothing to choose from.
-    choice = recall(specs, threads) if len(candidates(specs)) > 1 else None
-    if choice is not None:
-        return choice.engine(photos)
-    able = [name for name, engine in ENGINES.items() if candidates(specs, [name])]
-    return REFERENCE if REFERENCE in able or not able else able[0]
+    """The engine for so many photos, as far as is known."""
+    choice = recall(specs, threads)
+    return _untried(specs) if choice is None else choice.engine(photos)
+
+
+def _untried(specs: Sequence[ModelSpec]) -> str:
+    """The engine where none was tried: in 8 bits where that is made for, else the reference."""
+    # Sums of bytes are exact, so there is nothing to try: vectors are those that were measured.
+    trained = any(EIGHT_BITS in spec.files for spec in specs) and this_cpu().has_vnni
+    usual = [IN_EIGHT_BITS, REFERENCE] if trained else [REFERENCE]
+    return next(iter(candidates(specs, [*usual, *ENGINES])), REFERENCE)
 
 
 def worth_choosing(specs: Sequence[ModelSpec], threads: int) -> bool:
-    """Whether there is a choice, which was not made yet and can be kept."""
-    if len(candidates(specs)) < 2 or cache_folder("engines") is None:
+    """Whether there is a choice of packages, which was not made yet and can be kept."""
+    packages = {ENGINES[name].module for name in candidates(specs)}
+    if len(packages) < 2 or cache_folder("engines") is None:
         return False
     return recall(specs, threads) is None
 

@@ -11,11 +11,6 @@ import numpy.typing as npt
 
 from shitu.geometry import iou
 
-MIN_COSINE = 0.9998
-"""Least cosine of the two embeddings of a crop. A score, the cosine with a third vector, then
-differs by 0.02 at the very worst, and as the difference points anywhere in hundreds of dimensions,
-by less than 0.002 in practice."""
-
 MIN_IOU = 0.98
 """Least overlap of the two boxes around a thing."""
 
@@ -72,11 +67,10 @@ class Parity:
     score: float
     lost: int
 
-    @property
-    def problem(self) -> str:
+    def problem(self, least_cosine: float) -> str:
         """Why these are not the same answers; empty where they are."""
-        if not self.cosine >= MIN_COSINE:  # not: NaN is no cosine either
-            return f"its vectors differ (cosine {self.cosine:.5f}, {MIN_COSINE} is needed)"
+        if not self.cosine >= least_cosine:  # not: NaN is no cosine either
+            return f"its vectors differ (cosine {self.cosine:.5f}, {least_cosine} is needed)"
         if self.lost:
             return f"{self.lost} boxes are not found by both"
         if not self.iou >= MIN_IOU:

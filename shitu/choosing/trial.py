@@ -62,12 +62,14 @@ def try_engines(engines: Sequence[str], task: Task) -> list[Trial]:
 
 
 def _judged(runner: _Runner, reference: Answers | None) -> Trial:
-    version = ENGINES[runner.engine].version
+    engine = ENGINES[runner.engine]
     if runner.problem or runner.answers is None:
-        return Trial(runner.engine, version, problem=runner.problem or "it gave no answer")
-    parity = None if reference is None else compare(reference, runner.answers)
-    problem = "there is no reference to compare it with" if parity is None else parity.problem
-    return Trial(runner.engine, version, runner.start, runner.photo, parity, problem)
+        return Trial(engine.name, engine.version, problem=runner.problem or "it gave no answer")
+    parity, problem = None, "there is no reference to compare it with"
+    if reference is not None:
+        parity = compare(reference, runner.answers)
+        problem = parity.problem(engine.least_cosine)
+    return Trial(engine.name, engine.version, runner.start, runner.photo, parity, problem)
 
 
 @contextlib.contextmanager

@@ -32,8 +32,12 @@ class Cpu:
 
         On x86 without VNNI they are gathered in 16 bits, which a few large ones fill.
         """
-        known = set(self.features)
-        return "sse2" not in known or bool(known & {"avx512_vnni", "avx_vnni"})
+        return "sse2" not in self.features or self.has_vnni
+
+    @property
+    def has_vnni(self) -> bool:
+        """Whether x86's instructions for networks in 8 bits are known to be there."""
+        return not {"avx512_vnni", "avx_vnni"}.isdisjoint(self.features)
 
     @property
     def kind(self) -> str:

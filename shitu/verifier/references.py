@@ -37,6 +37,7 @@ class ReferenceFeatures:
         self.extractor = extractor or Extractor()
         self._gallery = gallery
         self._lock = threading.Lock()
+        self._making = threading.Lock()
         self._memory: OrderedDict[tuple[int, str, bool], Features] = OrderedDict()
         self._writable = keeping
 
@@ -56,12 +57,21 @@ class ReferenceFeatures:
         wanted = {r.reference_id: r for r in references}
         marks = {number: self.mark(r) for number, r in wanted.items()}
         found = self._remembered(marks, small=False)
-        found |= self._kept({i: mark for i, mark in marks.items() if i not in found})
+        if len(found) < len(wanted):
+            with self._making:  # who comes later finds them in memory
+                found = self._remembered(marks, small=False)
+                found |= self._made({i: r for i, r in wanted.items() if i not in found}, marks)
+                self._remember(marks, found, small=False)
+        return found
+
+    def _made(
+        self, wanted: Mapping[int, Reference], marks: Mapping[int, str]
+    ) -> dict[int, Features]:
+        """Read what is kept of references, compute the rest, and keep that."""
+        found = self._kept({i: marks[i] for i in wanted})
         new = self._computed([r for i, r in wanted.items() if i not in found])
         self._keep({i: (marks[i], features) for i, features in new.items()})
-        found |= new
-        self._remember(marks, found, small=False)
-        return found
+        return found | new
 
     def mark(self, reference: Reference) -> str:
         """Name what features depend on beside the bytes of the picture."""
@@ -70,8 +80,13 @@ class ReferenceFeatures:
 
     def _remembered(self, marks: Mapping[int, str], *, small: bool) -> dict[int, Features]:
         with self._lock:
-            keys = {i: (i, mark, small) for i, mark in marks.items()}
-            return {i: self._memory[key] for i, key in keys.items() if key in self._memory}
+            found = {}
+            for number, mark in marks.items():
+                key = number, mark, small
+                if key in self._memory:
+                    self._memory.move_to_end(key)  # what is asked for is kept the longest
+                    found[number] = self._memory[key]
+            return found
 
     def _remember(
         self, marks: Mapping[int, str], found: Mapping[int, Features], *, small: bool
@@ -79,9 +94,7 @@ class ReferenceFeatures:
         """Keep features in memory; `small`: those of thumbnails."""
         with self._lock:
             for number, features in found.items():
-                key = number, marks[number], small
-                self._memory[key] = features
-                self._memory.move_to_end(key)
+                self._memory[number, marks[number], small] = features
             while len(self._memory) > _IN_MEMORY:
                 self._memory.popitem(last=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,13 @@ from shitu.choosing import choose as choose_engine
 from shitu.choosing.parity import Parity
 from shitu.config import DETECTOR_MODEL, FEATURE_MODEL
 from shitu.models.registry import find_model
+from shitu.models.spec import ModelSpec
 
 SPECS = [find_model(FEATURE_MODEL, "feature"), find_model(DETECTOR_MODEL, "detector")]
+UNTRAINED = replace(SPECS[0], files={"onnx": SPECS[0].files["onnx"]})
 TASK = Task(FEATURE_MODEL, DETECTOR_MODEL, 2)
+OLD_CPU = {"model name": "old", "flags": "sse2 avx2"}
+NEW_CPU = {"model name": "new", "flags": "sse2 avx2 avx512_vnni"}
 SAME = Parity(1.0, 1.0, 0.0, 0)
 
 REFERENCE = Trial("onnxruntime", "1", start=0.3, photo=0.1, parity=SAME)
@@ -39,7 +44,9 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[str]]:
         return [REFERENCE, FAST, WRONG]
 
     monkeypatch.setattr("shitu.choosing.trial.try_engines", fake)
-    monkeypatch.setattr(choice, "candidates", lambda specs, names=("a", "b"): list(names))
+    both = ("onnxruntime", "openvino")
+    monkeypatch.setattr(choice, "candidates", lambda specs, names=both: list(names))
+    monkeypatch.setattr("shitu.runtime.cpu._cpuinfo", lambda: OLD_CPU)
     return asked
 
 
@@ -73,9 +80,7 @@ def test_noise_alone_changes_no_engine() -> None:
 
 
 def test_reasons() -> None:
-    assert Choice((REFERENCE, FAST)).reason.startswith(
-        "openvino gives the answers of onnxruntime 2"
-    )
+    assert Choice((REFERENCE, FAST)).reason.startswith("openvino answers as onnxruntime does, 2")
     assert "no other" in Choice((REFERENCE, WRONG)).reason
 
 
@@ -88,9 +93,41 @@ def test_a_choice_is_kept(tried: list[Sequence[str]]) -> None:
     assert len(tried) == 1
 
 
-def test_until_then_the_reference_is_used(tried: list[Sequence[str]]) -> None:
-    assert remembered_engine(SPECS, 2, float("inf")) == "onnxruntime"
-    assert not tried
+@pytest.mark.parametrize(
+    ("cpu", "specs", "engine", "why"),
+    [
+        (NEW_CPU, SPECS, "onnxruntime-int8", "the extractor was trained for it"),
+        (OLD_CPU, SPECS, "onnxruntime", "bytes would be added inexactly"),
+        ({}, SPECS, "onnxruntime", "nothing is known of the processor"),
+        (NEW_CPU, [UNTRAINED, SPECS[1]], "onnxruntime", "this extractor was not"),
+        (NEW_CPU, SPECS[1:], "onnxruntime", "the detector computes in float32 anyway"),
+        (NEW_CPU, [], "onnxruntime", "there is nothing to run"),
+    ],
+)
+def test_what_is_used_where_nothing_was_tried(
+    monkeypatch: pytest.MonkeyPatch,
+    cpu: dict[str, str],
+    specs: list[ModelSpec],
+    engine: str,
+    why: str,
+) -> None:
+    monkeypatch.setattr("shitu.runtime.cpu._cpuinfo", lambda: cpu)
+    monkeypatch.setattr("shitu.choosing.trial.try_engines", lambda *_: pytest.fail("tried"))
+    assert remembered_engine(specs, 2, float("inf")) == engine, why
+
+
+def test_without_onnx_runtime_another_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shitu.runtime.cpu._cpuinfo", lambda: NEW_CPU)
+    monkeypatch.setattr(
+        "shitu.runtime.engines.installed_version", {"openvino": "1", "paddlepaddle": "3"}.get
+    )
+    assert remembered_engine(SPECS, 2, 1) == "openvino"
+
+
+def test_one_package_is_no_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it computes in is known beforehand: nobody waits for a trial of it."""
+    monkeypatch.setattr("shitu.runtime.engines.installed_version", {"onnxruntime": "1"}.get)
+    assert not worth_choosing(SPECS, 2)
 
 
 @pytest.mark.parametrize("what", ["threads", "models", "versions", "cpu"])

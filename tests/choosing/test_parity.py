@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from shitu.choosing.parity import Answers, compare
+from shitu.runtime.engines import SAME
 
 BOX = (10.0, 10.0, 110.0, 210.0, 0.8)
 WEAK = (200.0, 200.0, 240.0, 240.0, 0.455)
@@ -43,7 +44,7 @@ def boxes(*rows: tuple[float, ...]) -> Answers:
     ],
 )
 def test_same_answers(other: Answers, said: str, why: str) -> None:
-    problem = compare(ANSWERS, other).problem
+    problem = compare(ANSWERS, other).problem(SAME)
     assert said in problem, why
     assert bool(problem) == bool(said), why
 
@@ -53,8 +54,8 @@ def test_a_main_body_is_compared_with_a_main_body() -> None:
     second = (10.0, 10.0, 60.0, 210.0, 0.7)
     a = boxes((*BOX[:4], 1.0), BOX, second)
     b = boxes((*second[:4], 1.0), BOX, second)
-    assert compare(a, a).problem == ""
-    assert "IoU 0.5" in compare(a, b).problem
+    assert compare(a, a).problem(SAME) == ""
+    assert "IoU 0.5" in compare(a, b).problem(SAME)
 
 
 def test_answers_travel_as_json() -> None:

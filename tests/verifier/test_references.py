@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -62,6 +63,15 @@ def test_each_is_computed_once_and_kept_in_the_database(catalog: Catalog) -> Non
     for number, features in found.items():
         assert (again[number].descriptors == features.descriptors).all()
     assert catalog.gallery.head() == generation
+
+
+def test_threads_that_ask_at_once_compute_each_once(catalog: Catalog) -> None:
+    references = catalog.all_references()
+    shared = source(catalog.gallery)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(shared.of, [references] * 8))
+    assert Counting.seen == [(240, 180)] * 2
+    assert all(one.keys() == found[0].keys() for one in found)
 
 
 def test_only_what_is_in_the_box_counts(catalog: Catalog, photos: Path) -> None:
