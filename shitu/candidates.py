@@ -13,9 +13,9 @@ from shitu.calibration import evidence_of
 from shitu.deciding import Rule
 from shitu.gallery import Reference
 from shitu.images import Image
+from shitu.prototypes import DEPTH
 from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Match, Near
 from shitu.verifier.reranking import OFF, ON, Checked, Contender, Sight, Verifier
-from shitu.voting import DEPTH
 
 if TYPE_CHECKING:
     from shitu.calibration import Calibration, Evidence, WithPoints

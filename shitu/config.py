@@ -15,7 +15,7 @@ from shitu.errors import ConfigError
 FEATURE_MODEL = "pplcnetv2_base_shitu"
 DETECTOR_MODEL = "picodet_lcnet_mainbody"
 DEFAULT_FAR = 0.01  # share of strangers that may get an answer
-VOTERS = 5  # nearest references of an item that have a say in the answer
+PROTOTYPE_WEIGHT = 1.0  # of the mean of an item's references, beside the nearest one
 INDEX_KINDS = ("auto", "flat", "ivf-sq8", "ivf-rabitq", "hnsw")
 AUTO = "auto"
 _TRUTH = {
@@ -83,8 +83,9 @@ class Config:
         "auto where the scores leave doubt, on always, off never",
     )
     top_k: int = _setting(5, "items listed as matches of an object")
-    voters: int = _setting(
-        VOTERS, "nearest references of an item that have a say in the answer; 1: only the nearest"
+    prototype_weight: float = _setting(
+        PROTOTYPE_WEIGHT,
+        "how much the mean of an item's references counts beside the nearest one; 0: not at all",
     )
     log_recognitions: bool = _setting(
         False, "keep recognitions with their crops, for `shitu review`, confirm and reject"
@@ -101,8 +102,9 @@ class Config:
             value = getattr(self, name)
             good = value is None or low <= value <= 1.0
             _check(good, name, value, f"between {low:g} and 1")
-        for name in ("batch_size", "max_objects", "top_k", "voters"):
+        for name in ("batch_size", "max_objects", "top_k"):
             _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        _check(self.prototype_weight >= 0, "prototype_weight", self.prototype_weight, "0 or more")
         _check(0 < self.recall <= 1, "recall", self.recall, "above 0 and at most 1")
         kinds = "one of " + ", ".join(INDEX_KINDS)
         _check(self.index_kind in INDEX_KINDS, "index_kind", self.index_kind, kinds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shitu.config import VOTERS
+from shitu.config import PROTOTYPE_WEIGHT
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Rule:
     Attributes:
         threshold: a best item whose score is lower is unknown.
         by_score: the threshold decides even where there is a calibration.
-        voters: nearest references of an item that have a say in which one is best.
+        prototype_weight: how much an item's prototype counts beside its nearest reference.
     """
 
     threshold: float
     by_score: bool = False
-    voters: int = VOTERS
+    prototype_weight: float = PROTOTYPE_WEIGHT

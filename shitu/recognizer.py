@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from shitu.calibration import Calibration, evidence_of
 from shitu.candidates import Decider, Found, Verdict, by_item, depth
-from shitu.config import VOTERS
+from shitu.config import PROTOTYPE_WEIGHT
 from shitu.cropper import WHOLE, Candidate, Candidates, Cropper, Dropped
 from shitu.deciding import Rejected, Rule
 from shitu.embedder import Embedder
@@ -21,10 +21,10 @@ from shitu.geometry import area, crop, overlap
 from shitu.images import Image
 from shitu.index import Neighbours
 from shitu.looking import Look
+from shitu.prototypes import DEPTH, Floats, promoted, table
 from shitu.recognition import Recognition, RecognizedObject
 from shitu.runtime.session import Float32Array
 from shitu.verifier.reranking import Sight, Verifier
-from shitu.voting import DEPTH, promoted, table
 
 if TYPE_CHECKING:
     from shitu.gallery.where import Selection, Where
@@ -69,8 +69,8 @@ class Lookup(Protocol):
     def select(self, where: str | Where) -> Selection:
         """The references that a filter allows; raises WhereError."""
 
-    def sizes_of(self, item_ids: Iterable[int]) -> Mapping[int, int]:
-        """How many references these items have."""
+    def closeness(self, queries: Float32Array, items: Int64Array) -> Floats:
+        """Cosines (m, k) of queries (m, dim) with the prototypes of items (m, k); -1: none."""
 
     def references(self, reference_ids: Iterable[int]) -> Mapping[int, Reference]:
         """What the gallery knows of these references; those that are gone are missing."""
@@ -89,7 +89,7 @@ class Recognizer:
         by_score: the threshold decides what is unknown even where there is a calibration.
         screening: puts others in place of neighbours that were rejected for such queries.
         verifier: checks the nearest items by geometry, if anything does.
-        voters: nearest references of an item that have a say in which one is best.
+        prototype_weight: how much an item's prototype counts beside its nearest reference.
         side_by_side: how the objects of a picture are decided on; has no influence on the answers.
     """
 
@@ -105,13 +105,13 @@ class Recognizer:
         by_score: bool = False,
         screening: Screening = _nothing_rejected,
         verifier: Verifier | None = None,
-        voters: int = VOTERS,
+        prototype_weight: float = PROTOTYPE_WEIGHT,
         side_by_side: SideBySide = map,
     ) -> None:
         self._cropper = cropper
         self._embedder = embedder
         self._lookup = lookup
-        self._rule = Rule(threshold, by_score, voters)
+        self._rule = Rule(threshold, by_score, prototype_weight)
         self._top_k = top_k
         self._calibration = calibration
         self._screening = screening
@@ -146,7 +146,7 @@ class Recognizer:
         crops = [image if c.box is None else crop(image, c.box) for c in candidates.kept]
         embeddings = look.embeddings if look else self._embedder.embed(crops)
         clock.lap("embed")
-        # The nearest references vote for their items; the best one gives the score.
+        # The nearest reference and the mean of all of them decide which item it is.
         decider = Decider(self._rule, self._calibration(), self._verifier)
         found = self._look_up(embeddings, allowed, decider.calibration)
         clock.lap("search")
@@ -192,7 +192,8 @@ class Recognizer:
         # What somebody said is not this, is not this in nearly the same picture either.
         neighbours, rejected = self._screening(embeddings, neighbours, allowed)
         known = self._lookup.references({int(i) for i in neighbours.reference_ids.flat if i >= 0})
-        neighbours, items = self._voted(neighbours, _items_of(neighbours.reference_ids, known))
+        items = _items_of(neighbours.reference_ids, known)
+        neighbours, items = self._answers_first(embeddings, neighbours, items)
         evidence = evidence_of(neighbours.scores, items)
         sure = None if calibration is None else calibration.confidence(evidence)
         return [
@@ -210,12 +211,15 @@ class Recognizer:
             )
         ]
 
-    def _voted(self, found: Neighbours, items: Int64Array) -> tuple[Neighbours, Int64Array]:
+    def _answers_first(
+        self, embeddings: Float32Array, found: Neighbours, items: Int64Array
+    ) -> tuple[Neighbours, Int64Array]:
         """The neighbours and their items with the nearest reference of the answer first."""
-        if self._rule.voters == 1:  # no one to be asked about
+        weight = self._rule.prototype_weight
+        if not weight:
             return found, items
-        sizes = table(items[:, :DEPTH], self._lookup.sizes_of, 0)
-        order = promoted(found.scores, items, sizes, self._rule.voters)
+        closeness = weight * self._lookup.closeness(embeddings, items[:, :DEPTH])
+        order = promoted(found.scores, items, closeness)
         ids = np.take_along_axis(found.reference_ids, order, axis=1)
         scores = np.take_along_axis(found.scores, order, axis=1)
         return Neighbours(scores, ids), np.take_along_axis(items, order, axis=1)

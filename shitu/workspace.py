@@ -358,7 +358,11 @@ class Workspace:
         self.catalog.require_own_space()
         self._networks_for(SEVERAL)
         options = options or EvaluationOptions(threshold=self.threshold)
-        options = replace(options, voters=self.config.voters, check=self._check(options.threshold))
+        options = replace(
+            options,
+            prototype_weight=self.config.prototype_weight,
+            check=self._check(options.threshold),
+        )
         calibration = self.catalog.calibration()
         if calibration is not None and options.confidence is None:
             options = replace(options, confidence=calibration.of_neighbours)
@@ -372,7 +376,7 @@ class Workspace:
         from shitu.evaluation.checking import Check
 
         config = self.config
-        rule = Rule(threshold, by_score=config.threshold is not None, voters=config.voters)
+        rule = Rule(threshold, config.threshold is not None, config.prototype_weight)
         decider = Decider(rule, self.catalog.calibration(), self._verifier)
         return Check(decider, depth(config.top_k))
 
@@ -443,7 +447,7 @@ class Workspace:
             lookup.calibration if isinstance(lookup, Catalog) else lambda: None,
             by_score=self.config.threshold is not None,
             verifier=self._verifier,
-            voters=self.config.voters,
+            prototype_weight=self.config.prototype_weight,
             side_by_side=map if self._verifier is None else self._checks.map,
             **({"screening": lookup.screened} if isinstance(lookup, Catalog) else {}),
         )
@@ -452,10 +456,10 @@ class Workspace:
         """Return what decides in a space whether an answer is unknown, as this workspace is set."""
         wanted = self.config.threshold
         if wanted is not None:
-            return Rule(wanted, by_score=True, voters=self.config.voters)
+            return Rule(wanted, True, self.config.prototype_weight)
         lineup = find_lineup(space)
         own = self.threshold if lineup is None else lineup.feature_spec().threshold
-        return Rule(own, voters=self.config.voters)
+        return Rule(own, prototype_weight=self.config.prototype_weight)
 
     # The recognizer holds networks that are to go when they are loaded anew.
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -177,9 +176,25 @@ class FakeLookup:
         ids = [r.reference_id for r in self._references if read.allows(Tagged(r.item_id, r.label))]
         return Selection(np.array(sorted(ids), np.int64), () if ids else ("nothing is allowed",))
 
-    def sizes_of(self, item_ids: Iterable[int]) -> Mapping[int, int]:
-        wanted = set(item_ids)
-        return Counter(r.item_id for r in self._references if r.item_id in wanted)
+    def closeness(
+        self,
+        queries: Floats,
+        items: npt.NDArray[np.int64],
+        without: Sequence[Collection[int]] = (),
+    ) -> npt.NDArray[np.float64]:
+        close = np.zeros(items.shape)
+        for row, column in zip(*np.nonzero(items >= 0), strict=True):
+            hidden = {*self._vanished, *(without[row] if without else ())}
+            mean = np.mean(
+                [
+                    vector
+                    for ref, vector in zip(self._references, self._vectors, strict=True)
+                    if ref.item_id == items[row, column] and ref.reference_id not in hidden
+                ],
+                axis=0,
+            )
+            close[row, column] = mean @ queries[row] / np.linalg.norm(mean)
+        return close
 
     def references(self, reference_ids: Iterable[int]) -> Mapping[int, Reference]:
         wanted = set(reference_ids) - self._vanished

@@ -69,7 +69,7 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         "max_objects": 6,
         "threshold": 0.75,
         "top_k": 8,
-        "voters": 3,
+        "prototype_weight": 0.5,
         "log_recognitions": True,
         "verify": "on",
     }

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from shitu.adapter.folds import Bools
 from shitu.adapter.statistics import Codes
-from shitu.config import VOTERS
-from shitu.voting import nearest, promoted
+from shitu.config import PROTOTYPE_WEIGHT
+from shitu.prototypes import Prototypes, nearest, promoted
 
 _BLOCK = 512
 
@@ -18,16 +18,16 @@ def named_rightly(
     codes: Codes,
     queries: Bools,
     gallery: Bools,
-    voters: int = VOTERS,
+    prototype_weight: float = PROTOTYPE_WEIGHT,
 ) -> Bools:
-    """Whether the references of the gallery, but for the query itself, vote for its label.
+    """Whether the references of the gallery, but for the query itself, speak for its label.
 
     Args:
         vectors: (n, e) unit vectors of all references.
         codes: (n,) their labels.
         queries: (n,) which are asked; m of them.
         gallery: (n,) among which.
-        voters: of each label; 1 leaves it to the nearest reference.
+        prototype_weight: of each label's; 0 leaves it to the nearest reference.
 
     Returns:
         (m,) in the order of the references.
@@ -36,28 +36,20 @@ def named_rightly(
     place = np.full(len(codes), -1)
     place[among] = np.arange(len(among))
     base, theirs = np.ascontiguousarray(vectors[among].T), codes[among]
-    counts = np.bincount(theirs, minlength=int(codes.max()) + 1)
+    prototypes = Prototypes.of(vectors[among], theirs, int(codes.max()) + 1)
     right = np.empty(len(asked), bool)
     for start in range(0, len(asked), _BLOCK):
         rows = asked[start : start + _BLOCK]
         scores = vectors[rows] @ base
         own = place[rows]
         scores[np.flatnonzero(own >= 0), own[own >= 0]] = -np.inf
-        answers = _answers(scores, theirs, counts, codes[rows], voters)
-        right[start : start + len(rows)] = answers == codes[rows]
+        near = nearest(scores)
+        best = np.take_along_axis(scores, near, 1)
+        found = np.where(np.isfinite(best), theirs[near], -1)
+        if prototype_weight:
+            mine = np.where(own >= 0, codes[rows], -1)
+            closeness = prototypes.closeness(vectors[rows], found, mine)
+            order = promoted(best, found, prototype_weight * closeness)
+            found = np.take_along_axis(found, order[:, :1], 1)
+        right[start : start + len(rows)] = found[:, 0] == codes[rows]
     return right
-
-
-def _answers(
-    scores: npt.NDArray[np.float32], codes: Codes, counts: Codes, own: Codes, voters: int
-) -> Codes:
-    """Label (m,) that the references of `codes` (n,) vote for; what is hidden scores -inf."""
-    if voters == 1:
-        return np.asarray(codes[scores.argmax(axis=1)], np.int64)
-    near = nearest(scores)
-    best = np.take_along_axis(scores, near, 1)
-    found = np.where(np.isfinite(best), codes[near], -1)
-    hidden = np.isneginf(scores).sum(axis=1)[:, None] * (found == own[:, None])
-    order = promoted(best, found, counts[codes[near]] - hidden, voters)
-    answers = np.take_along_axis(found, order[:, :1], 1)[:, 0]
-    return np.asarray(answers, np.int64)

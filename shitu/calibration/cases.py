@@ -17,8 +17,8 @@ import numpy.typing as npt
 from shitu.adapter import Recipe, Statistics, fit
 from shitu.adapter.folds import Bools, Split, label_folds, reference_folds
 from shitu.calibration.evidence import Evidence, Floats, Ids, evidence_of
-from shitu.config import VOTERS
-from shitu.voting import DEPTH, nearest, promoted
+from shitu.config import PROTOTYPE_WEIGHT
+from shitu.prototypes import DEPTH, Prototypes, nearest, promoted
 
 FOLDS = 5
 LIMIT = 6000  # references asked; more tell hardly more
@@ -114,7 +114,7 @@ def gather(
     items: Ids,
     recipe: Recipe | None,
     seed: int = 0,
-    voters: int = VOTERS,
+    prototype_weight: float = PROTOTYPE_WEIGHT,
     *,
     depth: int = DEPTH,
     limit: int = LIMIT,
@@ -126,7 +126,7 @@ def gather(
         items: (n,) ids of their items.
         recipe: of the map that is used on top; None for none.
         seed: of the folds; above the limit also of those that are asked.
-        voters: references of an item that have a say in the answer.
+        prototype_weight: how much an item's prototype counts beside its nearest reference.
         depth: neighbours that are noted of each case.
         limit: references that are asked at most.
     """
@@ -136,29 +136,25 @@ def gather(
     found: list[Evidence] = []
     near: list[Near] = []
     groups: list[Ids] = []
+    stranger: list[Bools] = []
     own = np.full(len(items), np.nan)
-    for split in reference_folds(codes, FOLDS, seed):
+    known, unknown = reference_folds(codes, FOLDS, seed), label_folds(codes, FOLDS, seed)
+    for split, noted in (*((each, own) for each in known), *((each, None) for each in unknown)):
         vectors = _mapped(embeddings, codes, recipe, split)
         rows = np.flatnonzero(split.queries & chosen)
-        for evidence, some in _ask(vectors, items, rows, split.gallery, own, voters, depth):
+        asked = _ask(vectors, items, rows, split.gallery, noted, prototype_weight, depth)
+        for evidence, some in asked:
             found.append(evidence)
             near.append(some)
         groups.append(items[rows])
-    genuine = sum(map(len, found))
-    for split in label_folds(codes, FOLDS, seed):
-        vectors = _mapped(embeddings, codes, recipe, split)
-        rows = np.flatnonzero(split.queries & chosen)
-        for evidence, some in _ask(vectors, items, rows, split.gallery, None, voters, depth):
-            found.append(evidence)
-            near.append(some)
-        groups.append(items[rows])
+        stranger.append(np.full(len(rows), noted is None))
     evidence, group = Evidence.joined(found), np.concatenate(groups)
-    stranger = np.arange(len(evidence)) >= genuine
+    strange = np.concatenate(stranger)
     usual, of_all = _usual(own, codes)
     return Cases(
         evidence,
-        right=(evidence.item == group) & ~stranger,
-        stranger=stranger,
+        right=(evidence.item == group) & ~strange,
+        stranger=strange,
         lent=np.zeros(len(evidence), bool),
         group=group,
         usual={int(names[code]): score for code, score in usual.items()},
@@ -168,22 +164,27 @@ def gather(
 
 
 def gather_strangers(
-    queries: Vectors, gallery: Vectors, items: Ids, voters: int = VOTERS
+    queries: Vectors, gallery: Vectors, items: Ids, prototype_weight: float = PROTOTYPE_WEIGHT
 ) -> Evidence:
     """Ask pictures (m, e) of things that the gallery (n, e) certainly does not have."""
-    return ask_strangers(queries, gallery, items, voters)[0]
+    return ask_strangers(queries, gallery, items, prototype_weight)[0]
 
 
 def ask_strangers(
-    queries: Vectors, gallery: Vectors, items: Ids, voters: int = VOTERS, depth: int = DEPTH
+    queries: Vectors,
+    gallery: Vectors,
+    items: Ids,
+    prototype_weight: float = PROTOTYPE_WEIGHT,
+    depth: int = DEPTH,
 ) -> tuple[Evidence, Near]:
     """The same, and what they were looked up among; see `gather_strangers`."""
-    sizes, found, near = _sizes(items), [], []
+    shelf, found, near = _Shelf.of(gallery, items), [], []
     for start in range(0, max(len(queries), 1), _BLOCK):
         block = queries[start : start + _BLOCK]
-        evidence, rows, scores = _evidence(block @ gallery.T, items, sizes, voters, depth)
+        scores = block @ gallery.T
+        evidence, rows, best = shelf.evidence(block, scores, prototype_weight, depth)
         found.append(evidence)
-        near.append(Near(-1 - np.arange(start, start + len(block)), rows, scores))
+        near.append(Near(-1 - np.arange(start, start + len(block)), rows, best))
     return Evidence.joined(found), Near.joined(near)
 
 
@@ -207,13 +208,13 @@ def _ask(
     rows: Ids,
     gallery: Bools,
     own: Floats | None,
-    voters: int,
+    prototype_weight: float,
     depth: int,
 ) -> Iterator[tuple[Evidence, Near]]:
     """Ask some references; with `own` note what their item scores, without it hide that item."""
     among = np.flatnonzero(gallery)
     base, theirs = np.ascontiguousarray(vectors[among].T), items[among]
-    sizes = _sizes(theirs)
+    shelf = _Shelf.of(vectors[among], theirs)
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         scores = vectors[block] @ base
@@ -222,26 +223,47 @@ def _ask(
             scores[same] = -np.inf
         else:
             own[block] = np.where(same, scores, -np.inf).max(axis=1)
-        evidence, near, best = _evidence(scores, theirs, sizes, voters, depth)
+        evidence, near, best = shelf.evidence(vectors[block], scores, prototype_weight, depth)
         yield evidence, Near(block, np.where(near < 0, -1, among[near]), best)
 
 
-def _sizes(items: Ids) -> Ids:
-    """How many references the item of each reference (n,) has."""
-    _, codes, counts = np.unique(items, return_inverse=True, return_counts=True)
-    return np.asarray(counts[codes], np.int64)
+@dataclass(frozen=True)
+class _Shelf:
+    """The items of n references, and where they lie.
 
+    Attributes:
+        items: (n,) ids.
+        codes: (n,) numbers of these, by which there are prototypes.
+    """
 
-def _evidence(
-    scores: Vectors, items: Ids, sizes: Ids, voters: int, depth: int
-) -> tuple[Evidence, Ids, Vectors]:
-    """Evidence, and columns (m, depth) and scores of the nearest; -1 where there is none."""
-    near = nearest(scores, depth)
-    best = np.take_along_axis(scores, near, 1)
-    found = np.where(np.isfinite(best), items[near], -1)
-    order = promoted(best, found, sizes[near], voters)
-    best, found, near = (np.take_along_axis(each, order, 1) for each in (best, found, near))
-    return evidence_of(best, found), np.where(found < 0, -1, near), best
+    items: Ids
+    codes: Ids
+    prototypes: Prototypes
+
+    @classmethod
+    def of(cls, vectors: Vectors, items: Ids) -> _Shelf:
+        names, codes = np.unique(items, return_inverse=True)
+        codes = np.asarray(codes, np.int64)
+        return cls(items, codes, Prototypes.of(vectors, codes, len(names)))
+
+    def evidence(
+        self, queries: Vectors, scores: Vectors, prototype_weight: float, depth: int
+    ) -> tuple[Evidence, Ids, Vectors]:
+        """Evidence, and columns (m, depth) and scores of the nearest; -1 where there is none.
+
+        Args:
+            scores: (m, n) of the queries (m, d); -inf of references that do not count.
+        """
+        near = nearest(scores, depth)
+        best = np.take_along_axis(scores, near, 1)
+        there = np.isfinite(best)
+        found = np.where(there, self.items[near], -1)
+        if prototype_weight:
+            codes = np.where(there, self.codes[near], -1)[:, :DEPTH]
+            closeness = prototype_weight * self.prototypes.closeness(queries, codes)
+            order = promoted(best, found, closeness)
+            best, found, near = (np.take_along_axis(each, order, 1) for each in (best, found, near))
+        return evidence_of(best, found), np.where(found < 0, -1, near), best
 
 
 def _usual(own: Floats, codes: Ids) -> tuple[dict[int, float], float]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from shitu.voting import DEPTH
+from shitu.prototypes import DEPTH
 
 _NEAREST = 5
 
@@ -25,7 +25,7 @@ class Evidence:
         item: id of the item that is the answer; -1 where there is none.
         score: of its nearest reference.
         runner_up: best score of another item, or where none is among the neighbours, the last; may
-            be higher, where references outvoted the nearest one.
+            be higher, where prototypes outweighed the nearest reference.
         agreement: share of the five nearest references that are of that item.
     """
 

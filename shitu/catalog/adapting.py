@@ -18,12 +18,12 @@ from shitu.catalog.learning import (
     write_adapter,
     write_calibration,
 )
-from shitu.config import VOTERS
+from shitu.config import PROTOTYPE_WEIGHT
 from shitu.errors import GalleryError
 from shitu.gallery import Reference, Space
 from shitu.gallery.gallery import Gallery
 from shitu.models.background import background
-from shitu.voting import DEPTH
+from shitu.prototypes import DEPTH
 
 if TYPE_CHECKING:
     from shitu.adapter import Choice, Recipe
@@ -71,7 +71,7 @@ def adapt(
     far: float,
     dry_run: bool,
     progress: Progress | None = None,
-    voters: int = VOTERS,
+    prototype_weight: float = PROTOTYPE_WEIGHT,
     looking: Looking | None = None,
 ) -> LearnSummary:
     """Choose a map, calibrate for it, and put both into use in one commit; see `Catalog.adapt`."""
@@ -85,7 +85,7 @@ def adapt(
         outcome = "nothing to gain" if choice.trials else "too little"
         return LearnSummary(outcome, choice.reason, choice, None, gallery.head().generation)
     view = view_of(raw, choice.adapter)
-    shop = _Shop(gallery, ids, items, vectors, view, choice.recipe, voters)
+    shop = _Shop(gallery, ids, items, vectors, view, choice.recipe, prototype_weight)
     found = _calibrated(shop, far, None, looking)
     if isinstance(found, Refusal):
         reason = f"scores would change, and no point from which they count is known: {found.reason}"
@@ -105,7 +105,7 @@ def calibrate(
     far: float,
     strangers: Vectors | None,
     dry_run: bool,
-    voters: int = VOTERS,
+    prototype_weight: float = PROTOTYPE_WEIGHT,
     looking: Looking | None = None,
 ) -> LearnSummary:
     """Learn when answers are to be believed; see `Catalog.calibrate`."""
@@ -113,7 +113,7 @@ def calibrate(
 
     raw, ids, items, vectors = _references(gallery)
     view = read_view(gallery, raw)
-    shop = _Shop(gallery, ids, items, vectors, view, _recipe(view), voters)
+    shop = _Shop(gallery, ids, items, vectors, view, _recipe(view), prototype_weight)
     found = _calibrated(shop, far, strangers, looking)
     if isinstance(found, Refusal):
         return LearnSummary("too little", found.reason, None, None, gallery.head().generation)
@@ -157,7 +157,7 @@ class _Shop:
     vectors: Vectors
     view: View
     recipe: Recipe | None
-    voters: int
+    prototype_weight: float
 
     def references(self) -> list[Reference]:
         """The references by row."""
@@ -218,15 +218,15 @@ def _cases(shop: _Shop, far: float, strangers: Vectors | None, looking: Looking 
         from shitu.catalog.looking import LIMIT
 
         asked = {"depth": looking.depth, "limit": max(LIMIT, cases_needed(far))}
-    view, vectors, items, voters = shop.view, shop.vectors, shop.items, shop.voters
-    cases = gather(vectors, items, shop.recipe, voters=voters, **asked)
+    view, vectors, items, weight = shop.view, shop.vectors, shop.items, shop.prototype_weight
+    cases = gather(vectors, items, shop.recipe, prototype_weight=weight, **asked)
     if strangers is not None and len(strangers):
         found, near = ask_strangers(
-            view(strangers), view(vectors), items, voters, asked.get("depth", DEPTH)
+            view(strangers), view(vectors), items, weight, asked.get("depth", DEPTH)
         )
         seen = looking is not None and len(looking.strangers) == len(strangers)
         cases = cases.with_strangers(found, near=near if seen else None)
-    return _lent(cases, vectors, items, view, far, voters)
+    return _lent(cases, vectors, items, view, far, weight)
 
 
 def _lent(
@@ -235,7 +235,7 @@ def _lent(
     items: npt.NDArray[np.int64],
     view: View,
     far: float,
-    voters: int,
+    prototype_weight: float,
 ) -> Cases:
     """With the strangers that come with the model, where there are too few of the gallery's own."""
     from shitu.calibration import cases_needed, gather_strangers
@@ -244,5 +244,5 @@ def _lent(
     others = background(view.raw.fingerprint) if few else None
     if others is None:
         return cases
-    found = gather_strangers(view(others), view(vectors), items, voters)
+    found = gather_strangers(view(others), view(vectors), items, prototype_weight)
     return cases.with_strangers(found, lent=True)

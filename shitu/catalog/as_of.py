@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from shitu.gallery.moments import Moment, parse_moment
 from shitu.gallery.where import Selection, Where, parse_where
 from shitu.index import Neighbours, VectorIndex
 from shitu.index.kinds import FLAT, new_index
+from shitu.prototypes import Floats, PrototypesOfItems
 
 Named = int | str | date | Moment
 
@@ -51,11 +53,26 @@ class PastGallery:
         """Return all references, by id."""
         return list(self._state.references.values())
 
-    def sizes_of(self, item_ids: Iterable[int]) -> dict[int, int]:
-        """Return how many references each item had; without those that had none."""
-        wanted = set(item_ids)
-        owners = (reference.item_id for reference in self._state.references.values())
-        return dict(Counter(item for item in owners if item in wanted))
+    def closeness(
+        self,
+        queries: npt.NDArray[np.float32],
+        items: npt.NDArray[np.int64],
+        without: Sequence[Collection[int]] = (),
+    ) -> Floats:
+        """Return cosines with prototypes, exactly as `Catalog.closeness` would have then."""
+        return self._prototypes.closeness(queries, items, without)
+
+    @cached_property
+    def _prototypes(self) -> PrototypesOfItems:
+        members = defaultdict[int, list[int]](list)
+        for number, reference in sorted(self._state.references.items()):
+            members[reference.item_id].append(number)
+        by_item = {item: np.array(numbers, np.int64) for item, numbers in members.items()}
+        return PrototypesOfItems(lambda _: by_item, self._vectors)
+
+    def _vectors(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        index = self._opened()
+        return np.empty((0, 1), np.float32) if index is None else index.vectors(ids)
 
     def references(self, reference_ids: Iterable[int]) -> dict[int, Reference]:
         """Return what was known of these references; others are left out."""
@@ -78,13 +95,17 @@ class PastGallery:
             GalleryError: vectors of that time have been forgotten.
             SpaceMismatch: another space than the queries' is in use by now.
         """
+        index = self._opened()
+        if index is None:
+            shape = (len(queries), k)
+            return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
+        return index.search(queries, k, allowed)
+
+    def _opened(self) -> VectorIndex | None:
         with self._lock:
             if self._index is None:
                 self._index = self._read()
-        if self._index is None:
-            shape = (len(queries), k)
-            return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
-        return self._index.search(queries, k, allowed)
+            return self._index
 
     def _read(self) -> VectorIndex | None:
         space: Space | None = self._gallery.active_space()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from shitu.gallery.gallery import Gallery
 from shitu.index import Neighbours, VectorIndex
 from shitu.index.kinds import FLAT, IndexChoice, gather_index, new_index
 from shitu.index.manifest import load_index, read_manifest, save_index
+from shitu.prototypes import Floats, PrototypesOfItems
 
 _ALWAYS_SAVE = 20_000  # up to so many vectors; saving those takes some hundredths of a second
 _LAG = 50  # beyond that the file may lag behind by one in so many; opening catches up
@@ -76,6 +78,7 @@ class IndexCache:
         # There is none while vectors come and go, nor after that was interrupted: what may have
         # been changed by half is neither searched nor saved, but opened anew.
         self._served: _Served | None = None
+        self._prototypes: tuple[_Served, PrototypesOfItems] | None = None
         self.state = self._open()
 
     def _open(self) -> str:
@@ -155,6 +158,25 @@ class IndexCache:
         """Return the k nearest references of each query (m, dim), as the network made it."""
         served = self._whole()
         return served.index.search(served.view(queries), k, allowed)
+
+    def closeness(
+        self,
+        queries: npt.NDArray[np.float32],
+        items: npt.NDArray[np.int64],
+        without: Sequence[Collection[int]] = (),
+    ) -> Floats:
+        """Cosines (m, k) of queries (m, dim) with the prototypes of items (m, k).
+
+        Args:
+            items: -1: none.
+            without: for each query references that do not count.
+        """
+        served = self._whole()
+        kept = self._prototypes
+        if kept is None or kept[0] is not served:
+            made = PrototypesOfItems(self._gallery.members_of, served.index.vectors)
+            kept = self._prototypes = served, made
+        return kept[1].closeness(served.view(queries), items, without)
 
     def remake(self) -> None:
         """Make the index anew from the gallery's vectors, and save it, whatever it was."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from shitu.catalog.filtering import Filters
 from shitu.catalog.index_files import refuse_emptied
 from shitu.catalog.learning import View, read_calibration
 from shitu.catalog.rejections import Rejections
-from shitu.config import DEFAULT_FAR, VOTERS
+from shitu.config import DEFAULT_FAR, PROTOTYPE_WEIGHT
 from shitu.deciding import Rejected, Rule
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
 from shitu.gallery import Change, Head, Item, Reference, Space
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from shitu.gallery.exporting import ExportSummary
     from shitu.gallery.recognitions import LoggedRecognition, Seen
     from shitu.gallery.where import Selection, Where
+    from shitu.prototypes import Floats
 
 DATABASE = "gallery.db"
 
@@ -295,9 +296,21 @@ class Catalog:
         """Return what is known of these references; those that are gone are missing."""
         return self.gallery.references(reference_ids)
 
-    def sizes_of(self, item_ids: Iterable[int]) -> dict[int, int]:
-        """Return how many references each item has; without those that have none."""
-        return self.gallery.sizes_of(list(item_ids))
+    def closeness(
+        self,
+        queries: npt.NDArray[np.float32],
+        items: npt.NDArray[np.int64],
+        without: Sequence[Collection[int]] = (),
+    ) -> Floats:
+        """Return the cosines (m, k) of queries (m, dim) with the prototypes of items (m, k).
+
+        Args:
+            items: -1: none, whose closeness is 0.
+            without: for each query references that do not count.
+        """
+        if self._cache is None:
+            return np.zeros(items.shape, np.float32)
+        return self._cache.closeness(queries, items, without)
 
     def all_references(self) -> list[Reference]:
         """Return all references, by id."""
@@ -689,7 +702,7 @@ class Catalog:
                 far=far,
                 dry_run=dry_run,
                 progress=progress,
-                voters=self._voters,
+                prototype_weight=self._prototype_weight,
                 looking=looking,
             )
 
@@ -717,14 +730,14 @@ class Catalog:
                 far=far,
                 strangers=strangers,
                 dry_run=dry_run,
-                voters=self._voters,
+                prototype_weight=self._prototype_weight,
                 looking=looking,
             )
 
     @property
-    def _voters(self) -> int:
+    def _prototype_weight(self) -> float:
         space = self.space
-        return VOTERS if space is None else self.guard.rule(space).voters
+        return PROTOTYPE_WEIGHT if space is None else self.guard.rule(space).prototype_weight
 
     def unlearn(self, *, adapter: bool, dry_run: bool = False) -> LearnSummary:
         """Go without the calibration and, if so wanted, without the map."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shitu.catalog.catalog import Catalog
     from shitu.gallery.membership import Membership
     from shitu.gallery.where import Selection, Where
+    from shitu.prototypes import Floats
 
 _KEPT = 32  # answers; each is 8 bytes a reference at most
 
@@ -76,6 +77,15 @@ class Among:
     def search(self, queries: npt.NDArray[np.float32], k: int) -> Neighbours:
         """Return the k nearest of each query (m, dim) among what is allowed."""
         return self._catalog.search(queries, k, self.selection.ids)
+
+    def closeness(
+        self,
+        queries: npt.NDArray[np.float32],
+        items: npt.NDArray[np.int64],
+        without: Sequence[Collection[int]] = (),
+    ) -> Floats:
+        """Return cosines with the prototypes of items; see `Catalog.closeness`."""
+        return self._catalog.closeness(queries, items, without)
 
     def all_references(self) -> Sequence[Reference]:
         """Return the references that are allowed, by id."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,9 @@ from shitu.deciding import Rejected, Rule
 from shitu.gallery import Reference
 from shitu.index import Neighbours
 from shitu.index.ranking import in_order
+from shitu.prototypes import DEPTH, promoted, table
 from shitu.recognition import CONFIDENCE, SCORE
 from shitu.verifier.reranking import Sight, Verifier
-from shitu.voting import DEPTH, promoted, table
 
 if TYPE_CHECKING:
     from shitu.calibration import Calibration
@@ -50,8 +50,8 @@ class State(Protocol):
     def items_of(self, reference_ids: Collection[int]) -> dict[int, int]:
         """The item of each reference."""
 
-    def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
-        """How many references each item has."""
+    def closeness(self, queries: Floats, items: Ids) -> npt.NDArray[np.floating[Any]]:
+        """Cosines (m, k) of queries (m, dim) with the prototypes of items (m, k)."""
 
     def references(self, reference_ids: Collection[int]) -> dict[int, Reference]:
         """What is known of these references."""
@@ -99,8 +99,9 @@ def answers(
         eyes: without them the scores alone decide.
     """
     found, items, _ = screened(state, queries, found or state.nearest(queries, DEPTH))
-    sizes = table(items, state.sizes_of, 0)
-    order = promoted(found.scores, items, sizes, rule.voters)
+    near = items[:, : DEPTH if rule.prototype_weight else 0]
+    closeness = rule.prototype_weight * state.closeness(queries, near)
+    order = promoted(found.scores, items, closeness)
     found = Neighbours(
         np.take_along_axis(found.scores, order, 1),
         np.take_along_axis(found.reference_ids, order, 1),

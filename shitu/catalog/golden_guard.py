@@ -20,7 +20,7 @@ from shitu.gallery.known_queries import GoldenQuery
 from shitu.gallery.pending import Pending
 from shitu.images import display_path
 from shitu.index import Neighbours
-from shitu.voting import DEPTH
+from shitu.prototypes import DEPTH
 
 _NAMED = 5  # broken queries that an error names
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from shitu.gallery.gallery import REMAKES, Gallery
 from shitu.gallery.local_features import read_thumbnails
 from shitu.gallery.pending import Pending
 from shitu.index import Neighbours
+from shitu.prototypes import PrototypesOfItems
 
 if TYPE_CHECKING:
     from shitu.calibration import Calibration
@@ -63,9 +64,9 @@ class Committed:
         """The item of each reference."""
         return self.gallery.items_of(reference_ids)
 
-    def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
-        """How many references each item has."""
-        return self.gallery.sizes_of(item_ids)
+    def closeness(self, queries: Floats, items: Ids) -> npt.NDArray[np.floating[Any]]:
+        """Cosines (m, k) of queries (m, dim) with the prototypes of items (m, k)."""
+        return self.cache.closeness(queries, items)
 
     def references(self, reference_ids: Collection[int]) -> dict[int, Reference]:
         """What is known of these references."""
@@ -139,9 +140,10 @@ class Foreseen:
         self.items.update(self.pending.items_of(unknown))
         return {number: self.items[number] for number in reference_ids if number in self.items}
 
-    def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
-        """How many references each item will have."""
-        return self.pending.sizes_of(item_ids)
+    def closeness(self, queries: Floats, items: Ids) -> npt.NDArray[np.floating[Any]]:
+        """Cosines (m, k) of queries (m, dim) with the prototypes of items (m, k)."""
+        mapped = np.asarray(self.view(queries), np.float32)
+        return self._prototypes.closeness(mapped, items)
 
     def references(self, reference_ids: Collection[int]) -> dict[int, Reference]:
         """What will be known of these references."""
@@ -159,6 +161,19 @@ class Foreseen:
     def _came(self) -> tuple[Ids, Floats]:
         ids, vectors = self.pending.vectors(self.view.raw, self._touched.came)
         return ids, np.asarray(self.view(vectors), np.float32)
+
+    @cached_property
+    def _prototypes(self) -> PrototypesOfItems:
+        return PrototypesOfItems(self.pending.members_of, self._vectors)
+
+    def _vectors(self, ids: Ids) -> Floats:
+        """Vectors of references as they will be compared, in any order."""
+        if self._remade:
+            vectors = self.pending.vectors(self.view.raw, set(ids.tolist()))[1]
+            return np.asarray(self.view(vectors), np.float32)
+        new, vectors = self._came
+        old = ids[~np.isin(ids, new)]
+        return np.concatenate([self.before.cache.index.vectors(old), vectors[np.isin(new, ids)]])
 
     def _all(self, hidden: Ids) -> Iterator[tuple[Ids, Floats]]:
         for ids, vectors in self.pending.all_vectors(self.view.raw):

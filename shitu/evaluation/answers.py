@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from shitu.gallery import Reference
 from shitu.index import Neighbours
-from shitu.voting import DEPTH, promoted
 
 NOBODY = -2  # unlike any label's number, and unlike -1, the number of labels not in the gallery
 
@@ -103,20 +102,6 @@ class AnswerKey:
         scores = np.where(gone, -np.inf, found.scores)
         items = self._items_at(found.reference_ids, gone)
         return Ranking(found.reference_ids, codes, items, scores).reordered(order)
-
-    def voted(self, ranking: Ranking, own: Sequence[Sequence[int]], voters: int) -> Ranking:
-        """The same, but first the nearest reference of the item that the others vote for."""
-        if voters == 1:
-            return ranking
-        near = slice(None, DEPTH)
-        items, counts = np.unique(self.items, return_counts=True)
-        sizes = np.zeros(ranking.items[:, near].shape, dtype=np.int64)
-        there = ranking.items[:, near] >= 0
-        sizes[there] = counts[np.searchsorted(items, ranking.items[:, near][there])]
-        for row, ids in enumerate(own):  # the query's own file has no vote
-            theirs = self._items_at(np.array(ids, dtype=np.int64), np.zeros(len(ids), bool))
-            sizes[row] -= (ranking.items[row, near, None] == theirs).sum(axis=1)
-        return ranking.reordered(promoted(ranking.scores, ranking.items, sizes, voters))
 
     def _items_at(self, ids: NDArray[np.int64], gone: NDArray[np.bool_]) -> NDArray[np.int64]:
         if not len(self.ids):

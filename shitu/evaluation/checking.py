@@ -99,7 +99,7 @@ class Check:
         if not worth:
             return np.arange(ranking.scores.shape[1])
         scores = ranking.scores[row].astype(np.float64)
-        scores[0] = scores.max()  # votes put it first
+        scores[0] = scores.max()  # prototypes put it first
         for item_id, bonus in worth.items():
             scores[ranking.items[row] == item_id] += bonus
         # Of two answers the calibration may take that of the scores for the likelier one.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from shitu.gallery import Reference
 from shitu.geometry import Box, crop
 from shitu.images import Image, load_image
 from shitu.index import Neighbours
+from shitu.prototypes import DEPTH, promoted
 from shitu.runtime.session import Float32Array
 
 _DEPTH = 1000  # neighbours ranked; a right one beyond counts as not found
@@ -33,6 +34,18 @@ class Lookup(Protocol):
 
     def search(self, queries: Float32Array, k: int) -> Neighbours:
         """The k nearest references of each query (n, dim)."""
+
+    def closeness(
+        self,
+        queries: Float32Array,
+        items: NDArray[np.int64],
+        without: Sequence[Collection[int]],
+    ) -> NDArray[np.floating[Any]]:
+        """Cosines (n, k) of queries (n, dim) with the prototypes of items (n, k); -1: none.
+
+        Args:
+            without: for each query references that do not count.
+        """
 
     def all_references(self) -> Sequence[Reference]:
         """Every reference of the gallery."""
@@ -58,11 +71,11 @@ class QueryOutcome:
         box: what was embedded of it, xyxy in pixels; None for all of it.
         kind: "known": the gallery has its label; "stranger": it has not; "alone": only in the
             query's own file, so that nothing could be right.
-        answer: label that the nearest references vote for, or that geometry puts before it, the
-            query's own file left out; None if there is none.
+        answer: label of the item that nearest reference and prototype speak for, or that geometry
+            puts before it, the query's own file left out; None if there is none.
         score: cosine to the nearest reference of that label.
         margin: score minus that of the best reference of another item; below 0 where the nearest
-            reference was outvoted, or outweighed by points that agree.
+            reference was outweighed by prototypes, or outweighed by points that agree.
         rank: of the first right reference, from 1, the answer's standing first; 0 where none is in
             the ranking.
         own_file: a reference that is the very same file.
@@ -102,13 +115,13 @@ def rank_queries(
     found: DescribedQueries,
     lookup: Lookup,
     confidence: Confidence | None = None,
-    voters: int = 1,
+    prototype_weight: float = 0.0,
     check: Check | None = None,
 ) -> list[QueryOutcome]:
     """Rank the gallery for each query, leaving out references that are the query's own file.
 
     Args:
-        voters: nearest references of an item that have a say in the answer.
+        prototype_weight: how much an item's prototype counts beside its nearest reference.
         check: what `recognize` would make of each ranking; needs the paths of the queries.
     """
     known = {reference.reference_id: reference for reference in lookup.all_references()}
@@ -126,7 +139,12 @@ def rank_queries(
         rows = np.arange(start, min(start + _BLOCK, len(codes)))
         files = [own[row] for row in rows]
         ranking = key.ranked(lookup.search(found.embeddings[rows], depth), files)
-        ranking = key.voted(ranking, files, voters)
+        if prototype_weight:
+            near = ranking.items[:, :DEPTH]
+            # The query's own file is none of the item's references.
+            closeness = lookup.closeness(found.embeddings[rows], near, files)
+            order = promoted(ranking.scores, ranking.items, prototype_weight * closeness)
+            ranking = ranking.reordered(order)
         sure = None if confidence is None else confidence(ranking.scores, ranking.items)
         by_score, rulings = ranking, None
         if check is not None:

@@ -46,7 +46,7 @@ class EvaluationOptions:
         near_duplicate: cosine from which it does.
         threshold: answers with a lower score are `unknown`; for the open set.
         confidence: calibrated probabilities; without them calibration is not reported.
-        voters: nearest references of an item that have a say in the answer.
+        prototype_weight: how much an item's prototype counts beside its nearest reference.
         check: what `recognize` makes of the rankings; None: the scores and the threshold decide.
     """
 
@@ -56,7 +56,7 @@ class EvaluationOptions:
     near_duplicate: float = NEAR_DUPLICATE
     threshold: float = 0.0
     confidence: Confidence | None = None
-    voters: int = 1
+    prototype_weight: float = 0.0
     check: Check | None = None
 
 

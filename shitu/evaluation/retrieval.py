@@ -49,7 +49,9 @@ def score_queries(
             f"None of the {len(found.skipped)} queries can be read; the first: "
             f"{found.skipped[0][1]}"
         )
-    outcomes = rank_queries(found, lookup, options.confidence, options.voters, options.check)
+    outcomes = rank_queries(
+        found, lookup, options.confidence, options.prototype_weight, options.check
+    )
     report = make_report(outcomes, found.skipped, options)
     if report is not None:
         return report

@@ -27,7 +27,13 @@ from shitu.gallery.engine import (
 )
 from shitu.gallery.known_queries import KnownQueries
 from shitu.gallery.migrations import check_version, migrate
-from shitu.gallery.pending import Pending, read_ids_of, read_items_of, read_labels_of, read_sizes_of
+from shitu.gallery.pending import (
+    Pending,
+    read_ids_of,
+    read_items_of,
+    read_labels_of,
+    read_members_of,
+)
 from shitu.gallery.reading import (
     VARIABLES,
     Vectors,
@@ -226,10 +232,10 @@ class Gallery:
         with self._read() as connection:
             return read_items_of(connection, reference_ids)
 
-    def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
-        """Return how many references each item has; without those that have none."""
+    def members_of(self, item_ids: Collection[int]) -> dict[int, npt.NDArray[np.int64]]:
+        """Return the ids, ascending, of the references of each item that has any."""
         with self._read() as connection:
-            return read_sizes_of(connection, item_ids)
+            return read_members_of(connection, item_ids)
 
     def labels_of(self, item_ids: Collection[int]) -> dict[int, str]:
         """Return the labels of some items, as far as there are such."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from shitu.gallery import history
 from shitu.gallery.journal import Journal
@@ -111,9 +112,9 @@ class Pending:
         """Return the item of each reference, as far as there is one."""
         return read_items_of(self._connection, reference_ids)
 
-    def sizes_of(self, item_ids: Collection[int]) -> dict[int, int]:
-        """Return how many references each item has; without those that have none."""
-        return read_sizes_of(self._connection, item_ids)
+    def members_of(self, item_ids: Collection[int]) -> dict[int, npt.NDArray[np.int64]]:
+        """Return the ids, ascending, of the references of each item that has any."""
+        return read_members_of(self._connection, item_ids)
 
     def labels_of(self, item_ids: Collection[int]) -> dict[int, str]:
         """Return the labels of some items."""
@@ -143,23 +144,20 @@ def read_items_of(connection: Connection, reference_ids: Collection[int]) -> dic
 
 def read_ids_of(connection: Connection, item_ids: Collection[int]) -> npt.NDArray[np.int64]:
     """Return the ids, ascending, of the references of some items."""
-    r, wanted = item_references.c, list(item_ids)
-    found: list[int] = []
-    for start in range(0, len(wanted), VARIABLES):
-        some = r.item_id.in_(wanted[start : start + VARIABLES])
-        found += connection.execute(select(r.reference_id).where(some)).scalars()
-    return np.array(sorted(found), np.int64)
+    found = read_members_of(connection, item_ids).values()
+    return np.sort(np.concatenate([np.empty(0, np.int64), *found]))
 
 
-def read_sizes_of(connection: Connection, item_ids: Collection[int]) -> dict[int, int]:
-    """Return how many references each item has; without those that have none."""
-    r, wanted = item_references.c, list(item_ids)
-    found: dict[int, int] = {}
-    for start in range(0, len(wanted), VARIABLES):
-        some = r.item_id.in_(wanted[start : start + VARIABLES])
-        query = select(r.item_id, func.count()).where(some).group_by(r.item_id)
-        found.update((row[0], row[1]) for row in connection.execute(query))
-    return found
+def read_members_of(
+    connection: Connection, item_ids: Collection[int]
+) -> dict[int, npt.NDArray[np.int64]]:
+    """Return the ids, ascending, of the references of each item that has any."""
+    r, found = item_references.c, defaultdict[int, list[int]](list)
+    for some in _chunks(item_ids):
+        query = select(r.item_id, r.reference_id).where(r.item_id.in_(some))
+        for item, reference in connection.execute(query):
+            found[item].append(reference)
+    return {item: np.array(sorted(ids), np.int64) for item, ids in found.items()}
 
 
 def _chunks(numbers: Collection[int]) -> Iterator[list[int]]:

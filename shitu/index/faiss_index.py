@@ -103,18 +103,23 @@ class FlatIndex:
     def holds(self, ids: Integers) -> Bools:
         """Return which of these ids (n,) are there: bool (n,)."""
         with self._lock:
-            order, ids = self._by_id(), np.asarray(ids, np.int64)
-            if not len(order):
-                return np.zeros(len(ids), bool)
-            at = np.searchsorted(self._ids, ids, sorter=order)
-            there: Bools = self._ids[order[np.minimum(at, len(order) - 1)]] == ids
+            there: Bools = self._at(ids) >= 0
             return there
 
     def vectors(self, ids: Integers) -> Floats:
-        """Return the vectors (n, dim) of ids (n,) that are all there."""
+        """Return the vectors (n, dim) of these ids as far as they are there, in their order."""
         with self._lock:
-            order = self._by_id()
-            return self._vectors()[order[np.searchsorted(self._ids, ids, sorter=order)]]
+            at = self._at(ids)
+            return self._vectors()[at[at >= 0]]
+
+    def _at(self, ids: Integers) -> Integers:
+        """Where these ids are; -1 for those that are not."""
+        order, ids = self._by_id(), np.asarray(ids, np.int64)
+        if not len(order):
+            return np.full(len(ids), -1, np.int64)
+        after = np.searchsorted(self._ids, ids, sorter=order)
+        at = order[np.minimum(after, len(order) - 1)]
+        return np.where(self._ids[at] == ids, at, -1)
 
     def add(self, ids: Integers, vectors: Floats) -> None:
         """Add vectors (n, dim) under new ids (n,); all of them or none.

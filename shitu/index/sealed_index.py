@@ -108,13 +108,14 @@ class SealedIndex:
             return there
 
     def vectors(self, ids: Integers) -> Floats:
-        """Return the vectors (n, dim) of ids (n,) that are all there."""
+        """Return the vectors (n, dim) of these ids as far as they are there, in their order."""
         with self._lock:
             at = self._at(ids)
+            new = (at < 0) & self._tail.holds(ids)
             found = np.empty((len(ids), self.dim), np.float32)
             found[at >= 0] = self._vectors[at[at >= 0]]
-            found[at < 0] = self._tail.vectors(np.asarray(ids)[at < 0])
-            return found
+            found[new] = self._tail.vectors(np.asarray(ids)[new])
+            return found[(at >= 0) | new]
 
     def _at(self, ids: Integers) -> Integers:
         """Where these ids are in the base; -1 for those that are not, or no longer."""

@@ -74,7 +74,7 @@ class VectorIndex(Protocol):
         """Return which of these ids (n,) are there: bool (n,)."""
 
     def vectors(self, ids: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Return the vectors (n, dim) of ids (n,) that are all there."""
+        """Return the vectors (n, dim) of these ids as far as they are there, in their order."""
 
     def add(self, ids: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32]) -> None:
         """Add vectors (n, dim) under new ids (n,); all of them or none.

@@ -235,7 +235,7 @@ class Verifier:
 
 
 def _standing(contenders: Sequence[Contender]) -> list[float]:
-    """Cosine that each counts with: its own, or a later one's where votes put it ahead of that."""
+    """Cosine that each counts with: its own, or a later one's where its prototype put it ahead."""
     scores = [each.score for each in reversed(contenders)]
     return list(accumulate(scores, max))[::-1]
 

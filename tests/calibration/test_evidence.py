@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shitu.calibration import evidence_of
-from shitu.voting import DEPTH
+from shitu.prototypes import DEPTH
 
 
 @pytest.mark.parametrize(

@@ -181,14 +181,14 @@ def test_pictures_of_strangers_are_looked_at_too(shop: Shop) -> None:
 
 def test_evidence_of_the_answer_of_the_scores_is_what_it_was(shop: Shop) -> None:
     from shitu.calibration import evidence_of
-    from shitu.voting import promoted, table
+    from shitu.prototypes import DEPTH, promoted, table
 
     catalog = build(shop, print_of)
     vectors = Colours().embed([view(print_of(n), 33 * n, 0.7)[0] for n in range(10)])
     found = catalog.search(vectors, 40)
     known = catalog.references(np.unique(found.reference_ids).tolist())
     items = table(found.reference_ids, lambda _: {i: r.item_id for i, r in known.items()}, -1)
-    order = promoted(found.scores, items, table(items, catalog.sizes_of, 0))
+    order = promoted(found.scores, items, catalog.closeness(vectors, items[:, :DEPTH]))
     ids, scores, items = (
         np.take_along_axis(each, order, 1) for each in (found.reference_ids, found.scores, items)
     )

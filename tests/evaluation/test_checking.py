@@ -95,7 +95,7 @@ def report_of(queries: Sequence[Query], asked: Decider, **changed: Any) -> Retri
     options = EvaluationOptions(
         None,
         threshold=asked.rule.threshold,
-        voters=asked.rule.voters,
+        prototype_weight=asked.rule.prototype_weight,
         confidence=None if known is None else known.of_neighbours,
         check=Check(asked, 50),
     )
