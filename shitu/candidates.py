@@ -243,6 +243,7 @@ class Decider:
 
 def evidence_for(contenders: Sequence[Contender], place: int) -> Evidence:
     """Weigh the references of all contenders if the one at a place is the answer, (1,)."""
+    close = contenders[place].closeness
     near = [
         (i != place or j > 0, -score, contender.references[0].item_id)
         for i, contender in enumerate(contenders)
@@ -250,7 +251,8 @@ def evidence_for(contenders: Sequence[Contender], place: int) -> Evidence:
     ]
     near.sort(key=lambda one: one[:2])  # the answer's nearest first, then by score
     scores = np.array([[-score for _, score, _ in near]])
-    return evidence_of(scores, np.array([[item for _, _, item in near]], np.int64))
+    items = np.array([[item for _, _, item in near]], np.int64)
+    return evidence_of(scores, items, None if close is None else np.full_like(scores, close))
 
 
 def depth(top_k: int) -> int:
@@ -259,16 +261,27 @@ def depth(top_k: int) -> int:
 
 
 def by_item(
-    ids: Sequence[int], scores: Sequence[float], known: Mapping[int, Reference]
+    ids: Sequence[int],
+    scores: Sequence[float],
+    known: Mapping[int, Reference],
+    closeness: Sequence[float] | None = None,
 ) -> tuple[Contender, ...]:
-    """The references of each item, in the order of the neighbours."""
+    """The references of each item, in the order of the neighbours.
+
+    Args:
+        closeness: of the query with the prototype of each neighbour's item, if it is known.
+    """
     items: dict[int, list[tuple[Reference, float]]] = {}
-    for number, score in zip(ids, scores, strict=True):
+    close: dict[int, float] = {}
+    for place, (number, score) in enumerate(zip(ids, scores, strict=True)):
         reference = known.get(int(number))
         if reference is not None:
             items.setdefault(reference.item_id, []).append((reference, float(score)))
+            if closeness is not None:
+                close.setdefault(reference.item_id, float(closeness[place]))
     return tuple(
-        Contender(tuple(r for r, _ in near), tuple(s for _, s in near)) for near in items.values()
+        Contender(tuple(r for r, _ in near), tuple(s for _, s in near), close.get(item))
+        for item, near in items.items()
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 Floats = npt.NDArray[np.floating[Any]]
 Ids = npt.NDArray[np.int64]
@@ -38,7 +40,12 @@ def nearest(scores: Floats, depth: int = DEPTH) -> Ids:
     return np.take_along_axis(columns, order, 1)
 
 
-def promoted(scores: Floats, items: Ids, closeness: Floats) -> Ids:
+def taken(values: npt.NDArray[_Scalar], order: Ids) -> npt.NDArray[_Scalar]:
+    """The values (m, n) of each row at these places (m, k)."""
+    return np.take_along_axis(values, order, axis=1)
+
+
+def promoted(scores: Floats, items: Ids, closeness: Floats, weight: float) -> Ids:
     """Order (m, k) of the neighbours that has the nearest reference of the answer first.
 
     The answer is the item with the greatest sum of two cosines: to its nearest reference, and to
@@ -49,15 +56,16 @@ def promoted(scores: Floats, items: Ids, closeness: Floats) -> Ids:
     Args:
         scores: (m, k) cosines, best first; only the first `DEPTH` can be the answer.
         items: (m, k) ids of their items; -1 where there is no reference.
-        closeness: (m, DEPTH or fewer) cosines to the prototypes of these items, weighed.
+        closeness: (m, k) cosines to the prototypes of these items.
+        weight: how much they count; 0 leaves it to the nearest reference.
     """
     count, k = items.shape
     order = np.tile(np.arange(k), (count, 1))
-    some = closeness.shape[1]
-    if not some:
+    if not (k and weight):
         return order
-    there = (items[:, :some] >= 0) & np.isfinite(scores[:, :some])
-    worth = np.where(there, scores[:, :some] + closeness, -np.inf)
+    near = slice(None, DEPTH)
+    there = (items[:, near] >= 0) & np.isfinite(scores[:, near])
+    worth = np.where(there, scores[:, near] + weight * closeness[:, near], -np.inf)
     # Of equals the nearer one; a hair less than equal is rounding.
     best = worth.max(axis=1, keepdims=True)
     first = (worth >= best - _ROUNDING).argmax(axis=1)[:, None]

@@ -21,7 +21,7 @@ from shitu.geometry import area, crop, overlap
 from shitu.images import Image
 from shitu.index import Neighbours
 from shitu.looking import Look
-from shitu.prototypes import DEPTH, Floats, promoted, table
+from shitu.prototypes import Floats, promoted, table, taken
 from shitu.recognition import Recognition, RecognizedObject
 from shitu.runtime.session import Float32Array
 from shitu.verifier.reranking import Sight, Verifier
@@ -193,36 +193,26 @@ class Recognizer:
         neighbours, rejected = self._screening(embeddings, neighbours, allowed)
         known = self._lookup.references({int(i) for i in neighbours.reference_ids.flat if i >= 0})
         items = _items_of(neighbours.reference_ids, known)
-        neighbours, items = self._answers_first(embeddings, neighbours, items)
-        evidence = evidence_of(neighbours.scores, items)
+        weight = self._rule.prototype_weight
+        # Without a say of prototypes it is as if each item had its nearest reference only.
+        closeness = self._lookup.closeness(embeddings, items) if weight else neighbours.scores
+        order = promoted(neighbours.scores, items, closeness, weight)
+        ids, scores = taken(neighbours.reference_ids, order), taken(neighbours.scores, order)
+        closeness = taken(closeness, order)
+        evidence = evidence_of(scores, taken(items, order), closeness)
         sure = None if calibration is None else calibration.confidence(evidence)
         return [
             _Found(
                 Found(
-                    by_item(ids, scores, known),
+                    by_item(ids[i], scores[i], known, closeness[i]),
                     float(evidence.margin[i]),
                     None if sure is None else float(sure[i]),
                 ),
                 rejected[i],
                 embeddings[i],
             )
-            for i, (ids, scores) in enumerate(
-                zip(neighbours.reference_ids, neighbours.scores, strict=True)
-            )
+            for i in range(len(ids))
         ]
-
-    def _answers_first(
-        self, embeddings: Float32Array, found: Neighbours, items: Int64Array
-    ) -> tuple[Neighbours, Int64Array]:
-        """The neighbours and their items with the nearest reference of the answer first."""
-        weight = self._rule.prototype_weight
-        if not weight:
-            return found, items
-        closeness = weight * self._lookup.closeness(embeddings, items[:, :DEPTH])
-        order = promoted(found.scores, items, closeness)
-        ids = np.take_along_axis(found.reference_ids, order, axis=1)
-        scores = np.take_along_axis(found.scores, order, axis=1)
-        return Neighbours(scores, ids), np.take_along_axis(items, order, axis=1)
 
     def _object(self, candidate: Candidate, verdict: Verdict, found: _Found) -> RecognizedObject:
         return RecognizedObject(

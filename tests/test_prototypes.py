@@ -10,10 +10,12 @@ import pytest
 from shitu.prototypes import DEPTH, Floats, Ids, Prototypes, PrototypesOfItems, nearest, promoted
 
 
-def first(scores: list[float], items: list[int], closeness: dict[int, float]) -> int:
+def first(
+    scores: list[float], items: list[int], closeness: dict[int, float], weight: float = 1.0
+) -> int:
     """Column of the reference that comes first."""
-    close = np.array([[closeness.get(item, 0.0) for item in items[:DEPTH]]])
-    order = promoted(np.array([scores], np.float32), np.array([items]), close)
+    close = np.array([[closeness.get(item, 0.0) for item in items]])
+    order = promoted(np.array([scores], np.float32), np.array([items]), close, weight)
     assert sorted(order[0].tolist()) == list(range(len(items)))
     rest = order[0, 1:].tolist()
     assert rest == sorted(rest)  # all others keep their order
@@ -41,15 +43,15 @@ def test_those_beyond_the_depth_are_no_answer() -> None:
     assert first(scores, items, {99: 1.0} | dict.fromkeys(range(DEPTH), 0.1)) == 0
 
 
-def test_without_closeness_nothing_moves() -> None:
-    scores, items = np.array([[0.5, 0.4]]), np.array([[1, 2]])
-    assert promoted(scores, items, np.empty((1, 0))).tolist() == [[0, 1]]
+def test_the_weight_says_how_much_prototypes_count() -> None:
+    asked = [0.72, 0.7], [1, 2], {1: 0.6, 2: 0.75}
+    assert [first(*asked, weight) for weight in (0.0, 0.1, 0.2, 1.0)] == [0, 0, 1, 1]
 
 
 def test_a_query_without_neighbours_keeps_its_place() -> None:
-    order = promoted(np.full((2, 3), -np.inf), np.full((2, 3), -1), np.zeros((2, 3)))
+    order = promoted(np.full((2, 3), -np.inf), np.full((2, 3), -1), np.zeros((2, 3)), 1.0)
     assert order.tolist() == [[0, 1, 2]] * 2
-    assert promoted(np.empty((2, 0)), np.empty((2, 0), int), np.empty((2, 0))).shape == (2, 0)
+    assert promoted(np.empty((2, 0)), np.empty((2, 0), int), np.empty((2, 0)), 1.0).shape == (2, 0)
 
 
 def unit(*shape: int, seed: int = 0) -> Floats:

@@ -49,7 +49,7 @@ def named_rightly(
         if prototype_weight:
             mine = np.where(own >= 0, codes[rows], -1)
             closeness = prototypes.closeness(vectors[rows], found, mine)
-            order = promoted(best, found, prototype_weight * closeness)
+            order = promoted(best, found, closeness, prototype_weight)
             found = np.take_along_axis(found, order[:, :1], 1)
         right[start : start + len(rows)] = found[:, 0] == codes[rows]
     return right

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from shitu.calibration.evidence import Evidence, Floats, evidence_of
 from shitu.calibration.logistic import sigmoid
 
-COLUMNS = ("score", "margin", "closeness", "agreement")
+COLUMNS = ("score", "margin", "closeness", "agreement", "prototype")
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class WithPoints:
         """Read what `Calibration.to_json` made of it; raises ValueError."""
         if not isinstance(values, Mapping) or set(values) != {each.name for each in fields(cls)}:
             raise ValueError("not a calibration")
-        if len(values["weights"]) != len(COLUMNS) + 1:
-            raise ValueError(f"a calibration with points has {len(COLUMNS) + 1} weights")
-        return cls(**{**values, "weights": tuple(float(weight) for weight in values["weights"])})
+        *weights, points = map(float, values["weights"])
+        return cls(**{**values, "weights": (*_weights(weights), points)})
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,14 @@ class Calibration:
         chances = sigmoid(columns @ np.array(self.points.weights) + self.points.constant)
         return np.where(evidence.item >= 0, chances, 0.0)
 
-    def of_neighbours(self, scores: Floats, items: npt.NDArray[np.int64]) -> Floats:
-        """Probability (m,) from scores and item ids (m, k) of the nearest references."""
-        return self.confidence(evidence_of(scores, items))
+    def of_neighbours(
+        self,
+        scores: Floats,
+        items: npt.NDArray[np.int64],
+        closeness: npt.NDArray[np.floating[Any]] | None = None,
+    ) -> Floats:
+        """Probability (m,) from the nearest references; see `evidence_of`."""
+        return self.confidence(evidence_of(scores, items, closeness))
 
     def accepts(self, confidence: Floats) -> npt.NDArray[np.bool_]:
         """Whether answers (m,) of this confidence are given."""
@@ -125,22 +129,28 @@ class Calibration:
         # Before there were points, nothing was said of them.
         if not isinstance(values, Mapping) or {*values, "points"} != names:
             raise ValueError("not a calibration")
-        if len(values["weights"]) != len(COLUMNS):
-            raise ValueError(f"a calibration has {len(COLUMNS)} weights")
         usual = {int(item): float(score) for item, score in values["usual"].items()}
-        weights = tuple(float(weight) for weight in values["weights"])
+        weights = _weights(values["weights"])
         given = values.get("points")
         points = None if given is None else WithPoints.from_json(given)
         return cls(**{**values, "usual": usual, "weights": weights, "points": points})
 
 
+def _weights(values: Sequence[float]) -> tuple[float, ...]:
+    """Those of `COLUMNS`; before prototypes had a say, they had no weight."""
+    weights = (*map(float, values), *([0.0] if len(values) == len(COLUMNS) - 1 else []))
+    if len(weights) != len(COLUMNS):
+        raise ValueError(f"a calibration has {len(COLUMNS)} weights")
+    return weights
+
+
 def columns_of(evidence: Evidence, usual: Mapping[int, float], usual_of_all: float) -> Floats:
-    """The numbers (m, 4) that the probability is made of, each one better when it is higher.
+    """The numbers (m, 5) that the probability is made of, each one better when it is higher.
 
     Closeness is the score beside what is usual for the item: so one that is seen in many ways has
     another threshold than a carton that always looks the same.
     """
     expected = np.array([usual.get(int(item), usual_of_all) for item in evidence.item])
-    return np.column_stack(
-        [evidence.score, evidence.margin, evidence.score - expected, evidence.agreement]
-    )
+    closeness = evidence.score - expected
+    columns = (evidence.score, evidence.margin, closeness, evidence.agreement, evidence.prototype)
+    return np.column_stack(columns)

@@ -18,7 +18,7 @@ from shitu.adapter import Recipe, Statistics, fit
 from shitu.adapter.folds import Bools, Split, label_folds, reference_folds
 from shitu.calibration.evidence import Evidence, Floats, Ids, evidence_of
 from shitu.config import PROTOTYPE_WEIGHT
-from shitu.prototypes import DEPTH, Prototypes, nearest, promoted
+from shitu.prototypes import DEPTH, Prototypes, nearest, promoted, taken
 
 FOLDS = 5
 LIMIT = 6000  # references asked; more tell hardly more
@@ -36,11 +36,13 @@ class Near:
         query: (n,) row of the reference that asked; below 0: -1 - place of a stranger's picture.
         rows: (n, k) rows of references; -1 past the end, and of what has no picture to look at.
         scores: (n, k) cosines.
+        closeness: (n, k) cosines to the prototypes of their items.
     """
 
     query: Ids
     rows: Ids
     scores: Vectors
+    closeness: npt.NDArray[np.floating[Any]]
 
     @classmethod
     def joined(cls, parts: Sequence[Near]) -> Near:
@@ -50,13 +52,14 @@ class Near:
             np.concatenate([part.query for part in parts]),
             np.concatenate([_padded(part.rows, depth, -1) for part in parts]),
             np.concatenate([_padded(part.scores, depth, -np.inf) for part in parts]),
+            np.concatenate([_padded(part.closeness, depth, -1.0) for part in parts]),
         )
 
     @classmethod
     def nothing(cls, count: int) -> Near:
         """Of queries without pictures."""
         none = np.full((count, 1), -1, np.int64)
-        return cls(none[:, 0], none, np.full((count, 1), -np.inf, np.float32))
+        return cls(none[:, 0], none, np.full((count, 1), -np.inf, np.float32), -np.ones((count, 1)))
 
 
 def _padded(values: npt.NDArray[Any], depth: int, filler: float) -> npt.NDArray[Any]:
@@ -182,9 +185,9 @@ def ask_strangers(
     for start in range(0, max(len(queries), 1), _BLOCK):
         block = queries[start : start + _BLOCK]
         scores = block @ gallery.T
-        evidence, rows, best = shelf.evidence(block, scores, prototype_weight, depth)
+        evidence, some = shelf.evidence(block, scores, prototype_weight, depth)
         found.append(evidence)
-        near.append(Near(-1 - np.arange(start, start + len(block)), rows, best))
+        near.append(replace(some, query=-1 - np.arange(start, start + len(block))))
     return Evidence.joined(found), Near.joined(near)
 
 
@@ -223,8 +226,9 @@ def _ask(
             scores[same] = -np.inf
         else:
             own[block] = np.where(same, scores, -np.inf).max(axis=1)
-        evidence, near, best = shelf.evidence(vectors[block], scores, prototype_weight, depth)
-        yield evidence, Near(block, np.where(near < 0, -1, among[near]), best)
+        evidence, near = shelf.evidence(vectors[block], scores, prototype_weight, depth)
+        rows = np.where(near.rows < 0, -1, among[near.rows])
+        yield evidence, replace(near, query=block, rows=rows)
 
 
 @dataclass(frozen=True)
@@ -248,8 +252,8 @@ class _Shelf:
 
     def evidence(
         self, queries: Vectors, scores: Vectors, prototype_weight: float, depth: int
-    ) -> tuple[Evidence, Ids, Vectors]:
-        """Evidence, and columns (m, depth) and scores of the nearest; -1 where there is none.
+    ) -> tuple[Evidence, Near]:
+        """Evidence, and the nearest of the n references.
 
         Args:
             scores: (m, n) of the queries (m, d); -inf of references that do not count.
@@ -258,12 +262,15 @@ class _Shelf:
         best = np.take_along_axis(scores, near, 1)
         there = np.isfinite(best)
         found = np.where(there, self.items[near], -1)
+        closeness: npt.NDArray[np.floating[Any]] = best
         if prototype_weight:
-            codes = np.where(there, self.codes[near], -1)[:, :DEPTH]
-            closeness = prototype_weight * self.prototypes.closeness(queries, codes)
-            order = promoted(best, found, closeness)
-            best, found, near = (np.take_along_axis(each, order, 1) for each in (best, found, near))
-        return evidence_of(best, found), np.where(found < 0, -1, near), best
+            codes = np.where(there, self.codes[near], -1)
+            closeness = self.prototypes.closeness(queries, codes)
+            order = promoted(best, found, closeness, prototype_weight)
+            best, found, near = (taken(each, order) for each in (best, found, near))
+            closeness = taken(closeness, order)
+        rows = np.where(found < 0, -1, near)
+        return evidence_of(best, found, closeness), Near(rows[:, 0], rows, best, closeness)
 
 
 def _usual(own: Floats, codes: Ids) -> tuple[dict[int, float], float]:

@@ -27,12 +27,14 @@ class Evidence:
         runner_up: best score of another item, or where none is among the neighbours, the last; may
             be higher, where prototypes outweighed the nearest reference.
         agreement: share of the five nearest references that are of that item.
+        prototype: cosine to the prototype of that item; where nobody asked for it, the score.
     """
 
     item: Ids
     score: Floats
     runner_up: Floats
     agreement: Floats
+    prototype: Floats
 
     @property
     def margin(self) -> Floats:
@@ -53,12 +55,17 @@ class Evidence:
         return cls(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
 
 
-def evidence_of(scores: npt.NDArray[np.floating[Any]], items: Ids) -> Evidence:
+def evidence_of(
+    scores: npt.NDArray[np.floating[Any]],
+    items: Ids,
+    closeness: npt.NDArray[np.floating[Any]] | None = None,
+) -> Evidence:
     """Weigh the nearest references of m queries, that of the answer first, then by score.
 
     Args:
         scores: (m, k); only the first `DEPTH` are looked at.
         items: (m, k) ids of their items; -1 where there is no reference.
+        closeness: (m, k) cosines to the prototypes of these items, if they are known.
     """
     if not scores.shape[1]:
         scores, items = np.full((len(scores), 1), -np.inf), np.full((len(items), 1), -1)
@@ -72,10 +79,14 @@ def evidence_of(scores: npt.NDArray[np.floating[Any]], items: Ids) -> Evidence:
     last = np.where(there, scores, np.inf).min(axis=1)
     nearest = np.argsort(np.where(there, -scores, np.inf), axis=1, kind="stable")[:, :_NEAREST]
     agreeing = np.take_along_axis(there & (items == best), nearest, 1).sum(axis=1)
-    some = count > 0
+    some, first = count > 0, order[:, :1]
+    close = scores[:, 0]
+    if closeness is not None and closeness.shape[1]:
+        close = np.take_along_axis(closeness, first, 1)[:, 0].astype(np.float64)
     return Evidence(
         item=best[:, 0].astype(np.int64),
         score=np.where(some, scores[:, 0], -1.0),
         runner_up=np.where(some, np.where(np.isfinite(others), others, last), -1.0),
         agreement=agreeing / np.clip(count, 1, _NEAREST),
+        prototype=np.where(some, close, -1.0),
     )

@@ -16,7 +16,7 @@ from shitu.deciding import Rejected, Rule
 from shitu.gallery import Reference
 from shitu.index import Neighbours
 from shitu.index.ranking import in_order
-from shitu.prototypes import DEPTH, promoted, table
+from shitu.prototypes import DEPTH, promoted, table, taken
 from shitu.recognition import CONFIDENCE, SCORE
 from shitu.verifier.reranking import Sight, Verifier
 
@@ -99,14 +99,12 @@ def answers(
         eyes: without them the scores alone decide.
     """
     found, items, _ = screened(state, queries, found or state.nearest(queries, DEPTH))
-    near = items[:, : DEPTH if rule.prototype_weight else 0]
-    closeness = rule.prototype_weight * state.closeness(queries, near)
-    order = promoted(found.scores, items, closeness)
-    found = Neighbours(
-        np.take_along_axis(found.scores, order, 1),
-        np.take_along_axis(found.reference_ids, order, 1),
-    )
-    evidence = evidence_of(found.scores, np.take_along_axis(items, order, 1))
+    weight = rule.prototype_weight
+    closeness = state.closeness(queries, items) if weight else found.scores
+    order = promoted(found.scores, items, closeness, weight)
+    ids, scores = taken(found.reference_ids, order), taken(found.scores, order)
+    closeness = taken(closeness, order)
+    evidence = evidence_of(scores, taken(items, order), closeness)
     decider = Decider(rule, state.calibration, None if eyes is None else eyes.verifier)
     by = SCORE if decider.operating_point is None else CONFIDENCE
     trusted = decider.trusts(evidence)
@@ -116,7 +114,9 @@ def answers(
     ]
     if eyes is not None:
         for row, margin, sure in _to_be_seen(decider, evidence):
-            some = by_item(*_nearest_of_row(state, found, row))
+            there = np.flatnonzero(ids[row] >= 0)
+            near, close = ids[row, there].tolist(), closeness[row, there].tolist()
+            some = by_item(near, scores[row, there].tolist(), state.references(near), close)
             seen = decider.decide(Found(some, margin, sure), eyes.sights[row])
             first = seen.matches[0].item_id if seen.trusted else None
             given[row] = Answer(first, seen.decided_by)
@@ -132,14 +132,6 @@ def _to_be_seen(decider: Decider, evidence: Evidence) -> Iterator[tuple[int, flo
         confidence = None if sure is None else float(sure[row])
         if decider.asks(score, margin, confidence):
             yield row, margin, confidence
-
-
-def _nearest_of_row(
-    state: State, found: Neighbours, row: int
-) -> tuple[list[int], list[float], dict[int, Reference]]:
-    there = found.reference_ids[row] >= 0
-    ids = found.reference_ids[row, there].tolist()
-    return ids, found.scores[row, there].tolist(), state.references(ids)
 
 
 def screened(

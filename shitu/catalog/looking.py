@@ -89,7 +89,7 @@ class _Room:
         """Return what was found of the cases."""
         from shitu.calibration import Evidence, SeenCases
 
-        none = Evidence(np.empty(0, np.int64), *(np.empty(0) for _ in range(3)))
+        none = Evidence(np.empty(0, np.int64), *(np.empty(0) for _ in range(4)))
         return SeenCases(
             points=self._points,
             others=Evidence.joined([none, *(evidence for _, evidence, _ in self._others)]),
@@ -108,9 +108,9 @@ class _Room:
         if not there.any() or not self._decider.asks(score, margin, sure):
             return
         ids = [self._references[row].reference_id for row in self._near.rows[case, there].tolist()]
-        found = Found(
-            by_item(ids, self._near.scores[case, there].tolist(), self._known), margin, sure
-        )
+        near = (each[case, there].tolist() for each in (self._near.scores, self._near.closeness))
+        scores, closeness = near
+        found = Found(by_item(ids, scores, self._known, closeness), margin, sure)
         self._note(case, found, self._decider.look(found, self._sight(case)))
 
     def _note(self, case: int, found: Found, look: Weighed) -> None:

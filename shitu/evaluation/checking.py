@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,7 @@ class Check:
         known: Mapping[int, Reference],
         pictures: Sequence[Picture],
         confidence: Floats | None,
+        closeness: NDArray[np.floating[Any]] | None = None,
     ) -> tuple[Ranking, list[Ruling]]:
         """Put n rankings in the order that geometry gives them, and say what is answered.
 
@@ -71,12 +73,13 @@ class Check:
             known: the references by id.
             pictures: (n,) what was embedded of each; only fetched where it is compared.
             confidence: (n,) calibrated probability of the answer of the scores, if there is one.
+            closeness: (n, k) cosines to the prototypes of the first items, if they have a say.
         """
         margins = evidence_of(ranking.scores, ranking.items).margin
         verdicts = [
             self.decider.decide(
                 Found(
-                    self._contenders(ranking, row, known),
+                    self._contenders(ranking, row, known, closeness),
                     float(margins[row]),
                     None if confidence is None else float(confidence[row]),
                 ),
@@ -88,10 +91,16 @@ class Check:
         return ranking.reordered(order), [_ruling(verdict) for verdict in verdicts]
 
     def _contenders(
-        self, ranking: Ranking, row: int, known: Mapping[int, Reference]
+        self,
+        ranking: Ranking,
+        row: int,
+        known: Mapping[int, Reference],
+        closeness: NDArray[np.floating[Any]] | None,
     ) -> tuple[Contender, ...]:
         there = np.flatnonzero(ranking.items[row, : self.depth] >= 0)
-        return by_item(ranking.ids[row, there].tolist(), ranking.scores[row, there].tolist(), known)
+        ids, scores = (each[row, there].tolist() for each in (ranking.ids, ranking.scores))
+        close = None if closeness is None else closeness[row, there].tolist()
+        return by_item(ids, scores, known, close)
 
     def _order(self, ranking: Ranking, row: int, verdict: Verdict) -> NDArray[np.int64]:
         """The references of items whose points agree rise by what that is worth."""

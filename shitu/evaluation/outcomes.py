@@ -54,12 +54,19 @@ class Lookup(Protocol):
 class Confidence(Protocol):
     """Calibrated probabilities that answers are right."""
 
-    def __call__(self, scores: Floats, items: NDArray[np.int64], /) -> Floats:
+    def __call__(
+        self,
+        scores: Floats,
+        items: NDArray[np.int64],
+        closeness: NDArray[np.floating[Any]] | None,
+        /,
+    ) -> Floats:
         """Probabilities (n,), 0..1, from the neighbours of n queries, best first.
 
         Args:
             scores: (n, depth) cosines; -inf past the end.
             items: (n, depth) ids of their items; -1 past the end.
+            closeness: (n, k) cosines to the prototypes of the first of them, if they have a say.
         """
 
 
@@ -134,22 +141,27 @@ def rank_queries(
     if not depth:
         return []
     names = {code: label for label, code in key.code_of.items()}
+    considered = DEPTH if check is None else max(DEPTH, check.depth)
     outcomes: list[QueryOutcome] = []
     for start in range(0, len(codes), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(codes)))
         files = [own[row] for row in rows]
         ranking = key.ranked(lookup.search(found.embeddings[rows], depth), files)
+        closeness = None
         if prototype_weight:
-            near = ranking.items[:, :DEPTH]
             # The query's own file is none of the item's references.
+            near = ranking.items[:, :considered]
             closeness = lookup.closeness(found.embeddings[rows], near, files)
-            order = promoted(ranking.scores, ranking.items, prototype_weight * closeness)
+            order = promoted(ranking.scores, ranking.items, closeness, prototype_weight)
             ranking = ranking.reordered(order)
-        sure = None if confidence is None else confidence(ranking.scores, ranking.items)
+            closeness = np.take_along_axis(closeness, order[:, :considered], axis=1)
+        sure = None
+        if confidence is not None:
+            sure = confidence(ranking.scores, ranking.items, closeness)
         by_score, rulings = ranking, None
         if check is not None:
             pictures = [partial(_picture, found, int(row)) for row in rows]
-            ranking, rulings = check.rule(ranking, known, pictures, sure)
+            ranking, rulings = check.rule(ranking, known, pictures, sure, closeness)
         whole = depth == len(key.ids)
         block = _Block(ranking, by_score, codes[rows], relevant[rows], whole=whole)
         outcomes += block.outcomes(found, rows, own, names, _answered(sure, rulings, len(rows)))

@@ -23,10 +23,12 @@ class Contender:
     Attributes:
         references: its nearest ones, best first.
         scores: their cosines.
+        closeness: cosine to the prototype of the item, if it is known.
     """
 
     references: tuple[Reference, ...]
     scores: tuple[float, ...]
+    closeness: float | None = None
 
     @property
     def score(self) -> float:

@@ -81,7 +81,7 @@ def test_items_have_thresholds_of_their_own() -> None:
     found = _calibrated(shop)
     usual = found.calibration.usual
     assert min(usual[item] for item in range(30)) > max(usual[item] for item in range(30, 60))
-    alike = Evidence(np.array([3, 33]), *(np.full(2, v) for v in (0.7, 0.4, 1.0)))
+    alike = Evidence(np.array([3, 33]), *(np.full(2, v) for v in (0.7, 0.4, 1.0, 0.7)))
     calm_item, moved_item = found.calibration.confidence(alike)
     assert calm_item < moved_item
 
@@ -143,6 +143,29 @@ def test_json_brings_it_back(shop: Photos) -> None:
     evidence = gather(*shop, recipe=None).evidence
     assert np.allclose(again.confidence(evidence), calibration.confidence(evidence), atol=1e-4)
     assert again.operating_point == calibration.operating_point
+
+
+def test_before_prototypes_had_a_say_they_had_no_weight(shop: Photos) -> None:
+    calibration = _calibrated(shop).calibration
+    old = calibration.to_json()
+    old["weights"] = old["weights"][:-1]
+    assert Calibration.from_json(old).weights == (*calibration.weights[:-1], 0.0)
+
+
+def test_the_prototype_is_evidence() -> None:
+    """Where a single reference is often near by chance, the mean of all tells more."""
+    random = np.random.default_rng(3)
+    items = np.repeat(np.arange(40), 12)
+    centres = random.normal(size=(40, 32))
+    vectors = centres[items] + random.normal(size=(len(items), 32)) * 1.3
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    cases = gather(vectors.astype(np.float32), items, recipe=None)
+    true, strange = ~cases.stranger & cases.right, cases.stranger
+    by_score, by_prototype = (
+        auroc(each[true], each[strange])
+        for each in (cases.evidence.score, cases.evidence.prototype)
+    )
+    assert by_prototype > by_score + 0.01
 
 
 def test_other_json_is_refused() -> None:

@@ -24,6 +24,14 @@ def test_evidence(items: list[int], item: int, runner_up: float, agreement: floa
     assert found.agreement == pytest.approx([agreement])
 
 
+@pytest.mark.parametrize(("items", "prototype"), [([7, 3], 0.6), ([-1, 3], 0.5), ([-1, -1], -1.0)])
+def test_the_prototype_is_that_of_the_answer(items: list[int], prototype: float) -> None:
+    scores = np.where(np.array([items]) < 0, -np.inf, [[0.9, 0.8]])
+    found = evidence_of(scores, np.array([items]), np.array([[0.6, 0.5]]))
+    assert found.prototype == pytest.approx([prototype])
+    assert evidence_of(scores, np.array([items])).prototype == pytest.approx(found.score)
+
+
 def test_nothing_found() -> None:
     found = evidence_of(np.full((1, 3), -np.inf, np.float32), np.full((1, 3), -1))
     assert found.item.tolist() == [-1]

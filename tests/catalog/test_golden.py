@@ -196,7 +196,7 @@ def test_a_calibration_is_looked_at(catalog: Catalog, keep: Callable[..., int]) 
     assert space is not None
     strict = Calibration(
         space=space.fingerprint,
-        weights=(1.0, 0.0, 0.0, 0.0),
+        weights=(1.0, 0.0, 0.0, 0.0, 0.0),
         constant=0.0,
         operating_point=0.99,
         far=0.01,

@@ -221,9 +221,9 @@ def test_what_is_foreseen_comes_true(
 def _calibrate(catalog: Catalog, mode: str) -> None:
     space = catalog.space
     assert space is not None
-    points = WithPoints(mode, (4.0, 0.0, 0.0, 0.0, 0.5), -2.0, 0.8, proof=True)
+    points = WithPoints(mode, (4.0, 0.0, 0.0, 0.0, 0.0, 0.5), -2.0, 0.8, proof=True)
     known = Calibration(
-        space.fingerprint, (4.0, 4.0, 0.0, 0.0), -2.0, 0.7, 0.01, {}, 0.5, points=points
+        space.fingerprint, (4.0, 4.0, 0.0, 0.0, 0.0), -2.0, 0.7, 0.01, {}, 0.5, points=points
     )
     with catalog.gallery.write("calibrate") as transaction:
         write_calibration(transaction, known)

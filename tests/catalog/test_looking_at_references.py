@@ -181,22 +181,24 @@ def test_pictures_of_strangers_are_looked_at_too(shop: Shop) -> None:
 
 def test_evidence_of_the_answer_of_the_scores_is_what_it_was(shop: Shop) -> None:
     from shitu.calibration import evidence_of
-    from shitu.prototypes import DEPTH, promoted, table
+    from shitu.prototypes import promoted, table
 
     catalog = build(shop, print_of)
     vectors = Colours().embed([view(print_of(n), 33 * n, 0.7)[0] for n in range(10)])
     found = catalog.search(vectors, 40)
     known = catalog.references(np.unique(found.reference_ids).tolist())
     items = table(found.reference_ids, lambda _: {i: r.item_id for i, r in known.items()}, -1)
-    order = promoted(found.scores, items, catalog.closeness(vectors, items[:, :DEPTH]))
-    ids, scores, items = (
-        np.take_along_axis(each, order, 1) for each in (found.reference_ids, found.scores, items)
+    closeness = catalog.closeness(vectors, items)
+    order = promoted(found.scores, items, closeness, 1.0)
+    ids, scores, items, closeness = (
+        np.take_along_axis(each, order, 1)
+        for each in (found.reference_ids, found.scores, items, closeness)
     )
-    whole = evidence_of(scores, items)
+    whole = evidence_of(scores, items, closeness)
     for row in range(len(vectors)):
-        contenders = by_item(ids[row].tolist(), scores[row].tolist(), known)
+        contenders = by_item(ids[row].tolist(), scores[row].tolist(), known, closeness[row])
         one = evidence_for(contenders, 0)
-        for name in ("item", "score", "runner_up", "agreement"):
+        for name in ("item", "score", "runner_up", "agreement", "prototype"):
             assert getattr(one, name)[0] == pytest.approx(getattr(whole, name)[row])
 
 

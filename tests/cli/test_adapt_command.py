@@ -75,7 +75,7 @@ def _know(shop: Path, operating_point: float) -> None:
         gallery = workspace.catalog.gallery
         space = gallery.active_space()
         assert space is not None
-        weights = (10.0, 0.0, 0.0, 0.0)
+        weights = (10.0, 0.0, 0.0, 0.0, 0.0)
         known = Calibration(space.fingerprint, weights, -5.0, operating_point, 0.01, {}, 0.5)
         with gallery.write("calibrate") as transaction:
             write_calibration(transaction, known)

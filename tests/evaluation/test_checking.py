@@ -67,7 +67,7 @@ class Colours:
 
 def calibration(point: float, verify: str | None = None, proof: bool = False) -> Calibration:
     """Says the score itself, more or less; learnt with points, if a setting is named."""
-    scores = (1.0, 0.0, 0.0, 0.0)
+    scores = (1.0, 0.0, 0.0, 0.0, 0.0)
     points = None if verify is None else WithPoints(verify, (*scores, 1.0), 0.0, point, proof)
     return (
         Calibration("space", scores, 0.0, 0.65, 0.01, {}, 0.5, points=points)
@@ -193,7 +193,7 @@ def test_of_two_answers_the_likelier_one_is_given(queries: Sequence[Query]) -> N
     known = asked.calibration
     assert known is not None
     assert known.points is not None
-    nothing = replace(known.points, weights=(50.0, 50.0, 0.0, 0.0, 0.0))
+    nothing = replace(known.points, weights=(50.0, 50.0, 0.0, 0.0, 0.0, 0.0))
     deaf = replace(asked, calibration=replace(known, points=nothing))
     proud = replace(asked, calibration=replace(known, points=replace(nothing, proof=True)))
     plain = report_of(queries, decider(OFF))

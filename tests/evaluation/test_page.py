@@ -96,7 +96,7 @@ def test_the_page_needs_no_network_and_a_label_is_text(tmp_path: Path) -> None:
 
 
 def test_leaks_reliability_and_an_earlier_run(tmp_path: Path) -> None:
-    options = EvaluationOptions(Resampling(50), confidence=lambda s, items: np.clip(s[:, 0], 0, 1))
+    options = EvaluationOptions(Resampling(50), confidence=lambda s, *_: np.clip(s[:, 0], 0, 1))
     report = report_of(tmp_path, options)
     compared = compare(report.run(), report.run(), None, by_label=False)
     page = retrieval_page(report, Pictures(jpeg_of), compared)

@@ -174,7 +174,7 @@ def test_nothing_but_leaks_is_an_error_that_says_so() -> None:
 def test_calibration_is_reported_where_there_is_a_confidence() -> None:
     queries = described(("red", 0), ("green", 85), ("blue", 91), ("violet", 20))
 
-    def sure(scores: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def sure(scores: np.ndarray, items: np.ndarray, _: np.ndarray | None) -> np.ndarray:
         assert scores.shape == items.shape == (4, 4)
         return np.full(len(scores), 0.9)
 
@@ -187,7 +187,7 @@ def test_calibration_is_reported_where_there_is_a_confidence() -> None:
 def test_a_confidence_is_told_the_items_without_the_querys_own_file() -> None:
     seen: list[list[int]] = []
 
-    def sure(scores: np.ndarray, items: np.ndarray) -> np.ndarray:
+    def sure(scores: np.ndarray, items: np.ndarray, _: np.ndarray | None) -> np.ndarray:
         seen.extend(items.tolist())
         assert (np.isfinite(scores) == (items >= 0)).all()
         return evidence_of(scores.astype(np.float32), items).score.clip(0, 1)
