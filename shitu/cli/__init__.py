@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from shitu import __version__
-from shitu.cli._common import say
+from shitu.cli._common import FilePath, say
 from shitu.errors import ShituError
 
 _WHERE = {
@@ -99,7 +99,7 @@ class _Group(click.Group):
 @click.option(
     "--config",
     "file",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     help="YAML file with settings.",
 )
 @click.pass_context

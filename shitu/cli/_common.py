@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,10 +18,27 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
+class FilePath(click.Path):
+    """The name of a file or folder; an empty one, which would mean this folder, is wrong usage."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"path_type": Path, **options})
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """See `click.Path`."""
+        if not os.fspath(value):
+            self.fail("the name is empty; give a file or folder (. is this folder)", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def index_options(command: _Command) -> _Command:
     """`--index`, `--engine` and `--threads`, which every command that opens a gallery takes."""
     options = (
-        click.option("--index", help="Folder of the index.  [default: index]"),
+        click.option(
+            "--index", type=FilePath(path_type=str), help="Folder of the index.  [default: index]"
+        ),
         click.option(
             "--engine",
             help="What runs the networks: onnxruntime, openvino, ...; shitu doctor lists them.",

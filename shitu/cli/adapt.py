@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    FilePath,
     echo,
     force_option,
     index_options,
@@ -73,7 +74,7 @@ def adapt(
 @_far_option
 @click.option(
     "--strangers",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=FilePath(exists=True, file_okay=False),
     help="Folder of pictures of things that the gallery does not have.",
 )
 @click.option("--dry-run", is_flag=True, help="Only measure.")

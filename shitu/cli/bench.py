@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from shitu.cli._common import echo, json_option, open_workspace, print_json, table
+from shitu.cli._common import FilePath, echo, json_option, open_workspace, print_json, table
 
 
 @click.command(epilog="Example: shitu bench pplcnetv2_base_shitu --threads 2 --json")
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--pictures",
-    type=click.Path(path_type=Path, exists=True),
+    type=FilePath(exists=True),
     help="Picture or folder of pictures to show.  [default: made-up ones]",
 )
 @click.option("--runs", type=click.IntRange(1), default=20, help="Pictures timed.  [default: 20]")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    FilePath,
     index_options,
     json_option,
     model_options,
@@ -39,23 +40,23 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--queries",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Folder with one folder of pictures per label, or a label file, as for build-index.",
 )
 @click.option(
     "--boxes",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Instead: true boxes and labels of whole scenes, JSON Lines or COCO.",
 )
-@click.option("--save", type=click.Path(path_type=Path), help="Keep this run, query by query.")
+@click.option("--save", type=FilePath(), help="Keep this run, query by query.")
 @click.option(
     "--against",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="A run kept by --save: say whether the difference is more than chance.",
 )
 @click.option(
     "--html",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Write a page that opens offline, with the worst mistakes as pictures.",
 )
 @click.option(

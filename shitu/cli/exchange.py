@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    FilePath,
     echo,
     force_option,
     index_options,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from shitu.catalog.differing import GalleryDiff
     from shitu.catalog.importing import ImportSummary
 
-_FILE = click.Path(path_type=Path)
+_FILE = FilePath()
 
 
 @click.command(epilog="Example: shitu export-gallery shop.gallery --with-pictures")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shitu.cli._common import echo, json_option, print_json, say_notes, show_path, table
+from shitu.cli._common import FilePath, echo, json_option, print_json, say_notes, show_path, table
 
 if TYPE_CHECKING:
     from shitu.exporting import Source
@@ -22,18 +22,16 @@ _FORMATS = ("paddle", "onnx", "openvino", "int8")
 )
 @click.argument("model", metavar="MODEL|WEIGHTS")
 @click.option("--format", "form", type=click.Choice(_FORMATS), required=True, help="What to write.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), required=True, help="Folder, new or empty."
-)
+@click.option("--output", type=FilePath(), required=True, help="Folder, new or empty.")
 @click.option("--architecture", help="Network that a file of weights is for (docs/models.md).")
 @click.option(
     "--tokenizer",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=FilePath(exists=True, dir_okay=False),
     help="CLIP's tokenizer.json: the text tower is exported, too.",
 )
 @click.option(
     "--pictures",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=FilePath(exists=True, file_okay=False),
     help="Pictures to compare on, and to choose int8 ranges by.  [default: made-up ones]",
 )
 @click.option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    FilePath,
     echo,
     force_option,
     index_options,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--html",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     help="Also write a page with crops beside references, to be opened anywhere, offline.",
 )
 @click.option("--clear", is_flag=True, help="Forget what is logged, answered or not.")

@@ -11,6 +11,7 @@ import click
 
 from shitu.cli._attributes import parse_attributes, show_attributes
 from shitu.cli._common import (
+    FilePath,
     box_option,
     echo,
     force_option,
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--gallery",
     required=True,
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Folder with one folder of pictures per label, or a file of lines path<TAB>label "
     "(CSV and JSON Lines too).",
 )
@@ -111,9 +112,7 @@ def _print_summary(summary: BuildSummary, index: str) -> None:
 
 
 @click.command(epilog="Example: shitu add-item cola.jpg cola-back.jpg --label 'Cola, 0.33 l'")
-@click.argument(
-    "images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE..."
-)
+@click.argument("images", nargs=-1, required=True, type=FilePath(), metavar="IMAGE...")
 @click.option("--label", required=True, help="Name of the item, new or known.")
 @box_option
 @click.option("--attr", multiple=True, metavar="KEY=VALUE", help="Attribute, as in set-attr.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    FilePath,
     box_option,
     echo,
     index_options,
@@ -32,7 +33,7 @@ def golden() -> None:
 
 
 @golden.command(epilog="Example: shitu golden add cola.jpg 'Cola, 0.33 l'")
-@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("image", type=FilePath())
 @click.argument("label", required=False)
 @click.option("--unknown", is_flag=True, help="The right answer is: unknown.")
 @box_option

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    FilePath,
     echo,
     force_option,
     index_options,
@@ -24,7 +25,7 @@ from shitu.cli._common import (
 if TYPE_CHECKING:
     from shitu.catalog import IndexImportSummary
 
-_FOLDER = click.Path(path_type=Path)
+_FOLDER = FilePath()
 _EVEN = 1e-3
 
 

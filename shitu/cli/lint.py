@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    FilePath,
     echo,
     index_options,
     json_option,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: shitu lint --html lint.html")
 @click.option(
     "--html",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     help="Also write a page with the pictures side by side, to be opened anywhere, offline.",
 )
 @click.option("--kind", "kinds", multiple=True, help="Only findings of this kind; may be repeated.")

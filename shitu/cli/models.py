@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from shitu.cli._common import echo, json_option, print_json, progress_bar, say, table
+from shitu.cli._common import FilePath, echo, json_option, print_json, progress_bar, say, table
 from shitu.errors import WeightsCorrupt
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def show(name: str, as_json: bool) -> None:
 @click.option(
     "--from",
     "source",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FilePath(dir_okay=False),
     help="Archive on this machine to install from, where there is no network.",
 )
 @click.option("--mirror", help="Address of a folder with the same files, asked first.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    FilePath,
     echo,
     index_options,
     json_option,
@@ -41,9 +42,9 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 
 
 @click.command(epilog="Example: shitu recognize shelf.jpg --save annotated")
-@click.argument("images", nargs=-1, type=click.Path(path_type=Path), metavar="[IMAGE|DIR|-...]")
+@click.argument("images", nargs=-1, type=FilePath(), metavar="[IMAGE|DIR|-...]")
 @click.option("--text", help="Search by words instead, with a model that reads (CLIP).")
-@click.option("--save", type=click.Path(path_type=Path), help="Folder for annotated pictures.")
+@click.option("--save", type=FilePath(), help="Folder for annotated pictures.")
 @click.option(
     "--explain",
     is_flag=True,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    FilePath,
     echo,
     index_options,
     json_option,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: shitu sync photos --dry-run")
-@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.argument("folder", type=FilePath(), metavar="DIR")
 @click.option("--dry-run", is_flag=True, help="List what would be done; write nothing.")
 @click.option(
     "--force", is_flag=True, help="Go on even if most pictures are gone, or golden queries break."

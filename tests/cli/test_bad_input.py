@@ -216,6 +216,32 @@ def test_a_box_outside_the_picture(run: Run, shop: Path, query: Path) -> None:
     assert_sentence(result, "box")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["recognize", ""],
+        ["recognize", "a.jpg", ""],
+        ["recognize", "a.jpg", "--save", ""],
+        ["add-item", "", "--label", "x"],
+        ["build-index", "--gallery", ""],
+        ["sync", ""],
+        ["golden", "add", "", "x"],
+        ["eval-recall", "--queries", ""],
+        ["lint", "--html", ""],
+        ["export-gallery", ""],
+        ["list-items", "--index", ""],
+    ],
+)
+def test_an_empty_name_is_not_this_folder(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "the name is empty; give a file or folder" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_another_model_is_refused(run: Run, built: Path, query: Path, tmp_path: Path) -> None:
     config = tmp_path / "whole.yaml"
     config.write_text("detector_model: none\n", encoding="utf-8")
