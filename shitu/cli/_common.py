@@ -163,6 +163,36 @@ def _say_golden(workspace: Workspace) -> None:
         say(f"note: golden queries without a vector of this model were not checked: {named}")
 
 
+PAGE = "<!doctype html>"
+"""How each page begins."""
+
+
+def refuse_others(path: Path | None, start: str) -> None:
+    """Refuse to replace a file that is not of the kind to be written; before any work.
+
+    Args:
+        path: where it is to be written; None: nowhere.
+        start: how files of that kind begin.
+
+    Raises:
+        GalleryError: there is a file that begins in another way.
+    """
+    from shitu.errors import GalleryError
+
+    if path is None or not path.is_file():
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(start))
+    except OSError:  # may not be read, so it is not ours
+        head = b"?"
+    if head not in (b"", start.encode()):
+        raise GalleryError(
+            f"{show_path(path)} is there and holds something else, which would be lost: name "
+            "another file"
+        )
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a page.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    PAGE,
     FilePath,
     index_options,
     json_option,
@@ -16,6 +17,7 @@ from shitu.cli._common import (
     open_workspace,
     print_json,
     progress_bar,
+    refuse_others,
     verify_option,
     where_option,
 )
@@ -105,12 +107,14 @@ def eval_recall(
     """
     from shitu.evaluation.bootstrap import Resampling
     from shitu.evaluation.report import EvaluationOptions
-    from shitu.evaluation.runs import load_run
+    from shitu.evaluation.runs import RUN, load_run
 
     if (queries is None) == (boxes is None):
         raise click.UsageError("Give --queries or --boxes.", context)
     if boxes is not None and exclude_leaks:
         raise click.UsageError("--exclude-leaks is for --queries.", context)
+    refuse_others(html, PAGE)
+    refuse_others(save, RUN)
     earlier = None if against is None else load_run(against)  # before an hour of embedding
     plan = Resampling(resamples)
     with open_workspace(context, **settings) as workspace, progress_bar("pictures") as progress:

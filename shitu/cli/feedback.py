@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    PAGE,
     FilePath,
     echo,
     force_option,
@@ -17,6 +18,7 @@ from shitu.cli._common import (
     model_options,
     open_workspace,
     print_json,
+    refuse_others,
     say,
     show_path,
     table,
@@ -62,6 +64,7 @@ def review(
     """
     if before is not None and not clear:
         raise click.UsageError("--before says what to --clear.")
+    refuse_others(html, PAGE)
     with open_workspace(context, **settings) as workspace:
         if clear:
             _clear(workspace, before, as_json=as_json)

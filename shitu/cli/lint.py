@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    PAGE,
     FilePath,
     echo,
     index_options,
@@ -15,6 +16,7 @@ from shitu.cli._common import (
     open_workspace,
     print_json,
     progress_bar,
+    refuse_others,
     say,
     show_path,
     table,
@@ -54,6 +56,7 @@ def lint(
     found, unless --strict is given.
     """
     _check_kinds(kinds)
+    refuse_others(html, PAGE)
     with open_workspace(context, **settings) as workspace:
         with progress_bar("references") as progress:
             report = workspace.lint(progress)

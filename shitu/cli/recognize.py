@@ -27,6 +27,7 @@ from shitu.cli._common import (
     where_option,
 )
 from shitu.cli._moments import as_of_option
+from shitu.cli._saving import refuse_references, refuse_their_folder
 
 if TYPE_CHECKING:
     from shitu.recognition import Match, Recognition, RecognizedObject
@@ -44,7 +45,9 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 @click.command(epilog="Example: shitu recognize shelf.jpg --save annotated")
 @click.argument("images", nargs=-1, type=FilePath(), metavar="[IMAGE|DIR|-...]")
 @click.option("--text", help="Search by words instead, with a model that reads (CLIP).")
-@click.option("--save", type=FilePath(), help="Folder for annotated pictures.")
+@click.option(
+    "--save", type=FilePath(), help="Folder for annotated pictures, not that of the pictures."
+)
 @click.option(
     "--explain",
     is_flag=True,
@@ -90,12 +93,15 @@ def recognize(
         raise click.UsageError("Answers of the past are not logged: leave out --log or --as-of.")
     failed = 0
     notes: dict[str, None] = {}  # in order, each but once
+    pictures = _pictures(images)
+    names = _unique_names(pictures)
     if save is not None:
+        refuse_their_folder(save, (path for path in pictures if path != _STDIN))
         _make_folder(save)
     with open_workspace(context, **settings) as workspace:
-        pictures = _pictures(images)
+        if save is not None:
+            refuse_references(workspace, _targets(save, names.values(), explain=explain))
         tables = _Tables(explain=explain)
-        names = _unique_names(pictures)
         for path, source, result in _run(
             workspace,
             pictures,
@@ -110,9 +116,9 @@ def recognize(
                 continue
             notes |= dict.fromkeys(result.notes)
             if save is not None:
-                _save(save / names[path], source, result)
-                if explain:
-                    _save_explanation(workspace, save / names[path], source, result, as_of)
+                target = save / names[path]
+                _save(target, source, result)
+                _save_explanation(workspace, target, source, result, as_of, wanted=explain)
             if as_json:
                 print_json({"image": str(path), **result.to_dict()})
             else:
@@ -293,6 +299,18 @@ def _unique_names(pictures: list[Path]) -> dict[Path, str]:
     return names
 
 
+def _targets(folder: Path, names: Iterable[str], *, explain: bool) -> Iterator[Path]:
+    for name in names:
+        yield folder / name
+        if explain:
+            yield _sheet(folder / name)
+
+
+def _sheet(target: Path) -> Path:
+    """Where the explanation of an annotated picture goes."""
+    return target.with_name(f"{target.stem}.why.png")
+
+
 def _make_folder(folder: Path) -> None:
     from shitu.errors import ImageError
 
@@ -310,11 +328,15 @@ def _save_explanation(
     source: Path | bytes,
     result: Recognition,
     as_of: str | None,
+    *,
+    wanted: bool,
 ) -> None:
     from shitu.images import save_image
 
+    if not wanted:
+        return
     sheet = workspace.draw_explanation(source, result, as_of=as_of)
-    save_image(target.with_name(f"{target.stem}.why.png"), sheet)
+    save_image(_sheet(target), sheet)
 
 
 def _save(target: Path, source: Path | bytes, result: Recognition) -> None:

@@ -17,6 +17,8 @@ from shitu.images import display_path
 
 _FORMAT = "shitu eval-recall run"
 _VERSION = 1
+RUN = f'{{\n "format": "{_FORMAT}"'
+"""How the file of a run begins."""
 
 Kind = Literal["queries", "boxes"]
 

@@ -1,0 +1,63 @@
+"""Where annotated pictures go, and what they never replace."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shitu.cli._common import show_path
+from shitu.errors import ImageError
+
+if TYPE_CHECKING:
+    from shitu.workspace import Workspace
+
+
+def refuse_their_folder(folder: Path, pictures: Iterable[Path]) -> None:
+    """Refuse to draw into a folder that holds one of the pictures themselves.
+
+    Raises:
+        ImageError: it does, by whatever name or link.
+    """
+    # In order, each but once: a folder of pictures is asked for a single time.
+    homes = {home: picture for picture in pictures for home in _homes(picture)}
+    for home, picture in homes.items():
+        if _is_same(folder, home):
+            raise ImageError(
+                f"{show_path(folder)} is the folder of {show_path(picture)}, which an annotated "
+                "picture could replace: name another folder with --save."
+            )
+
+
+def _homes(picture: Path) -> tuple[Path, ...]:
+    """The folder of a picture, and that of the file that it links to."""
+    if not picture.is_symlink():
+        return (picture.parent,)
+    return picture.parent, Path(os.path.realpath(picture)).parent
+
+
+def _is_same(folder: Path, other: Path) -> bool:
+    try:
+        return folder.samefile(other)
+    except OSError:  # one of them is not there
+        return False
+
+
+def refuse_references(workspace: Workspace, targets: Iterable[Path]) -> None:
+    """Refuse to draw over pictures that the gallery knows, wherever they lie.
+
+    Raises:
+        ImageError: one of the files holds what a reference was made from.
+    """
+    from shitu.catalog.files import sha256
+    from shitu.images import read_bytes
+
+    # Asked last: where nothing is there yet, the gallery is opened beside the networks.
+    there = {sha256(read_bytes(target)): target for target in targets if target.is_file()}
+    known = workspace.catalog.gallery.by_sha256(there) if there else {}
+    for digest, reference in known.items():
+        raise ImageError(
+            f"{show_path(there[digest])} is a picture of {reference.label!r} in the gallery, which "
+            "an annotated picture would replace: name another folder with --save."
+        )
