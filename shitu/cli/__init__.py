@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import click
 
 from shitu import __version__
-from shitu.cli._common import FilePath, say
+from shitu.cli._common import FilePath, OutputError, say
 from shitu.errors import ShituError
 
 _WHERE = {
@@ -48,6 +50,9 @@ _WHERE = {
 """Module and function of each command, in the order in which they are useful."""
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
 class _Commands(MutableMapping[str, click.Command]):
     """Commands by name, each imported when it is asked for: no command waits for another."""
 
@@ -79,15 +84,37 @@ class _Commands(MutableMapping[str, click.Command]):
 class _Group(click.Group):
     """Turns our errors into one sentence on stderr and exit code 1."""
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, if there is an output; help and version print without `invoke`."""
+        if sys.stdout is None:
+            say("Error: stdout is closed, so nothing was done: send the output to a file.")
+            sys.exit(1)
+        try:
+            return super().main(*args, **extra)
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            _give_up(OutputError(error))
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except OutputError as error:
+            _give_up(error)
+            ctx.exit(1)
         except ShituError as error:
             say(f"Error: {error}")
             ctx.exit(1)
         except KeyboardInterrupt:
             say("Interrupted. What was committed is kept; run the same command to go on.")
             ctx.exit(130)
+
+
+def _give_up(error: OutputError) -> None:
+    """Say that the output is lost, and keep Python from trying again when it ends."""
+    sys.stdout = None
+    say(f"Error: {error}")
 
 
 @click.group(

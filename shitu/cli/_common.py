@@ -12,10 +12,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from shitu.errors import ShituError
+
 if TYPE_CHECKING:
     from shitu.workspace import Workspace
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class OutputError(ShituError):
+    """What a command found or did cannot be printed."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(
+            f"the output could not be written ({error.strerror}): what was done until then is "
+            "done; free some space, or print elsewhere"
+        )
 
 
 class FilePath(click.Path):
@@ -216,13 +228,24 @@ def print_json(value: Any) -> None:
 
 
 def echo(text: str) -> None:
-    """Print to stdout; what it cannot encode is escaped instead of failing."""
+    """Print to stdout; what it cannot encode is escaped instead of failing.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    try:
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    except BrokenPipeError:  # who read has read enough
+        raise
+    except OSError as error:
+        raise OutputError(error) from None
 
 
 def say(text: str) -> None:
-    """Talk on stderr."""
+    """Talk on stderr, unless that is closed."""
+    if sys.stderr is None:
+        return
     encoding = sys.stderr.encoding or "utf-8"
     click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=True)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from shitu.cli._common import echo
+
 
 @click.command("config", epilog="Example: shitu config > shitu.yaml")
 @click.pass_context
@@ -15,4 +17,4 @@ def show_config(context: click.Context) -> None:
     """
     from shitu.config import describe_config, load_config
 
-    click.echo(describe_config(load_config(context.find_root().obj)), nl=False)
+    echo(describe_config(load_config(context.find_root().obj)).removesuffix("\n"))

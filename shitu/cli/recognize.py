@@ -166,13 +166,25 @@ def _pictures(paths: Iterable[Path]) -> list[Path]:
 def _run(
     workspace: Workspace, pictures: list[Path], **options: Any
 ) -> Iterator[tuple[Path, Path | bytes, Recognition | Exception]]:
-    sources = [sys.stdin.buffer.read() if path == _STDIN else path for path in pictures]
+    sources = [_on_stdin() if path == _STDIN else path for path in pictures]
     results = workspace.recognize_many(sources, **options)
     with progress_bar("pictures") as progress:
         for done, found in enumerate(zip(pictures, sources, results, strict=True)):
             progress(done, len(pictures))
             yield found
         progress(len(pictures), len(pictures))
+
+
+def _on_stdin() -> bytes:
+    from shitu.errors import ImageError
+
+    try:
+        if sys.stdin is not None:
+            return sys.stdin.buffer.read()
+        why = "it is closed"
+    except OSError as error:
+        why = str(error.strerror)
+    raise ImageError(f"stdin cannot be read ({why}): send a picture there, or name a file.")
 
 
 class _Tables:
