@@ -222,8 +222,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on one line; undecodable bytes of file names are escaped."""
+    """One JSON document on one line, with JSON's own escapes where stdout cannot spell it all."""
     text = json.dumps(value, ensure_ascii=False, default=str)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, default=str)
     echo(text)
 
 

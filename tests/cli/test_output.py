@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +21,8 @@ def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         ["sh", "-c", program + command],
         env=os.environ | environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
 
@@ -63,3 +66,14 @@ def test_who_has_read_enough_is_not_told(built: Path) -> None:
     done = shell(f"(shitu list-items --index '{built / 'index'}'; echo $? >&2) | true")
     assert done.stderr.split()[-1] in {"0", "1"}
     assert "Error" not in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "gbk", "utf-8"])
+def test_json_is_json_in_any_encoding(shop: Path, query: Path, encoding: str) -> None:
+    label, index = "🥛 naïve 牛奶", shop / "index"
+    picture = Path(shutil.copy(query, shop / os.fsdecode(b"odd\xff.jpg")))
+    added = shell(f"shitu add-item {picture.parent}/odd* --label '{label}' --index {index}")
+    assert added.returncode == 0, added.stderr
+    done = shell(f"shitu list-items --json --index {index}", PYTHONIOENCODING=encoding)
+    items = {item["label"]: item for item in map(json.loads, done.stdout.splitlines())}
+    assert items[label]["references"][0]["path"].endswith("odd\udcff.jpg")
