@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Iterator, MutableMapping
 from importlib import import_module
@@ -12,7 +13,7 @@ from typing import Any
 import click
 
 from shitu import __version__
-from shitu.cli._common import FilePath, OutputError, say
+from shitu.cli._common import FilePath, OutputError, say, show_path
 from shitu.errors import ShituError
 
 _WHERE = {
@@ -105,6 +106,12 @@ class _Group(click.Group):
             ctx.exit(1)
         except ShituError as error:
             say(f"Error: {error}")
+            ctx.exit(1)
+        except PermissionError as error:
+            if error.filename is None:
+                raise
+            place = show_path(os.fsdecode(error.filename))
+            say(f"Error: {place} may not be used: allow it to whoever runs this, or name another.")
             ctx.exit(1)
         except KeyboardInterrupt:
             say("Interrupted. What was committed is kept; run the same command to go on.")

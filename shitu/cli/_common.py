@@ -49,7 +49,9 @@ def index_options(command: _Command) -> _Command:
     """`--index`, `--engine` and `--threads`, which every command that opens a gallery takes."""
     options = (
         click.option(
-            "--index", type=FilePath(path_type=str), help="Folder of the index.  [default: index]"
+            "--index",
+            type=FilePath(path_type=str, readable=False),
+            help="Folder of the index.  [default: index]",
         ),
         click.option(
             "--engine",

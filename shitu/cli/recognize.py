@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -156,7 +157,8 @@ def _pictures(paths: Iterable[Path]) -> list[Path]:
 
     pictures: list[Path] = []
     for path in paths:
-        found = find_images(path) if path.is_dir() else [path]
+        # Asked so that a picture which may not be looked at is skipped, not the end.
+        found = find_images(path) if os.path.isdir(path) else [path]  # noqa: PTH112
         if not found:
             raise ImageError(f"No picture found in {show_path(path)}.")
         pictures += found

@@ -1,0 +1,69 @@
+"""What may not be used is said in one sentence, by whoever has no rights to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_RIGHTS = "-dac_override,-dac_read_search"
+_SETPRIV = ["setpriv", f"--bounding-set={_RIGHTS}", f"--inh-caps={_RIGHTS}"]
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or (os.geteuid() == 0 and shutil.which("setpriv") is None),
+    reason="root may use it all, and cannot lay that down",
+)
+
+
+def shitu(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command as somebody for whom permissions count."""
+    lowered = _SETPRIV if os.geteuid() == 0 else []
+    command = [*lowered, sys.executable, "-m", "shitu", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def closed(shop: Path) -> Iterator[Path]:
+    """A folder with an index and a picture, of which nothing may be seen."""
+    shutil.copytree(shop / "index", shop / "closed" / "index")
+    shutil.copy(next((shop / "photos").rglob("*.jpg")), shop / "closed" / "k.jpg")
+    (shop / "closed").chmod(0)
+    yield shop / "closed"
+    (shop / "closed").chmod(0o700)
+
+
+@pytest.mark.parametrize("command", ["list-items", "check", "recognize"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_an_index(closed: Path, query: Path, command: str, inside: bool) -> None:
+    index = closed / "index" if inside else closed
+    pictures = [query] if command == "recognize" else []
+    done = shitu(command, *pictures, "--index", index)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"Error: {index}/gallery.db may not be used: allow it to whoever runs this, or name "
+        "another."
+    ]
+
+
+def test_pictures_of_a_gallery(closed: Path) -> None:
+    done = shitu("build-index", "--gallery", closed / "p", "--index", closed.parent / "index")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: {closed}/p may not be used")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_picture_among_others_is_skipped(closed: Path, query: Path) -> None:
+    index = closed.parent / "index"
+    done = shitu("recognize", closed / "k.jpg", query, "--index", index, "--json")
+    assert done.returncode == 1
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr.splitlines() == [
+        f"skipped {closed}/k.jpg cannot be read: permission denied; allow it, or copy the file "
+        "elsewhere.",
+        "1 of 2 pictures skipped.",
+    ]
