@@ -16,7 +16,7 @@ from shitu.lineup import Lineup
 from shitu.models.registry import read_model
 from shitu.models.spec import ModelSpec
 from shitu.networks import Networks
-from shitu.runtime.cpu import this_cpu, usable_cores
+from shitu.runtime.cpu import this_cpu, threads_for
 from shitu.runtime.engines import ENGINES
 from shitu.runtime.session import Session
 from shitu.timing import Stopwatch, Timing, measure
@@ -27,7 +27,7 @@ def bench(config: Config, model: str, pictures: Path | None, runs: int) -> Timin
     spec, watch = read_model(model), Stopwatch()
     if config.engine == AUTO:
         # Of what else is in a gallery's lineup it does not depend: here there is one model.
-        threads = config.threads or usable_cores()
+        threads = threads_for(config.threads)
         config = replace(config, engine=remembered_engine([spec], threads, float("inf")))
     networks = Networks(config, Lineup())
     images = pictures_of(pictures).images

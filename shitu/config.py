@@ -67,7 +67,10 @@ class Config:
         "what runs the networks; auto is the fastest that gives the same answers as onnxruntime; "
         "one of " + ", ".join(ENGINES),
     )
-    threads: int = _setting(0, "threads of the engine; 0 means one per core")
+    threads: int = _setting(
+        0,
+        "threads of the engine; 0 means one per core; more than four per core (or 8) are not used",
+    )
     batch_size: int = _setting(4, "crops embedded at a time")
     detection_threshold: float | None = _setting(
         None, "boxes below this score are not looked up; unset means the detector's own"

@@ -16,7 +16,7 @@ from shitu.gallery import Space
 from shitu.lineup import Lineup
 from shitu.looking import Eyes
 from shitu.models.spec import ModelSpec
-from shitu.runtime.cpu import usable_cores
+from shitu.runtime.cpu import threads_for
 from shitu.runtime.engines import ENGINES, Job, open_session
 from shitu.runtime.session import Session
 
@@ -42,7 +42,7 @@ class Networks:
         self.config = config
         self.lineup = lineup
         self.streams = 1
-        self.threads = config.threads or usable_cores()
+        self.threads = threads_for(config.threads)
         self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="shitu-look")
 
     def of(self, lineup: Lineup) -> Networks:

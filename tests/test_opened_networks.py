@@ -25,6 +25,20 @@ def test_several_pictures_load_the_networks_anew_once() -> None:
     assert opened.embedder is together
 
 
+@pytest.mark.parametrize(
+    ("cores", "wanted", "used"),
+    [(2, 0, 2), (2, 3, 3), (2, 8, 8), (2, 100_000, 8), (16, 0, 16), (16, 64, 64), (16, 65, 64)],
+)
+def test_threads_that_bring_nothing_are_not_used(
+    monkeypatch: pytest.MonkeyPatch, cores: int, wanted: int, used: int
+) -> None:
+    monkeypatch.setattr("shitu.runtime.cpu.usable_cores", lambda: cores)
+    opened = Networks(load_config(overrides={"threads": wanted}), Lineup(detector=WHOLE))
+    assert opened.threads == used
+    assert opened.pool._max_workers == used
+    opened.close()
+
+
 def test_paddle_has_no_streams() -> None:
     opened = networks("paddle")
     assert not opened.use_streams(2)

@@ -57,7 +57,11 @@ def index_options(command: _Command) -> _Command:
             "--engine",
             help="What runs the networks: onnxruntime, openvino, ...; shitu doctor lists them.",
         ),
-        click.option("--threads", type=int, help="Threads of the engine; 0: one per core."),
+        click.option(
+            "--threads",
+            type=int,
+            help="Threads of the engine; 0: one per core, at most four per core or 8.",
+        ),
     )
     for option in reversed(options):
         command = option(command)

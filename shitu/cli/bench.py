@@ -20,7 +20,11 @@ from shitu.cli._common import FilePath, echo, json_option, open_workspace, print
 )
 @click.option("--runs", type=click.IntRange(1), default=20, help="Pictures timed.  [default: 20]")
 @click.option("--engine", help="What runs the network.  [default: onnxruntime]")
-@click.option("--threads", type=int, help="Threads of the engine; 0: one per core.")
+@click.option(
+    "--threads",
+    type=int,
+    help="Threads of the engine; 0: one per core, at most four per core or 8.",
+)
 @json_option
 @click.pass_context
 def bench(

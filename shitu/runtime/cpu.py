@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MATTERS = ("model name", "flags", "Features", "CPU implementer", "CPU part")
+_A_CORE, _ANYWAY = 4, 8  # the most threads that are used: of each core, and of few cores
 _HEAD = 16384  # bytes that hold all about the first core
 
 
@@ -59,6 +60,15 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def threads_for(wanted: int) -> int:
+    """Threads to use where so many are wanted; 0: one per core.
+
+    At most four per core, and eight where there are few: more bring nothing, and each takes memory.
+    """
+    cores = usable_cores()
+    return min(wanted or cores, max(_ANYWAY, _A_CORE * cores))
 
 
 def _cpuinfo() -> dict[str, str]:
