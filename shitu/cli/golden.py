@@ -98,6 +98,7 @@ def remove(
     context: click.Context, /, numbers: tuple[int, ...], as_json: bool, **settings: Any
 ) -> None:
     """Forget golden queries."""
+    numbers = tuple(dict.fromkeys(numbers))
     with open_workspace(context, **settings) as workspace:
         generation = workspace.catalog.remove_golden(numbers)
     if as_json:

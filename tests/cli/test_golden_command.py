@@ -34,6 +34,16 @@ def test_add_list_check_remove(run: Run, index: Path, query: Path, labels: list[
     assert run("golden", "remove", 1, "--index", index).exit_code == 1
 
 
+def test_one_that_is_removed_twice_counts_once(
+    run: Run, index: Path, query: Path, labels: list[str]
+) -> None:
+    for number, options in ((1, []), (2, ["--json"])):
+        assert run("golden", "add", query, labels[0], "--index", index).exit_code == 0
+        removed = run("golden", "remove", number, number, "--index", index, *options)
+        told = json.loads(removed.stdout)["removed"] if options else removed.stdout
+        assert told == ([number] if options else "1 removed.\n")
+
+
 def test_what_only_points_know_is_guarded(
     run: Run, index: Path, query: Path, labels: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
