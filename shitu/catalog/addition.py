@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shitu.catalog.describing import Describer, describe
+from shitu.catalog.describing import Describer, check_box, describe
 from shitu.catalog.files import copy_in, file_state, folder_name, sha256
 from shitu.catalog.labels import clean_label
 from shitu.catalog.reading import Picture, read_picture
@@ -92,7 +92,7 @@ def _prepare(
                 duplicates.append(_duplicate(picture.path, label, label, first))
             elif picture.image is not None:
                 seen[picture.sha256] = picture.path
-                _check_box(picture.image, box, picture.path)
+                check_box(picture.image, box, picture.path)
                 new.append((picture, picture.image))
         if not new:
             continue
@@ -116,18 +116,6 @@ def _duplicate(path: Path, label: str, other: str, first: Path) -> Skipped:
             f"{other!r}: remove it there first, or leave it out; nothing was added"
         )
     return Skipped(path, f"has the same content as {display_path(first)}")
-
-
-def _check_box(image: Image, box: Box | None, path: Path) -> None:
-    if box is None:
-        return
-    height, width = image.shape[:2]
-    x0, y0, x1, y1 = box
-    if not (x0 < x1 and y0 < y1 and x0 < width and y0 < height and x1 > 0 and y1 > 0):
-        raise GalleryError(
-            f"the box {box} holds nothing of {display_path(path)} ({width} x {height} pixels): "
-            "give left, top, right, bottom in pixels"
-        )
 
 
 def _not_there(

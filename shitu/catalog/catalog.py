@@ -486,7 +486,8 @@ class Catalog:
 
         Raises:
             ItemNotFound: no item has that label.
-            GalleryError: the same picture is golden with another answer.
+            GalleryError: the same picture is golden with another answer, or the box holds nothing
+                of it.
         """
         from shitu.catalog.golden import add_golden
 

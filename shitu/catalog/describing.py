@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from shitu.describer import Description
-from shitu.errors import ModelError
+from shitu.errors import GalleryError, ModelError
 from shitu.gallery import Space
 from shitu.geometry import Box
-from shitu.images import Image
+from shitu.images import Image, display_path
 
 
 class Describer(Protocol):
@@ -48,3 +49,21 @@ def describe(
                 f"{length:.4g} instead of ({describer.space.dim},) and 1: reinstall it"
             )
     return described
+
+
+def check_box(image: Image, box: Box | None, path: Path) -> None:
+    """Refuse a box, if one is given, in which there is nothing of the picture.
+
+    Raises:
+        GalleryError: it lies outside, is empty, or is no box.
+    """
+    if box is None:
+        return
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = box
+    inside = x0 < x1 and y0 < y1 and x0 < width and y0 < height and x1 > 0 and y1 > 0
+    if not (inside and np.isfinite(box).all()):
+        raise GalleryError(
+            f"the box {box} holds nothing of {display_path(path)} ({width} x {height} pixels): "
+            "give left, top, right, bottom in pixels"
+        )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from shitu.catalog.describing import Describer, describe
+from shitu.catalog.describing import Describer, check_box, describe
 from shitu.catalog.foresight import Answer
 from shitu.catalog.golden_guard import GoldenGuard
 from shitu.catalog.labels import clean_label
@@ -74,6 +74,7 @@ def add_golden(
 ) -> GoldenSummary:
     """Keep a picture with its answer (None: unknown); see `Catalog.add_golden`."""
     image = load_image(path)
+    check_box(image, box, path)
     height, width = image.shape[:2]
     chosen = (0.0, 0.0, float(width), float(height)) if whole_image else box
     [described] = describe(describer, [image], [chosen])

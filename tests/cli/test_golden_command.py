@@ -34,6 +34,34 @@ def test_add_list_check_remove(run: Run, index: Path, query: Path, labels: list[
     assert run("golden", "remove", 1, "--index", index).exit_code == 1
 
 
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [
+        ("5000,5000,6000,6000", "outside"),
+        ("0,0,0,0", "empty"),
+        ("-9,-9,-5,-5", "outside, on the other side"),
+        ("10,10,5,5", "corners the wrong way round"),
+        ("0,0,inf,inf", "no end"),
+        ("nan,0,10,10", "no number"),
+    ],
+)
+def test_a_box_that_holds_nothing_is_refused(
+    run: Run, index: Path, query: Path, labels: list[str], box: str, reason: str
+) -> None:
+    for command in (["golden", "add", query, labels[0]], ["add-item", query, "--label", "new"]):
+        result = run(*command, "--box", box, "--index", index)
+        assert result.exit_code == 1, reason
+        assert f"holds nothing of {query} (" in result.stderr
+    assert run("golden", "list", "--json", "--index", index).stdout == ""
+
+
+def test_a_box_may_reach_beyond_the_picture(
+    run: Run, index: Path, query: Path, labels: list[str]
+) -> None:
+    added = run("golden", "add", query, labels[0], "--box", "-5,-5,9000,9000", "--index", index)
+    assert added.exit_code == 0, added.output
+
+
 def test_one_that_is_removed_twice_counts_once(
     run: Run, index: Path, query: Path, labels: list[str]
 ) -> None:
