@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -92,3 +93,25 @@ def test_engines_are_imported_when_a_model_is_opened() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_nothing_is_told_to_anybody(mean_model: Path, tmp_path: Path) -> None:
+    """Neither an id of the machine in its home, nor a warning where there can be none."""
+    open_it = (
+        "import sys\n"
+        "from shitu.runtime.onnx_runtime import OnnxRuntimeSession\n"
+        "from pathlib import Path\n"
+        "OnnxRuntimeSession(Path(sys.argv[1]))"
+    )
+    for home in (tmp_path / "home", Path("/proc/nowhere")):
+        places = dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"), str(home))
+        environment = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+        done = subprocess.run(
+            [sys.executable, "-c", open_it, str(mean_model)],
+            env=environment | places,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert not home.exists()
