@@ -13,11 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ANSWERS = (ROOT / "docs" / "answers.md").read_text(encoding="utf-8")
 LABELS = 4  # of the sample gallery; enough to see it work
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, text: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def commands() -> list[str]:
@@ -68,6 +69,13 @@ def test_the_python_example_runs(shop: Path) -> None:
     code = blocks("python")
     assert len(code) == 1
     assert run([sys.executable, "-c", code[0]], shop)
+
+
+def test_the_python_of_the_answers_runs(shop: Path) -> None:
+    run(["shitu", "build-index", "--gallery", "photos"], shop)
+    [code] = blocks("python", ANSWERS)
+    assert run([sys.executable, "-c", code], shop).startswith("[")
+    assert (shop / "why.png").exists()
 
 
 def test_links_lead_somewhere() -> None:

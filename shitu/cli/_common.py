@@ -126,7 +126,8 @@ def _checked_box(
 
 def json_option(command: _Command) -> _Command:
     """`--json`, for scripts."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+    text = "Print JSON: one object, or one on each line (JSON Lines) where there may be several."
+    return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
 def where_option(command: _Command) -> _Command:

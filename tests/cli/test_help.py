@@ -40,6 +40,12 @@ def test_help_describes_every_option_and_shows_an_example(name: str) -> None:
     assert not undescribed
 
 
+@pytest.mark.parametrize("name", ["list-items", "recognize", "history", "review", "reject"])
+def test_several_results_are_json_lines(name: str) -> None:
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert "(JSON Lines)" in " ".join(result.output.split())
+
+
 def test_version() -> None:
     assert __version__ in CliRunner().invoke(main, ["--version"]).output
 
