@@ -63,6 +63,10 @@ class IndexNotFound(IndexFileError):  # noqa: N818
     """There is no index in that folder yet."""
 
 
+class IndexNotSaved(IndexFileError):  # noqa: N818
+    """The files of the vector index cannot be written; the gallery itself is safe."""
+
+
 class RecallNotReached(IndexFileError):  # noqa: N818
     """An approximate index would miss more of the nearest than was asked for."""
 

@@ -235,7 +235,7 @@ class IndexCache:
         A worn index is made anew first, and (not lazily) one of another kind than was chosen.
 
         Raises:
-            IndexFileError: they cannot be written.
+            IndexNotSaved: they cannot be written.
             RecallNotReached: the kind that was chosen misses too much; the old files stay.
         """
         with self._saving:

@@ -22,7 +22,7 @@ from shitu.catalog.learning import View, read_calibration
 from shitu.catalog.rejections import Rejections
 from shitu.config import DEFAULT_FAR, PROTOTYPE_WEIGHT
 from shitu.deciding import Rejected, Rule
-from shitu.errors import GalleryError, IndexFileError, IndexNotFound, SpaceMismatch
+from shitu.errors import GalleryError, IndexNotFound, IndexNotSaved, SpaceMismatch
 from shitu.gallery import Change, Head, Item, Reference, Space
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.known_queries import GoldenQuery, Rejection
@@ -102,6 +102,7 @@ class Catalog:
         keeping = None if read_only else folder
         self.guard = gallery.guard = GoldenGuard(self._committed, rule, keeping)
         self._calibration: tuple[tuple[Head, View], Calibration | None] | None = None
+        self._said_unsaved = False
 
     @classmethod
     def open(
@@ -212,10 +213,7 @@ class Catalog:
             return
         _log.info("index %s", self._cache.state)
         if not self._read_only:
-            try:
-                self._cache.save(lazily=True)
-            except IndexFileError as error:  # a search needs no file
-                _log.warning("%s", error)
+            self._save(lazily=True)
 
     @property
     def space(self) -> Space | None:
@@ -942,8 +940,18 @@ class Catalog:
 
     def _follow_and_save(self, *, lazily: bool) -> None:
         self.refresh()
-        if self._cache is not None:
+        self._save(lazily=lazily)
+
+    def _save(self, *, lazily: bool) -> None:
+        """Write the index files; where that fails, say so once: a search needs none."""
+        if self._cache is None:
+            return
+        try:
             self._cache.save(lazily=lazily)
+        except IndexNotSaved as error:
+            level = logging.DEBUG if self._said_unsaved else logging.WARNING
+            self._said_unsaved = True
+            _log.log(level, "%s", error)
 
     # --- closing -----------------------------------------------------------------------
 

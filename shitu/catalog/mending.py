@@ -17,7 +17,7 @@ def mend(
     """Return what is left to be said afterwards; rows of the gallery are never changed.
 
     Raises:
-        IndexFileError: the index cannot be written.
+        IndexNotSaved: the index cannot be written.
     """
     if cache is None:
         return report

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from shitu.errors import IndexFileError
+from shitu.errors import IndexFileError, IndexNotSaved
 from shitu.images import display_path
 from shitu.index.audit import Audit
 from shitu.index.checksums import Checksum as _Checksum
@@ -143,7 +143,7 @@ def save_index(
     """Replace all files; a crash at any point leaves some that fit or are known not to fit.
 
     Raises:
-        IndexFileError: the disk is full or may not be written; the old files stay.
+        IndexNotSaved: the disk is full or may not be written; the old files stay.
     """
     with _errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -248,7 +248,8 @@ def _errors(folder: Path) -> Iterator[None]:
         yield
     except (OSError, RuntimeError, MemoryError) as error:  # Faiss wraps what writing raises
         why = getattr(error, "strerror", None) or str(error)
-        raise IndexFileError(
+        raise IndexNotSaved(
             f"the vector index in {display_path(folder)} could not be saved ({why}); the gallery "
-            "itself is safe: free space or allow writing there, and run the command again"
+            "itself is safe: free space or allow writing there, and the next command makes the "
+            "index anew"
         ) from error

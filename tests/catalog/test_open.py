@@ -17,8 +17,8 @@ from fakes import FakeDescriber, colours, paint
 from shitu.catalog import Catalog
 from shitu.errors import (
     GalleryError,
-    IndexFileError,
     IndexNotFound,
+    IndexNotSaved,
     SchemaTooNew,
     SpaceMismatch,
 )
@@ -299,18 +299,23 @@ def test_check_finds_a_wrong_vector(built: Shop) -> None:
     assert catalog.check().problems == ("reference 1 has another vector in the index",)
 
 
-def test_a_gallery_stays_safe_when_the_index_cannot_be_saved(
-    built: Shop, vectors_agree: Agree, monkeypatch: pytest.MonkeyPatch
+def test_a_change_is_made_even_if_the_index_cannot_be_saved(
+    built: Shop,
+    vectors_agree: Agree,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def full(*_: object, **__: object) -> None:
-        raise IndexFileError("the disk is full")
+        raise IndexNotSaved("the disk is full")
 
     built.paint("cocoa/1.png", 4)
-    catalog = built.open()
     with monkeypatch.context() as patch:
         patch.setattr("shitu.catalog.cache.save_index", full)
-        with pytest.raises(IndexFileError, match="the disk is full"):
-            built.build(catalog)
+        catalog = built.open()
+        assert built.build(catalog).added == 1
+        assert catalog.relabel("cocoa", "chocolate").label == "chocolate"
+    warned = [one.message for one in caplog.records if one.levelname == "WARNING"]
+    assert warned == ["the disk is full"]
     catalog.close()
     again = built.open()
     assert (again.index_state, again.count) == ("caught up", 4)
@@ -321,7 +326,7 @@ def test_a_rebuilt_index_need_not_be_saved_to_be_used(
     built: Shop, names: Names, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object, **__: object) -> None:
-        raise IndexFileError("the disk is full")
+        raise IndexNotSaved("the disk is full")
 
     (built.index / "manifest.json").unlink()
     monkeypatch.setattr("shitu.catalog.cache.save_index", full)

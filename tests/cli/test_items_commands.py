@@ -95,6 +95,18 @@ def test_wrong_usage(run: Run, built: Path, arguments: tuple[str, ...]) -> None:
     assert run(*arguments, "--index", built / "index").exit_code == 2
 
 
+def test_what_was_committed_is_not_called_a_failure(
+    run: Run, shop: Path, labels: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    index = shop / "index"
+    (index / ".lock").unlink()
+    (index / ".lock").mkdir()  # so that no file of the index can be replaced
+    done = run("relabel", labels[1], "x", "--index", index)
+    assert (done.exit_code, done.stdout) == (0, f"{labels[1]} is called x now.\n")
+    assert "the next command makes the index anew" in caplog.text
+    assert "run the command again" not in caplog.text + done.stderr
+
+
 def test_undo_from_the_command_line(run: Run, shop: Path, labels: list[str]) -> None:
     index = ("--index", shop / "index")
     run("remove-item", labels[0], *index)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shitu.errors import IndexFileError
+from shitu.errors import IndexFileError, IndexNotSaved
 from shitu.index import manifest as manifest_module
 from shitu.index.faiss_index import FlatIndex
 from shitu.index.manifest import MANIFEST, load_index, read_manifest, save_index
@@ -223,7 +223,7 @@ def test_the_old_files_stay_when_writing_fails(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(manifest_module.os, "fsync", full)
-    with pytest.raises(IndexFileError, match=r"No space left.*the gallery itself is safe"):
+    with pytest.raises(IndexNotSaved, match=r"No space left.*the gallery itself is safe"):
         save(tmp_path, count=2)
     assert sorted((file.name, file.read_bytes()) for file in tmp_path.iterdir()) == before
 
