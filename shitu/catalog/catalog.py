@@ -17,12 +17,12 @@ from shitu.catalog.cache import IndexCache
 from shitu.catalog.describing import Describer
 from shitu.catalog.files import absolute, may_write, original
 from shitu.catalog.filtering import Filters
-from shitu.catalog.index_files import refuse_emptied
+from shitu.catalog.index_files import refuse_emptied, refuse_missing
 from shitu.catalog.learning import View, read_calibration
 from shitu.catalog.rejections import Rejections
 from shitu.config import DEFAULT_FAR, PROTOTYPE_WEIGHT
 from shitu.deciding import Rejected, Rule
-from shitu.errors import GalleryError, IndexNotFound, IndexNotSaved, SpaceMismatch
+from shitu.errors import GalleryError, IndexNotSaved, SpaceMismatch
 from shitu.gallery import Change, Head, Item, Reference, Space
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.known_queries import GoldenQuery, Rejection
@@ -140,11 +140,8 @@ class Catalog:
         """
         folder = absolute(index_dir)
         where: Path | str = url or folder / DATABASE
-        missing = isinstance(where, Path) and not where.exists()
-        if missing and (read_only or not create):
-            raise IndexNotFound(
-                f"there is no index in {display_path(folder)}: make one with `shitu build-index`"
-            )
+        if read_only or not create:
+            refuse_missing(where, folder)
         if isinstance(where, Path):
             refuse_emptied(where, folder)
             read_only = read_only or not may_write(where)

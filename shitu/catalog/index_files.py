@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from shitu.errors import GalleryError, IndexFileError
+from shitu.errors import GalleryError, IndexFileError, IndexNotFound
 from shitu.gallery import Head, Space
+from shitu.gallery.engine import shown, sqlite_file
 from shitu.gallery.gallery import Gallery
 from shitu.images import display_path
 from shitu.index.manifest import MANIFEST, check_files, read_manifest
@@ -15,6 +16,25 @@ _TRIES = 5
 _PAUSE = 0.1  # seconds in which whoever replaces the files gets from the first to the last
 
 _MEND = "`shitu check --repair` writes it anew"
+
+
+def refuse_missing(where: Path | str, folder: Path) -> None:
+    """Refuse a gallery in a file that does not exist.
+
+    Raises:
+        IndexNotFound: there is no such file.
+    """
+    file = where if isinstance(where, Path) else sqlite_file(where)
+    if file is None or file.exists():
+        return
+    if isinstance(where, Path):
+        raise IndexNotFound(
+            f"there is no index in {display_path(folder)}: make one with `shitu build-index`"
+        )
+    raise IndexNotFound(
+        f"there is no gallery in the database {shown(where)}: check SHITU_DATABASE, or make one "
+        "with `shitu build-index`"
+    )
 
 
 def refuse_emptied(database: Path, folder: Path) -> None:

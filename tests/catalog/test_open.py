@@ -358,3 +358,16 @@ def test_any_sqlalchemy_url_may_hold_the_gallery(
     tea_shop.build(tea_shop.open(url=url))
     assert not (tea_shop.index / "gallery.db").exists()
     assert names(tea_shop.open(url=url), 3) == "coffee"
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("options", [{"create": False}, {"create": True, "read_only": True}])
+def test_a_url_of_no_file_is_refused_until_it_is_built(
+    tea_shop: Shop, tmp_path: Path, options: dict[str, bool]
+) -> None:
+    url = f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}"
+    with pytest.raises(IndexNotFound, match=r"no gallery in the database sqlite:///.*nowhere/x.db"):
+        tea_shop.open(url=url, **options)
+    assert not (tmp_path / "nowhere").exists()
+    tea_shop.build(tea_shop.open(url=url))
+    assert len(tea_shop.open(url=url, **options)) == 3
