@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shitu.catalog.files import put_aside, put_back
+from shitu.catalog.files import is_gone, put_aside, put_back
 from shitu.catalog.labels import clean_label
 from shitu.catalog.summaries import RemoveSummary
 from shitu.errors import GalleryError, ItemNotFound
@@ -29,7 +29,7 @@ def remove_references(
             aside = None if root is None else put_aside(reference.path, root)
             if aside is not None:
                 moved[reference.path] = aside
-            elif reference.path.exists():
+            elif not is_gone(reference.path):
                 kept.append(reference.path)
         with gallery.write("remove") as transaction:
             transaction.remove([reference.reference_id for reference in going])

@@ -133,7 +133,7 @@ class RemoveSummary:
         reference_ids: of the references removed.
         item_removed: whether the item is gone, too.
         moved: pictures put aside in the gallery's folder `.removed`, which builds do not enter.
-        kept: pictures that lie elsewhere and were left alone; a build that lists them adds them.
+        kept: pictures that lie elsewhere, or may not be moved; a build that lists them adds them.
     """
 
     label: str

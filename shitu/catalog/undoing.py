@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shitu.catalog.feedback import HOW
-from shitu.catalog.files import put_aside, put_back
+from shitu.catalog.files import is_gone, put_aside, put_back
 from shitu.catalog.finding import bring_back
 from shitu.catalog.forgotten import why_forgotten
 from shitu.catalog.plans import Plan, plan_back, plan_undo
@@ -141,7 +141,7 @@ class _Application:
             if aside is not None:
                 self.moves[path] = aside
                 self.put_aside.append(aside)
-            elif path.exists():
+            elif not is_gone(path):
                 self.kept.append(path)
 
     def _bring_back(

@@ -173,6 +173,18 @@ def remove_item(
         echo(f"{summary.label}: {summary.removed} {noun} removed.")
         for path in summary.moved:
             say(f"picture put aside: {show_path(path)}")
+        _say_kept(summary.kept)
+
+
+def _say_kept(paths: Sequence[Path]) -> None:
+    for path in paths:
+        say(f"picture kept: {show_path(path)}")
+    if len(paths) == 1:
+        say_notes(["1 picture was not put aside: the next build-index would add it again"])
+    elif paths:
+        say_notes(
+            [f"{len(paths)} pictures were not put aside: the next build-index would add them again"]
+        )
 
 
 @click.command(epilog="Example: shitu list-items --where 'brand=acme and shelf in (3, 4)'")

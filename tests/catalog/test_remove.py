@@ -104,6 +104,22 @@ def test_pictures_outside_the_gallery_are_left_alone(shop: Shop, tmp_path: Path)
     assert outside.exists()
 
 
+def test_pictures_that_may_not_be_looked_at_are_kept(
+    tea_shop: Shop, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = tea_shop.photos / "coffee" / "1.png"
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", forbidden)
+        patch.setattr(Path, "stat", forbidden)
+        patch.setattr(Path, "mkdir", lambda *_, **__: None)
+        summary = catalog.remove(label="coffee")
+    assert (summary.moved, summary.kept) == ((), (picture,))
+
+
 def test_two_removed_pictures_of_one_name_are_both_kept(tea_shop: Shop, catalog: Catalog) -> None:
     catalog.remove(reference_id=number_of(catalog, "tea/1.png"))
     tea_shop.paint("tea/1.png", 9)

@@ -109,6 +109,21 @@ def test_the_same_picture_twice_is_said_and_to_another_item_refused(
     assert "Tea" in refused.stderr
 
 
+def test_pictures_that_cannot_be_put_aside_are_said(
+    run: Run, shop: Path, labels: list[str]
+) -> None:
+    (shop / "photos" / ".removed").touch()  # a file where the folder should be
+    pictures = sorted((shop / "photos" / labels[0]).iterdir())
+    removed = run("remove-item", labels[0], "--index", shop / "index")
+    assert removed.exit_code == 0
+    assert f"picture kept: {pictures[0]}" in removed.stderr
+    note = f"note: {len(pictures)} pictures were not put aside: the next build-index would add"
+    assert note in removed.stderr
+    again = sorted((shop / "photos" / labels[1]).iterdir())
+    kept = parsed(run("remove-item", labels[1], "--index", shop / "index", "--json"))["kept"]
+    assert sorted(kept) == list(map(str, again))
+
+
 def test_a_removed_item_is_not_named_any_more(
     run: Run, shop: Path, query: Path, labels: list[str]
 ) -> None:
