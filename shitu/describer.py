@@ -12,7 +12,7 @@ from shitu.embedder import Embedder
 from shitu.errors import ImageError
 from shitu.gallery import Space
 from shitu.geometry import Box, crop
-from shitu.images import Image, find_images, load_image
+from shitu.images import Image, display_path, find_images, load_image
 from shitu.runtime.session import Float32Array
 
 _SOME = 32  # pictures described at a time
@@ -68,22 +68,49 @@ class Describer:
         return Description(box, embedding)
 
 
+@dataclass(frozen=True)
+class DescribedFolder:
+    """The pictures of a folder, described.
+
+    Attributes:
+        skipped: files that could not be read, with the reason.
+    """
+
+    pictures: tuple[tuple[Path, Description], ...] = ()
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
 def describe_folder(
     describer: Describer, folder: Path, progress: Callable[[int, int], None] | None
-) -> list[tuple[Path, Description]]:
-    """Describe all pictures of a folder.
+) -> DescribedFolder:
+    """Describe all pictures of a folder that can be read.
 
     Raises:
-        ImageError: there is none, or one cannot be read.
+        ImageError: there is none, or none can be read.
     """
-    pictures = find_images(folder)
-    if not pictures:
+    paths = find_images(folder)
+    if not paths:
         raise ImageError(f"No picture found in {folder}.")
     found: list[tuple[Path, Description]] = []
-    for start in range(0, len(pictures), _SOME):
-        some = pictures[start : start + _SOME]
-        described = describer.describe([load_image(path) for path in some])
-        found += zip(some, described, strict=True)
+    skipped: list[tuple[str, str]] = []
+    for start in range(0, len(paths), _SOME):
+        images = _read(paths[start : start + _SOME], skipped)
+        found += zip(images, describer.describe(list(images.values())), strict=True)
         if progress is not None:
-            progress(len(found), len(pictures))
-    return found
+            progress(min(start + _SOME, len(paths)), len(paths))
+    if not found:
+        raise ImageError(
+            f"None of the {len(skipped)} pictures in {display_path(folder)} can be read; the "
+            f"first: {skipped[0][1]}"
+        )
+    return DescribedFolder(tuple(found), tuple(skipped))
+
+
+def _read(paths: Sequence[Path], skipped: list[tuple[str, str]]) -> dict[Path, Image]:
+    images = {}
+    for path in paths:
+        try:
+            images[path] = load_image(path)
+        except ImageError as error:
+            skipped.append((str(path), str(error)))
+    return images

@@ -17,7 +17,7 @@ from shitu.candidates import Decider, depth
 from shitu.config import DEFAULT_FAR, DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
 from shitu.cropper import Candidates
 from shitu.deciding import Rule
-from shitu.describer import Describer, Description, describe_folder
+from shitu.describer import DescribedFolder, Describer, describe_folder
 from shitu.detector import Detections
 from shitu.errors import GalleryError, ImageError, IndexFileError, IndexNotFound, ModelError
 from shitu.gallery import Item, Space
@@ -583,18 +583,20 @@ class Workspace:
                 so far, and of all.
 
         Raises:
-            ImageError: there is no picture in the folder, or one cannot be read.
+            ImageError: there is no picture in the folder, or none can be read.
         """
-        found: list[tuple[Path, Description]] = []
+        described = DescribedFolder()
         if strangers is not None:
             self.catalog.require_own_space()
-            found = describe_folder(self.describer, Path(strangers), progress)
-        return self.catalog.calibrate(
+            described = describe_folder(self.describer, Path(strangers), progress)
+        found = described.pictures
+        summary = self.catalog.calibrate(
             far=far,
             strangers=np.stack([one.embedding for _, one in found]) if found else None,
             dry_run=dry_run,
             looking=self._looking([partial(_part, path, one.box) for path, one in found], progress),
         )
+        return replace(summary, skipped=described.skipped)
 
     def _looking(
         self, strangers: Sequence[Callable[[], Image]], progress: Progress | None

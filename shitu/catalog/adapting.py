@@ -46,6 +46,7 @@ class LearnSummary:
         choice: what maps were measured; None where none were.
         measured: what the calibration does; None where there is none.
         generation: of the gallery afterwards.
+        skipped: pictures of strangers that could not be read, with the reason.
     """
 
     outcome: str
@@ -53,6 +54,7 @@ class LearnSummary:
     choice: Choice | None
     measured: Calibrated | None
     generation: int
+    skipped: tuple[tuple[str, str], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as `--json` prints it."""
@@ -62,6 +64,7 @@ class LearnSummary:
             "adapter": None if self.choice is None else self.choice.to_dict(),
             "calibration": None if self.measured is None else self.measured.to_dict(),
             "generation": self.generation,
+            "skipped": self.skipped,
         }
 
 

@@ -16,6 +16,7 @@ from shitu.cli._common import (
     open_workspace,
     print_json,
     progress_bar,
+    say_skipped,
     table,
     verify_option,
 )
@@ -122,10 +123,14 @@ def _print(summary: LearnSummary, *, as_json: bool) -> None:
 
 
 def _print_tables(summary: LearnSummary) -> None:
+    for path, reason in summary.skipped:
+        say_skipped("skipped", path, reason)
     if summary.choice is not None and summary.choice.trials:
         _print_choice(summary.choice)
     if summary.measured is not None:
         _print_measured(summary.measured)
+    if summary.skipped:
+        echo(f"{len(summary.skipped)} pictures of strangers skipped.")
     if summary.outcome != "too little":
         echo(f"{summary.outcome}: {summary.reason}.")
 

@@ -47,6 +47,25 @@ def test_a_loose_rate_can_be_had_with_few_references(run: Run, shop: Path) -> No
     assert told["outcome"] in {"dry run", "too little"}
 
 
+def test_strangers_that_cannot_be_read_are_listed_and_counted(
+    run: Run, shop: Path, query: Path, tmp_path: Path
+) -> None:
+    strangers = tmp_path / "strangers"
+    strangers.mkdir()
+    (strangers / "empty.jpg").touch()
+    arguments = ("calibrate", "--far", "0.2", "--strangers", strangers, "--index", shop / "index")
+    refused = run(*arguments)
+    assert refused.exit_code == 1
+    assert "None of the 1 pictures in" in refused.stderr
+    assert "empty.jpg is empty" in refused.stderr
+    shutil.copy(query, strangers / "query.jpg")
+    said = run(*arguments, "--dry-run")
+    assert f"skipped {strangers / 'empty.jpg'}" in said.stderr
+    assert "1 pictures of strangers skipped." in said.stdout
+    [[path, reason]] = json.loads(run(*arguments, "--dry-run", "--json").stdout)["skipped"]
+    assert (path, "is empty" in reason) == (str(strangers / "empty.jpg"), True)
+
+
 @pytest.mark.parametrize("verify", ["auto", "on", "off"])
 def test_points_are_evidence_if_recognition_asks_them(
     run: Run, tmp_path: Path, labels: list[str], verify: str
