@@ -232,10 +232,7 @@ def _report(
     known = [truth for truth in outcomes if not truth.stranger]
     strangers = [truth for truth in outcomes if truth.stranger]
     if not known:
-        raise DatasetError(
-            f"None of the {len(outcomes)} boxes has a label of the gallery: the labels of boxes "
-            "and gallery must be the same words."
-        )
+        raise DatasetError(_nothing_known(len(outcomes), skipped))
     ratios = _ratios(pictures)
     lost = Counter(truth.lost_by for truth in known if truth.lost_by is not None)
     return BoxReport(
@@ -252,6 +249,18 @@ def _report(
         outcomes=tuple(outcomes),
         verify=OFF,
     )
+
+
+def _nothing_known(boxes: int, skipped: Sequence[tuple[str, str]]) -> str:
+    if not skipped:
+        return (
+            f"None of the {boxes} boxes has a label of the gallery: the labels of boxes and "
+            "gallery must be the same words."
+        )
+    pictures = f"{len(skipped)} pictures cannot be read; the first: {skipped[0][1]}"
+    if not boxes:
+        return f"No box is left to be found: {pictures}"
+    return f"None of the {boxes} boxes that are left has a label of the gallery: {pictures}"
 
 
 def _ratios(pictures: Sequence[PictureOutcome]) -> dict[str, tuple[Floats, Floats]]:

@@ -218,6 +218,25 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, text: str, reason: str) ->
     assert "t.jsonl" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("lost", "reason"),
+    [
+        ([0, 1, 2], r"No box is left to be found: 3 pictures cannot be read; .*0\.png .*not exist"),
+        ([0, 2], r"None of the 1 boxes that are left has a label of the gallery: 2 pictures"),
+        ([], r"None of the 5 boxes has a label of the gallery: the labels of boxes"),
+    ],
+)
+def test_it_is_said_why_there_is_nothing_to_find(
+    scenes: Scenes, lost: list[int], reason: str
+) -> None:
+    scenes.pictures[1] = LabelledPicture(scenes.pictures[1].path, (Truth(B, None),))
+    for number in lost:
+        scenes.pictures[number].path.unlink()
+    labels = LABELS if lost else set()
+    with pytest.raises(DatasetError, match=reason):
+        evaluate_boxes(scenes.pictures, lambda _: recognition([]), labels)
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"none.json cannot be read"):
         read_truths(tmp_path / "none.json")
