@@ -44,7 +44,8 @@ def find_images(folder: Path | str) -> list[Path]:
 
     Known by their extension, in any case. Hidden files and folders are left out. Linked folders
     are followed, but every folder is listed once, under its own name where it has one in here. A
-    link to nowhere or in a circle is listed, so that whoever opens it says so.
+    link to nowhere or in a circle, a pipe and a socket are listed, so that whoever opens one says
+    so.
 
     Raises:
         ImageError: the folder, or one below it, is missing or may not be read.
@@ -66,7 +67,7 @@ def find_images(folder: Path | str) -> list[Path]:
                         continue
                     if _is_folder(entry):
                         (links if entry.is_symlink() else folders).append(Path(entry.path))
-                    elif _is_picture(entry):
+                    elif Path(entry.name).suffix.lower() in EXTENSIONS:
                         found.append(Path(entry.path))
         except NotADirectoryError as error:
             raise ImageError(f"{display_path(here)} is a file, not a folder.") from error
@@ -81,9 +82,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link in a circle, or through a folder that may not be read
         return False
-
-
-def _is_picture(entry: os.DirEntry[str]) -> bool:
-    if Path(entry.name).suffix.lower() not in EXTENSIONS:
-        return False
-    return entry.is_symlink() or entry.is_file()

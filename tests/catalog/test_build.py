@@ -314,15 +314,17 @@ def test_what_cannot_be_used_is_listed_with_a_reason_and_the_rest_goes_in(
     for name, (data, _) in wrong.items():
         (tea_shop.photos / name).write_bytes(data)
     (tea_shop.photos / "tea" / "nowhere.png").symlink_to("does not exist")
+    os.mkfifo(tea_shop.photos / "tea" / "pipe.png")
     shutil.copy(tea_shop.photos / "tea" / "1.png", tea_shop.photos / "loose.png")
     catalog = tea_shop.open()
     summary = tea_shop.build(catalog)
     reasons = {str(s.path.relative_to(tea_shop.photos)): s.reason for s in summary.skipped}
-    assert set(reasons) == {*wrong, "tea/nowhere.png", "loose.png"}
+    assert set(reasons) == {*wrong, "tea/nowhere.png", "tea/pipe.png", "loose.png"}
     for name, (_, reason) in wrong.items():
         assert reason in reasons[name]
         assert "\n" not in reasons[name]
     assert "does not exist" in reasons["tea/nowhere.png"]
+    assert "is not a regular file" in reasons["tea/pipe.png"]
     assert "no folder" in reasons["loose.png"]
     assert (summary.added, names(catalog, 3)) == (3, "coffee")
 

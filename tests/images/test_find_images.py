@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -102,9 +103,15 @@ def test_a_folder_named_like_a_picture_is_a_folder(tmp_path: Path) -> None:
     assert listed(tmp_path) == ["a.jpg/b.jpg"]
 
 
-def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "a.jpg")
-    assert listed(tmp_path) == []
+def test_a_pipe_and_a_socket_are_listed_with_the_rest(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "d")
+    os.mkfifo(tmp_path / "b.jpg")
+    os.mknod(tmp_path / "c.jpg", stat.S_IFSOCK | 0o600)
+    os.mkfifo(tmp_path / "e")
+    assert listed(tmp_path) == ["a.jpg", "b.jpg", "c.jpg"]
+    for name in ("b.jpg", "c.jpg"):
+        with pytest.raises(ImageError, match="is not a regular file"):
+            load_image(tmp_path / name)
 
 
 def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
