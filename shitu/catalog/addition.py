@@ -10,7 +10,7 @@ from typing import Any
 
 from shitu.catalog.describing import Describer, check_box, describe
 from shitu.catalog.files import copy_in, file_state, folder_name, sha256
-from shitu.catalog.labels import clean_label
+from shitu.catalog.labels import given_label
 from shitu.catalog.reading import Picture, read_picture
 from shitu.catalog.summaries import AddSummary, Skipped
 from shitu.describer import Description
@@ -42,9 +42,7 @@ def add_pictures(
     home: Path,
 ) -> AddSummary:
     """See `Catalog.add`; `home` becomes the root if there is none yet."""
-    name = clean_label(label)
-    if not name:
-        raise GalleryError("the label is empty: give the item a name")
+    name = given_label(label, gallery)
     if not paths:
         raise GalleryError(f"no picture to add to {name!r} was named")
     ready, duplicates = _prepare(gallery, describer, paths, name, box)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from shitu.catalog.addition import folder_of, undone_on_error
 from shitu.catalog.describing import Describer
 from shitu.catalog.files import copy_in, file_state
-from shitu.catalog.labels import clean_label
+from shitu.catalog.labels import clean_label, given_label
 from shitu.catalog.portraits import describe_portrait
 from shitu.catalog.rejections import radius_of
 from shitu.errors import DuplicateReference, GalleryError, ItemNotFound
@@ -96,9 +96,7 @@ def confirm(
 ) -> ConfirmSummary:
     """Make the crop of a recognition a reference; see `Catalog.confirm`."""
     found = logged(gallery, recognition_id)
-    name = best_item(gallery, found).label if label is None else clean_label(label)
-    if not name:
-        raise GalleryError("the label is empty: give the item a name")
+    name = best_item(gallery, found).label if label is None else given_label(label, gallery)
     new = _reference(describer, found)
     root = gallery.root() or home
     folder = folder_of(gallery, name, root)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shitu.catalog.files import is_gone, put_aside, put_back
-from shitu.catalog.labels import clean_label
+from shitu.catalog.labels import clean_label, given_label
 from shitu.catalog.summaries import RemoveSummary
 from shitu.errors import GalleryError, ItemNotFound
 from shitu.gallery import Item, Reference
@@ -65,9 +65,7 @@ def _chosen(
 
 def relabel_item(gallery: Gallery, label: str, new_label: str) -> Item:
     """Give an item another label; see `Catalog.relabel`."""
-    name = clean_label(new_label)
-    if not name:
-        raise GalleryError("the new label is empty: give the item a name")
+    name = given_label(new_label, gallery)
     item = gallery.item(label=clean_label(label))
     if name != item.label:
         with gallery.write("relabel") as transaction:

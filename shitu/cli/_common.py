@@ -280,6 +280,15 @@ def show_path(path: str | Path) -> str:
     )
 
 
+def one_line(text: str) -> str:
+    """A label on one line: line breaks and other control characters are escaped."""
+    if text.isprintable():
+        return text
+    from shitu.images import display_path
+
+    return display_path(text)
+
+
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on stderr, of which nothing is seen where stderr is no terminal.
@@ -300,7 +309,7 @@ def progress_bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns padded to their widest cell; wide (Chinese, emoji) characters count as two."""
-    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
+    lines = [list(header), *([one_line(str(cell)) for cell in row] for row in rows)]
     widths = [max(_width(line[i]) for line in lines) for i in range(len(header))]
     return "\n".join(
         "  ".join(

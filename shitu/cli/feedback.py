@@ -16,6 +16,7 @@ from shitu.cli._common import (
     index_options,
     json_option,
     model_options,
+    one_line,
     open_workspace,
     print_json,
     refuse_others,
@@ -159,9 +160,10 @@ def confirm(
     if as_json:
         print_json(asdict(done))
     elif done.already:
-        echo(f"{done.label} has this picture already, as reference {done.reference_id}.")
+        echo(f"{one_line(done.label)} has this picture already, as reference {done.reference_id}.")
     else:
-        echo(f"{done.label}: recognition {recognition} is reference {done.reference_id} now.")
+        name = one_line(done.label)
+        echo(f"{name}: recognition {recognition} is reference {done.reference_id} now.")
         for number in done.taken_back:
             say(f"rejection {number} said the opposite and was taken back")
 
@@ -199,10 +201,10 @@ def reject(
     if as_json:
         print_json(asdict(done))
     elif done.already:
-        echo(f"{done.label} was rejected for it before (rejection {done.rejection_id}).")
+        echo(f"{one_line(done.label)} was rejected for it before (rejection {done.rejection_id}).")
     else:
         echo(
-            f"{done.label} is no answer to pictures like that any more (rejection "
+            f"{one_line(done.label)} is no answer to pictures like that any more (rejection "
             f"{done.rejection_id}, from a cosine of {done.radius:.2f} on)."
         )
 

@@ -18,6 +18,7 @@ from shitu.cli._common import (
     index_options,
     json_option,
     model_options,
+    one_line,
     open_workspace,
     print_json,
     progress_bar,
@@ -141,7 +142,7 @@ def add_item(
         print_json(asdict(summary))
         return
     known = f", {len(summary.duplicates)} already there" if summary.duplicates else ""
-    echo(f"{summary.label}: {summary.added} added{known}.")
+    echo(f"{one_line(summary.label)}: {summary.added} added{known}.")
     for path in summary.copied:
         say(f"copied to {show_path(path)}")
 
@@ -170,7 +171,7 @@ def remove_item(
         print_json(asdict(summary))
     else:
         noun = "reference" if summary.removed == 1 else "references"
-        echo(f"{summary.label}: {summary.removed} {noun} removed.")
+        echo(f"{one_line(summary.label)}: {summary.removed} {noun} removed.")
         for path in summary.moved:
             say(f"picture put aside: {show_path(path)}")
         _say_kept(summary.kept)

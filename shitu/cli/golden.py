@@ -15,6 +15,7 @@ from shitu.cli._common import (
     index_options,
     json_option,
     model_options,
+    one_line,
     open_workspace,
     print_json,
     say,
@@ -67,9 +68,12 @@ def add(
     elif done.already:
         echo(f"It is golden query {done.golden_id} already.")
     else:
-        echo(f"Golden query {done.golden_id}: {show_path(image)} is to be {done.expected}.")
+        echo(
+            f"Golden query {done.golden_id}: {show_path(image)} is to be {one_line(done.expected)}."
+        )
     if not now.right:
-        say(f"note: it is {now.answer or 'unknown'} now, which no change can make worse")
+        answer = one_line(now.answer or "unknown")
+        say(f"note: it is {answer} now, which no change can make worse")
 
 
 @golden.command("list", epilog="Example: shitu golden list --json")

@@ -13,6 +13,7 @@ from shitu.cli._common import (
     force_option,
     index_options,
     json_option,
+    one_line,
     open_workspace,
     print_json,
     say,
@@ -33,7 +34,7 @@ def relabel(context: click.Context, /, old: str, new: str, as_json: bool, **sett
     if as_json:
         print_json(asdict(item))
     else:
-        echo(f"{old} is called {item.label} now.")
+        echo(f"{one_line(old)} is called {one_line(item.label)} now.")
 
 
 @click.command(epilog="Example: shitu merge-items 'Cola' 'Coca Cola' --into 'Cola, 0.33 l'")
@@ -62,7 +63,7 @@ def merge_items(
         print_json(asdict(summary))
         return
     item, moved = summary.item, len(summary.reference_ids)
-    echo(f"{item.label}: {moved} references came, {item.references} in all.")
+    echo(f"{one_line(item.label)}: {moved} references came, {item.references} in all.")
 
 
 @click.command(epilog="Example: shitu set-attr 'Cola, 0.33 l' price=1.5 brand=Acme --unset shelf")
@@ -94,4 +95,4 @@ def set_attr(
     if as_json:
         print_json(asdict(item))
     else:
-        echo(f"{item.label}: {show_attributes(item.attributes) or 'no attributes'}")
+        echo(f"{one_line(item.label)}: {show_attributes(item.attributes) or 'no attributes'}")

@@ -172,7 +172,7 @@ def _confusable(
     subject: Subject, pair: Encounter, strength: float, told: str, first: tuple[int, ...]
 ) -> Finding:
     a, b = (subject.label(item) for item in pair.items)
-    merge = f"shitu merge-items {shlex.quote(b)} --into {shlex.quote(a)}"
+    merge = f"shitu merge-items {_quoted(b)} --into {_quoted(a)}"
     return Finding(
         kind="confusable",
         severity="warning",
@@ -182,6 +182,23 @@ def _confusable(
         advice=f"{a!r} and {b!r} are hard to tell apart, {told}: add pictures that show where they "
         f"differ, or if they are one item run `{merge}`",
     )
+
+
+def _quoted(label: str) -> str:
+    """Return a label as a shell takes it; what cannot be printed in the way of Bash and Zsh."""
+    if label.isprintable():
+        return shlex.quote(label)
+    return "$'" + "".join(map(_in_quotes, label)) + "'"
+
+
+def _in_quotes(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    if character.isascii():
+        return character.encode("unicode_escape").decode()
+    return f"\\U{ord(character):08x}"
 
 
 def _examples(subject: Subject, pair: Encounter, first: tuple[int, ...]) -> tuple[int, ...]:

@@ -150,6 +150,7 @@ def test_a_picture_that_changes_meanwhile_is_not_taken(
     ("label", "content", "box", "error", "sentence"),
     [
         (" ", None, None, GalleryError, "label is empty"),
+        ("a\tb", None, None, GalleryError, r"label 'a\\tb' has a line break, a tab or"),
         ("cocoa", b"", None, ImageError, "is empty"),
         ("cocoa", b"Dear Sir,", None, ImageError, "camera/wrong.jpg"),
         ("cocoa", None, (20.0, 0.0, 30.0, 9.0), GalleryError, r"holds nothing of .*16 x 16"),

@@ -209,7 +209,9 @@ def test_relabel_keeps_id_pictures_and_vectors(
     ("label", "new", "error", "sentence"),
     [
         ("cocoa", "x", ItemNotFound, "'cocoa'"),
-        ("tea", " ", GalleryError, "the new label is empty"),
+        ("tea", " ", GalleryError, "the label is empty"),
+        ("tea", "a\nb", GalleryError, r"the label 'a\\nb' has a line break"),
+        ("tea", "a\x1bb", GalleryError, "control character in it: write it without"),
         ("tea", "coffee", GalleryError, "another item 'coffee' already"),
     ],
 )

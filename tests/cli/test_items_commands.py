@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,24 @@ def test_what_was_committed_is_not_called_a_failure(
     assert (done.exit_code, done.stdout) == (0, f"{labels[1]} is called x now.\n")
     assert "the next command makes the index anew" in caplog.text
     assert "run the command again" not in caplog.text + done.stderr
+
+
+def test_labels_of_folders_stay_on_their_line(
+    run: Run, built: Path, labels: list[str], tmp_path: Path
+) -> None:
+    odd, index = "new\nline\tTab", ("--index", tmp_path / "index")
+    for label, name in ((labels[0], odd), (labels[1], "plain")):
+        shutil.copytree(built / "photos" / label, tmp_path / "photos" / name)
+    run("build-index", "--gallery", tmp_path / "photos", *index)
+    listed = run("list-items", *index).stdout.splitlines()
+    assert (len(listed), r"new\nline\tTab" in listed[1]) == (3, True)
+    assert run("set-attr", odd, "price=1", *index).stdout == "new\\nline\\tTab: price=1\n"
+    picture = sorted((built / "photos" / labels[2]).iterdir())[0]
+    assert run("add-item", picture, "--label", odd, *index).exit_code == 0, "it is there"
+    refused = run("add-item", picture, "--label", "a\nb", *index)
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (1, 1)
+    renamed = run("relabel", odd, "new line", *index).stdout
+    assert renamed == "new\\nline\\tTab is called new line now.\n"
 
 
 def test_undo_from_the_command_line(run: Run, shop: Path, labels: list[str]) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from math import cos, radians, sin
+
+import pytest
 
 from shitu.linting.findings import Finding
 from shitu.linting.separation import confusable, encounters, find_strays, misplaced, outliers
@@ -40,6 +43,17 @@ def test_items_whose_pictures_alternate_are_hard_to_tell_apart(arrange: Arrange)
     assert set(found.reference_ids[4:]) == {50, 60, 70, 80}
     assert "8 of 8" in found.advice
     assert "`shitu merge-items b --into a`" in found.advice
+
+
+@pytest.mark.parametrize("label", ["new\n\ttab", "it's \\ \x1b[0m", "zero\u200bwidth é"])
+def test_the_command_of_an_advice_can_be_pasted(arrange: Arrange, label: str) -> None:
+    shop = arrange(at(0, 10, 20, 30, 4, 14, 24, 34), ["a"] * 4 + [label] * 4)
+    [found] = hard(shop)
+    assert found.advice.isprintable()
+    quoted = found.advice.partition("shitu merge-items ")[2].rpartition(" --into")[0]
+    script = ["bash", "-c", f"printf '%s|' {quoted}"]
+    told = subprocess.run(script, capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"})
+    assert told.stdout.decode() == f"{label}|"
 
 
 def test_one_picture_at_the_wrong_place_does_not_make_items_hard_to_tell_apart(
