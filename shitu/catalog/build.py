@@ -160,10 +160,12 @@ class Build:
         fresh = [(entry, one) for entry, one in new if one.sha256 not in there]
         item_ids = {e.label: transaction.ensure_item(e.label) for e, _ in fresh}
         transaction.add([(item_ids[e.label], one) for e, one in fresh], self._describer.space)
+        ledger.added += [entry.path for entry, _ in fresh]
+        rows = transaction.reference_rows(number for number, _ in there.values())
         for entry, one in new:
             if one.sha256 in there:
-                ledger.refuse(entry, there[one.sha256][1], "a picture added meanwhile")
-        ledger.added += [entry.path for entry, _ in fresh]
+                number, label = there[one.sha256]
+                ledger.met(entry, label, transaction.path_of(rows[number]))
 
     def _settle(self, ledger: Ledger, *, prune: bool) -> tuple[list[KnownFile], list[KnownFile]]:
         """Commit what is left; returns what was removed and what vanished but stays."""

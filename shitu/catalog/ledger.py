@@ -166,6 +166,13 @@ class Ledger:
         else:
             self._skip(entry.path, f"{same}, which belongs to {label!r}")
 
+    def met(self, entry: Entry, label: str, path: Path) -> None:
+        """Note a picture whose content another process added meanwhile, maybe as that very one."""
+        if (path, label) == (entry.path, entry.label):
+            self.unchanged += 1
+        else:
+            self.refuse(entry, label, "a picture added meanwhile")
+
     def _skip(self, path: Path, reason: str) -> None:
         self.skipped.append(Skipped(path, reason))
 

@@ -446,3 +446,28 @@ def test_entries_may_be_made_by_hand(tea_shop: Shop) -> None:
     entry = Entry(tea_shop.photos / "tea" / "1.png", "my tea")
     assert catalog.build([entry], root=tea_shop.photos).added == 1
     assert labels(catalog) == {"my tea": 1}
+
+
+def test_what_another_build_of_the_folder_added_is_unchanged(tea_shop: Shop) -> None:
+    catalog, other = tea_shop.open(), tea_shop.open()
+    before: list[int] = []
+
+    def build_elsewhere(_: int) -> None:
+        if not before:
+            before.append(tea_shop.build(other).added)
+
+    summary = tea_shop.build(catalog, progress=build_elsewhere)
+    assert (before, summary.added, summary.unchanged, summary.duplicates) == ([3], 0, 3, ())
+
+
+def test_what_another_build_added_under_another_name_is_a_duplicate(
+    tea_shop: Shop, tmp_path: Path
+) -> None:
+    catalog, other = tea_shop.open(), tea_shop.open()
+    copy = Path(shutil.copytree(tea_shop.photos, tmp_path / "copy"))
+
+    def build_elsewhere(_: int) -> None:
+        other.build(entries_from_folder(copy), root=copy)
+
+    summary = tea_shop.build(catalog, progress=build_elsewhere)
+    assert (summary.added, summary.unchanged, len(summary.duplicates)) == (0, 0, 3)
