@@ -103,23 +103,32 @@ def _references(change: Change) -> Iterator[str]:
 
 def _rejections(change: Change) -> Iterator[str]:
     for was, now in _pairs(change, "rejections", "rejection_id"):
+        name = _called(change, now or was or {})
         if now and not was:
-            yield f"{now['label']!r} is no answer to pictures like that (rejection {_id(now)})"
+            yield f"{name} is no answer to pictures like that (rejection {_id(now)})"
         elif was and not now:
-            yield f"rejection {_id(was)} of {was['label']!r} was taken back"
+            yield f"rejection {_id(was)} of {name} was taken back"
         elif now:
-            yield f"rejection {_id(now)} is about {now['label']!r} now"
+            yield f"rejection {_id(now)} is about {name} now"
 
 
 def _golden(change: Change) -> Iterator[str]:
     for was, now in _pairs(change, "golden_queries", "golden_id"):
         row = now or was or {}
-        wanted = "unknown" if row["item_id"] is None else repr(row["label"])
+        wanted = "unknown" if row["item_id"] is None else _called(change, row)
         name = f"golden query {_id(row)} ({row['path']})"
         if not was:
             yield f"{name} is to be {wanted}"
         else:
             yield f"{name} is to be {wanted} now" if now else f"{name} was removed"
+
+
+def _called(change: Change, row: _Row) -> str:
+    """The label of the item that a row is about; it may have gone, or come, with that change."""
+    there = [*change.before.get("items", ()), *change.after.get("items", ())]
+    labels = [item["label"] for item in there if item["item_id"] == row["item_id"]]
+    label = row["label"] if row["label"] is not None or not labels else labels[0]
+    return "an item that is gone" if label is None else repr(label)
 
 
 def _first(parts: Iterator[str], others: str) -> Iterator[str]:

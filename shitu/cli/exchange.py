@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shitu.cli._attributes import show_attributes, show_value
 from shitu.cli._common import (
     FilePath,
     echo,
@@ -125,7 +126,7 @@ def _print(done: ImportSummary) -> None:
         (item.label, *_numbers(item.new, item.equal, item.only_here, item.conflicting), more)
         for item in diff.items
         if item.differs
-        for more in [", ".join(f"{name}={value}" for name, value in item.attributes.items())]
+        for more in [show_attributes(item.attributes)]
     ]
     if rows:
         header = ("item", "new", "equal", "only here", "conflicts", "attributes to come")
@@ -168,6 +169,6 @@ def _conflicts(diff: GalleryDiff) -> Iterator[tuple[str, str, str]]:
     for one in diff.labels:
         yield show_path(one.path), one.here, one.there
     for other in diff.attributes:
-        yield f"{other.name} of {other.label}", str(other.here), str(other.there)
+        yield f"{other.name} of {other.label}", show_value(other.here), show_value(other.there)
     for golden in diff.golden_conflicts:
         yield f"golden query {show_path(golden.path)}", golden.here, golden.there

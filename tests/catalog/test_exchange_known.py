@@ -240,6 +240,15 @@ def test_an_import_is_undone_with_all_that_came(source: Catalog, file: Path, min
     assert known(mine) == []
 
 
+def test_an_undone_import_names_the_items_that_went_with_it(file: Path, other: Any) -> None:
+    empty: Catalog = other()
+    empty.import_from(file)
+    empty.undo()
+    told = empty.undo().what
+    assert "rejection 1 of 'coffee' was taken back" in told
+    assert all("None" not in text for text in (told, *(e.sentence for e in empty.events())))
+
+
 def test_what_follows_a_merge_by_the_import_is_undone_too(
     tea_shop: Shop, file: Path, other: Any, keep: Keep
 ) -> None:

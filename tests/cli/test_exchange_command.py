@@ -50,6 +50,22 @@ def test_a_dry_run_shows_the_differences_and_writes_nothing(
     assert {item["label"]: item["new"] for item in parsed["diff"]["items"]}[labels[0]] == 5
 
 
+def test_attributes_are_shown_as_they_would_be_typed(
+    run: Run, shop: Path, labels: list[str], tmp_path: Path
+) -> None:
+    index, path = ("--index", shop / "index"), tmp_path / "null.gallery"
+    run("set-attr", labels[0], "n=null", "m=true", *index)
+    assert run("export-gallery", path, *index).exit_code == 0
+    run("undo", *index)
+    assert "n=null, m=true" in run("import-gallery", path, *index, "--dry-run").stdout
+    run("set-attr", labels[0], "n=1", "m=false", *index)
+    rows = run("import-gallery", path, *index, "--dry-run").stdout.splitlines()
+    assert [row.split()[-2:] for row in rows if row.startswith(("m of", "n of"))] in (
+        [["1", "null"], ["false", "true"]],
+        [["false", "true"], ["1", "null"]],
+    )
+
+
 def test_conflicts_need_a_decision(run: Run, file: Path, shop: Path, labels: list[str]) -> None:
     index = shop / "index"
     run("remove-item", labels[0], "--index", index)
