@@ -82,6 +82,8 @@ def _check_kinds(kinds: tuple[str, ...]) -> None:
 
 
 def _print(report: LintReport) -> None:
+    from shitu.linting.findings import UNSEEABLE
+
     if report.findings:
         rows = [
             (f.severity, f.kind, f"{f.strength:.2f}", show_path(f.advice)) for f in report.findings
@@ -89,11 +91,10 @@ def _print(report: LintReport) -> None:
         echo(table(("severity", "kind", "strength", "what to do"), rows))
     else:
         echo(f"Nothing found in {report.items} items with {report.references} references.")
-    if report.unseen:
-        say(
-            f"{len(report.unseen)} references could not be looked at: `shitu check` says what "
-            "they lack."
-        )
+    for what, count in report.lacking.items():
+        some, they = ("reference", "it has") if count == 1 else ("references", "they have")
+        more = "" if what == UNSEEABLE else "; `shitu check` says what to do"
+        say(f"{count} {some} could not be looked at: {they} {what}{more}.")
 
 
 def _write_page(path: Path, workspace: Workspace, report: LintReport) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 SEVERITIES = ("error", "warning", "info")
@@ -20,6 +20,10 @@ KINDS = {
     "missing-picture": "a picture whose file is gone; strength is the share of the item's",
     "single-reference": "an item with one reference; strength is 0",
 }
+
+
+UNSEEABLE = "no picture and no thumbnail"
+"""What references lack that came with an index alone; nothing is wrong with them."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +54,16 @@ class LintReport:
     Attributes:
         items: how many there are.
         references: how many there are.
-        unseen: ids of references without a vector or a thumbnail that can be read; `shitu check`
-            says what they lack.
+        unseen: ids of references without a vector or a thumbnail that can be read.
         findings: by severity, then by strength.
+        lacking: how many of the unseen lack what.
     """
 
     items: int
     references: int
     unseen: tuple[int, ...]
     findings: tuple[Finding, ...]
+    lacking: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from shitu.gallery.gallery import Gallery
 from shitu.linting import references as single
 from shitu.linting.duplicates import NEAR, SAME, duplicates, find_pairs, near_duplicates
 from shitu.linting.findings import Finding, LintReport, ranked
 from shitu.linting.likeness import Search
 from shitu.linting.separation import confusable, encounters, find_strays, misplaced, outliers
-from shitu.linting.subject import Progress, Subject, read_subject
+from shitu.linting.subject import Progress, Subject, lack, read_subject
 
 
 def lint(gallery: Gallery, search: Search, progress: Progress | None = None) -> LintReport:
@@ -21,11 +23,13 @@ def lint(gallery: Gallery, search: Search, progress: Progress | None = None) -> 
     """
     subject = read_subject(gallery, search, progress)
     seen = {r.reference_id for r in subject.references}
+    unseen = [r for r in subject.everything if r.reference_id not in seen]
     return LintReport(
         items=len(subject.by_item),
         references=len(subject.everything),
-        unseen=tuple(r.reference_id for r in subject.everything if r.reference_id not in seen),
+        unseen=tuple(r.reference_id for r in unseen),
         findings=ranked(_findings(subject)),
+        lacking=dict(Counter(lack(subject, reference) for reference in unseen)),
     )
 
 

@@ -13,6 +13,7 @@ from shitu.errors import ImageError
 from shitu.gallery import Reference
 from shitu.gallery.gallery import Gallery
 from shitu.images import Image, load_image
+from shitu.linting.findings import UNSEEABLE
 from shitu.linting.likeness import Floats, Ids, Likeness, Search
 from shitu.linting.pictures import Measures, measure
 
@@ -25,12 +26,14 @@ class Subject:
 
     Attributes:
         everything: all references, by id.
+        described: ids of those with a vector.
         references: those with a vector and a thumbnail; the arrays are in their order.
         measures: of their thumbnails.
         likeness: of their vectors.
     """
 
     everything: tuple[Reference, ...]
+    described: frozenset[int]
     references: tuple[Reference, ...]
     measures: Measures
     likeness: Likeness
@@ -51,7 +54,7 @@ def read_subject(gallery: Gallery, search: Search, progress: Progress | None) ->
     """Read a gallery, measure its thumbnails, and compare its vectors."""
     everything = tuple(gallery.all_references())
     ids, vectors = _vectors(gallery)
-    described = set(ids.tolist())
+    described = frozenset(ids.tolist())
     wanted = [r for r in everything if r.reference_id in described]
     told = _Told(progress, 2 * len(wanted))
     seen: list[int] = []
@@ -62,7 +65,16 @@ def read_subject(gallery: Gallery, search: Search, progress: Progress | None) ->
     owners = np.array([r.item_id for r in references], np.int64)
     places = np.searchsorted(ids, numbers)
     likeness = Likeness.of(numbers, owners, vectors[places], search, told)
-    return Subject(everything, references, measures, likeness)
+    return Subject(everything, described, references, measures, likeness)
+
+
+def lack(subject: Subject, reference: Reference) -> str:
+    """What a reference lacks that could not be looked at."""
+    if reference.reference_id not in subject.described:
+        return "no vector"
+    if not reference.path.exists():
+        return UNSEEABLE
+    return "no thumbnail that can be read"
 
 
 def _vectors(gallery: Gallery) -> tuple[Ids, Floats]:

@@ -66,6 +66,18 @@ def test_json_and_pictures(run: Run, foreign: Path, built: Path, tmp_path: Path)
     assert json.loads(linted.stdout)["unseen"] == []
 
 
+def test_a_lint_says_what_references_without_pictures_lack(
+    run: Run, foreign: Path, tmp_path: Path
+) -> None:
+    index = ("--index", tmp_path / "index")
+    run("import-index", foreign, "--model", "theirs", *index)
+    said = run("lint", *index).stderr
+    assert "20 references could not be looked at: they have no picture and no thumbnail.\n" in said
+    assert "shitu check" not in said
+    told = json.loads(run("lint", *index, "--json").stdout)
+    assert told["lacking"] == {"no picture and no thumbnail": 20}
+
+
 def test_wrong_folders_and_usage(run: Run, built: Path, tmp_path: Path) -> None:
     assert run("import-index", built, "--index", tmp_path / "index").exit_code == 2
     for folder in (built, tmp_path / "nothing"):

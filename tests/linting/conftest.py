@@ -78,6 +78,7 @@ def arrange() -> Arrange:
         lookup = FakeLookup(references, rows)
         return Subject(
             everything=tuple(references),
+            described=frozenset(ids.tolist()),
             references=tuple(references),
             measures=measure(paint(place) for place in range(len(rows))),
             likeness=Likeness.of(ids, owners, rows, lookup.search, lambda _: None),

@@ -143,6 +143,7 @@ def test_what_cannot_be_looked_at_is_counted(build: Build, tmp_path: Path) -> No
     database.close()
     report = run(catalog)
     assert report.unseen == (number,)
+    assert report.lacking == {"no thumbnail that can be read": 1}
     assert report.references == 6
 
 
