@@ -558,11 +558,11 @@ class Catalog:
         Args:
             folder: with one folder of pictures per label; becomes the gallery's root.
             dry_run: only say what would be done.
-            force: go on even if more than half of what came from the folder is gone.
+            force: go on even if more than half of what came from the folder is gone, but not all.
             progress: told the number of pictures dealt with so far, and the total.
 
         Raises:
-            GalleryError: the folder is missing or empty, or most of it is gone.
+            GalleryError: the folder is missing or has no picture, or most of it is gone.
         """
         from shitu.catalog.sync import Sync
 
