@@ -23,7 +23,7 @@ from shitu.errors import GalleryError, ImageError, IndexFileError, IndexNotFound
 from shitu.gallery import Item, Space
 from shitu.geometry import Box, crop
 from shitu.head_start import HeadStart
-from shitu.images import Image, load_image
+from shitu.images import Image, as_image, load_image
 from shitu.index.kinds import IndexChoice
 from shitu.index.manifest import read_manifest
 from shitu.lazy_describer import LazyDescriber
@@ -212,6 +212,7 @@ class Workspace:
                 rejected; None: if the setting `log_recognitions` says so. Never of the past.
 
         Raises:
+            ImageError: it is no picture, or cannot be read.
             WhereError: the filter cannot be read.
             GalleryError: there was no such state, or its vectors have been forgotten.
         """
@@ -834,4 +835,11 @@ def _part(path: Path, box: Box | None) -> Image:
 
 def _image(picture: str | Path | bytes | Image) -> Image:
     source = Path(picture) if isinstance(picture, str) else picture
-    return load_image(source) if isinstance(source, (Path, bytes)) else source
+    if isinstance(source, (Path, bytes)):
+        return load_image(source)
+    if isinstance(source, np.ndarray):
+        return as_image(source)
+    raise ImageError(
+        f"{type(picture).__name__} is no picture: give a path, the bytes of a file, or a uint8 RGB "
+        "array (height, width, 3)"
+    )

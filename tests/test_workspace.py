@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from shitu import Workspace
-from shitu.errors import IndexNotFound, ItemNotFound, SpaceMismatch
+from shitu.errors import ImageError, IndexNotFound, ItemNotFound, SpaceMismatch
 
 SAMPLE = Path(__file__).parents[1] / "gallery"
 LABELS = sorted(path.name for path in (SAMPLE / "products").iterdir())[:3]
@@ -47,6 +50,20 @@ def test_pictures_that_cannot_be_read_take_their_place_in_the_results(
     results = list(shop.recognize_many([good, broken, good]))
     assert [isinstance(result, Exception) for result in results] == [False, True, False]
     assert results[0].objects == results[2].objects
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        (None, "NoneType is no picture"),
+        (5, "int is no picture"),
+        (Pillow.new("RGB", (8, 8)), "Image is no picture"),
+        (np.zeros((8, 8)), r"not \(8, 8\) of float64"),
+    ],
+)
+def test_what_is_no_picture_is_one_sentence(shop: Workspace, wrong: Any, named: str) -> None:
+    with pytest.raises(ImageError, match=named):
+        shop.recognize(wrong)
 
 
 def test_reading_needs_an_index(tmp_path: Path) -> None:
