@@ -227,8 +227,8 @@ def _ask(
         else:
             own[block] = np.where(same, scores, -np.inf).max(axis=1)
         evidence, near = shelf.evidence(vectors[block], scores, prototype_weight, depth)
-        rows = np.where(near.rows < 0, -1, among[near.rows])
-        yield evidence, replace(near, query=block, rows=rows)
+        found = np.where(near.rows < 0, -1, among[near.rows])
+        yield evidence, replace(near, query=block, rows=found)
 
 
 @dataclass(frozen=True)

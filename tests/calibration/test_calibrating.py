@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 import numpy as np
 import numpy.typing as npt
@@ -150,6 +151,20 @@ def test_before_prototypes_had_a_say_they_had_no_weight(shop: Photos) -> None:
     old = calibration.to_json()
     old["weights"] = old["weights"][:-1]
     assert Calibration.from_json(old).weights == (*calibration.weights[:-1], 0.0)
+
+
+def test_they_are_asked_in_blocks_that_do_not_matter(
+    shop: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = gather(*shop, recipe=None)
+    monkeypatch.setattr("shitu.calibration.cases._BLOCK", 7)
+    parts = gather(*shop, recipe=None)
+    for each in fields(whole.evidence):
+        assert getattr(parts.evidence, each.name) == pytest.approx(
+            getattr(whole.evidence, each.name), abs=1e-6
+        )
+    assert (parts.near.query == whole.near.query).all()
+    assert (parts.near.rows == whole.near.rows).all()
 
 
 def test_the_prototype_is_evidence() -> None:
