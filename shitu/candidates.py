@@ -296,6 +296,7 @@ def match_of(contender: Contender) -> Match:
         path=str(first.path),
         score=contender.score,
         references=tuple(Near(r.reference_id, str(r.path), s) for r, s in near),
+        prototype=contender.closeness,
     )
 
 

@@ -45,7 +45,7 @@ def taken(values: npt.NDArray[_Scalar], order: Ids) -> npt.NDArray[_Scalar]:
     return np.take_along_axis(values, order, axis=1)
 
 
-def promoted(scores: Floats, items: Ids, closeness: Floats, weight: float) -> Ids:
+def promoted(scores: Floats, items: Ids, closeness: Floats | None, weight: float) -> Ids:
     """Order (m, k) of the neighbours that has the nearest reference of the answer first.
 
     The answer is the item with the greatest sum of two cosines: to its nearest reference, and to
@@ -56,12 +56,12 @@ def promoted(scores: Floats, items: Ids, closeness: Floats, weight: float) -> Id
     Args:
         scores: (m, k) cosines, best first; only the first `DEPTH` can be the answer.
         items: (m, k) ids of their items; -1 where there is no reference.
-        closeness: (m, k) cosines to the prototypes of these items.
-        weight: how much they count; 0 leaves it to the nearest reference.
+        closeness: (m, k) cosines to the prototypes of these items; None: they have no say.
+        weight: how much they count.
     """
     count, k = items.shape
     order = np.tile(np.arange(k), (count, 1))
-    if not (k and weight):
+    if closeness is None or not k:
         return order
     near = slice(None, DEPTH)
     there = (items[:, near] >= 0) & np.isfinite(scores[:, near])

@@ -34,6 +34,8 @@ class Match:
         agreement: of local features with one of the item's references; None: not compared.
         agreed_id: that reference.
         references: the nearest ones of the item, best first.
+        prototype: cosine to the mean of all its references, which counts beside the score; None
+            where it had no say.
     """
 
     label: str
@@ -44,6 +46,7 @@ class Match:
     agreement: Agreement | None = None
     agreed_id: int | None = None
     references: tuple[Near, ...] = field(default=(), compare=False)
+    prototype: float | None = field(default=None, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings."""
@@ -54,6 +57,7 @@ class Match:
             "reference_id": self.reference_id,
             "path": self.path,
             "score": self.score,
+            "prototype": self.prototype,
             "references": [asdict(each) for each in self.references],
             "agreement": None if told is None else {**told.to_dict(), "with": self.agreed_id},
         }
@@ -67,8 +71,8 @@ class RecognizedObject:
         box: xyxy in pixels of the original picture; None for the whole picture.
         detection_score: of the detector; None where no detector chose the box.
         label: of the best match if that is to be believed, else None: unknown.
-        matches: items, best first, at most `top_k`: in order of score, but for those that
-            geometry speaks for.
+        matches: items, best first, at most `top_k`: in order of score, but for one that its
+            prototype puts first, and those that geometry speaks for.
         confidence: probability that the best match is right; None where the gallery is not
             calibrated, or geometry has put another item first than the scores.
         margin: how far its score is above that of the best other item.

@@ -194,17 +194,16 @@ class Recognizer:
         known = self._lookup.references({int(i) for i in neighbours.reference_ids.flat if i >= 0})
         items = _items_of(neighbours.reference_ids, known)
         weight = self._rule.prototype_weight
-        # Without a say of prototypes it is as if each item had its nearest reference only.
-        closeness = self._lookup.closeness(embeddings, items) if weight else neighbours.scores
+        closeness = self._lookup.closeness(embeddings, items) if weight else None
         order = promoted(neighbours.scores, items, closeness, weight)
         ids, scores = taken(neighbours.reference_ids, order), taken(neighbours.scores, order)
-        closeness = taken(closeness, order)
-        evidence = evidence_of(scores, taken(items, order), closeness)
+        close = None if closeness is None else taken(closeness, order)
+        evidence = evidence_of(scores, taken(items, order), close)
         sure = None if calibration is None else calibration.confidence(evidence)
         return [
             _Found(
                 Found(
-                    by_item(ids[i], scores[i], known, closeness[i]),
+                    by_item(ids[i], scores[i], known, None if close is None else close[i]),
                     float(evidence.margin[i]),
                     None if sure is None else float(sure[i]),
                 ),

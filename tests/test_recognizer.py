@@ -260,8 +260,10 @@ def test_a_recognition_is_json() -> None:
     assert (second["label"], second["unknown"]) == (None, True)
     assert second["score"] == pytest.approx(0.707, abs=2e-3)
     assert set(first["matches"][0]) == {
-        *("label", "item_id", "reference_id", "path", "score", "references", "agreement"),
+        *("label", "item_id", "reference_id", "path", "score", "prototype"),
+        *("references", "agreement"),
     }
+    assert [m["prototype"] for m in first["matches"]] == pytest.approx([1, 0, 0], abs=1e-6)
     assert first["matches"][0]["references"] == [
         {"reference_id": 1, "path": "/pictures/1.jpg", "score": pytest.approx(1.0)}
     ]

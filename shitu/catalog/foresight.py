@@ -100,11 +100,11 @@ def answers(
     """
     found, items, _ = screened(state, queries, found or state.nearest(queries, DEPTH))
     weight = rule.prototype_weight
-    closeness = state.closeness(queries, items) if weight else found.scores
+    closeness = state.closeness(queries, items) if weight else None
     order = promoted(found.scores, items, closeness, weight)
     ids, scores = taken(found.reference_ids, order), taken(found.scores, order)
-    closeness = taken(closeness, order)
-    evidence = evidence_of(scores, taken(items, order), closeness)
+    close = None if closeness is None else taken(closeness, order)
+    evidence = evidence_of(scores, taken(items, order), close)
     decider = Decider(rule, state.calibration, None if eyes is None else eyes.verifier)
     by = SCORE if decider.operating_point is None else CONFIDENCE
     trusted = decider.trusts(evidence)
@@ -115,8 +115,11 @@ def answers(
     if eyes is not None:
         for row, margin, sure in _to_be_seen(decider, evidence):
             there = np.flatnonzero(ids[row] >= 0)
-            near, close = ids[row, there].tolist(), closeness[row, there].tolist()
-            some = by_item(near, scores[row, there].tolist(), state.references(near), close)
+            near = ids[row, there].tolist()
+            some = by_item(
+                *(near, scores[row, there].tolist(), state.references(near)),
+                None if close is None else close[row, there].tolist(),
+            )
             seen = decider.decide(Found(some, margin, sure), eyes.sights[row])
             first = seen.matches[0].item_id if seen.trusted else None
             given[row] = Answer(first, seen.decided_by)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _STDIN = Path("-")
 _WHY = ("picture", "#", "score", "margin", "confidence", "needed", "points", "decided by")
 _CHANGES = ("picture", "#", "what would change it")
-_MATCHES = ("picture", "#", "match", "score", "points", "nearest reference")
+_MATCHES = ("picture", "#", "match", "prototype", "score", "points", "nearest reference")
 _REJECTED = ("picture", "#", "is not", "likeness to what was rejected", "at")
 _DROPPED = ("picture", "dropped box", "detection", "stage", "why")
 _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
@@ -279,9 +279,10 @@ def _reason(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
 def _references(match: Match) -> Iterator[tuple[str, ...]]:
     """A row for each of the references that a match tells of."""
     for i, each in enumerate(match.references):
-        label = match.label if i == 0 else ""
+        close = "" if i or match.prototype is None else f"{match.prototype:.2f}"
         told = _points(match) if each.reference_id == match.agreed_id else ""
-        yield label, f"{each.score:.2f}", told, show_path(_near(each.path))
+        label, place = "" if i else match.label, show_path(_near(each.path))
+        yield label, close, f"{each.score:.2f}", told, place
 
 
 def _points(match: Match) -> str:
