@@ -19,7 +19,7 @@ from shitu.cli._common import FilePath, echo, json_option, open_workspace, print
     help="Picture or folder of pictures to show.  [default: made-up ones]",
 )
 @click.option("--runs", type=click.IntRange(1), default=20, help="Pictures timed.  [default: 20]")
-@click.option("--engine", help="What runs the network.  [default: onnxruntime]")
+@click.option("--engine", help="What runs the network.  [default: auto]")
 @click.option(
     "--threads",
     type=int,
