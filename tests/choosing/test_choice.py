@@ -24,8 +24,11 @@ NEW_CPU = {"model name": "new", "flags": "sse2 avx2 avx512_vnni"}
 SAME = Parity(1.0, 1.0, 0.0, 0)
 
 REFERENCE = Trial("onnxruntime", "1", start=0.3, photo=0.1, parity=SAME)
-FAST = Trial("openvino", "1", start=0.9, photo=0.05, parity=SAME)
+FAST = Trial("openvino", "1", start=0.9, photo=0.055, parity=SAME)
+FASTER = Trial("openvino", "1", start=0.9, photo=0.03, parity=SAME)
 WRONG = Trial("openvino-bf16", "1", 0.1, 0.01, Parity(0.9, 1, 0, 0), "its vectors differ")
+BYTES = Trial("onnxruntime-int8", "1", start=0.2, photo=0.06, parity=SAME)
+SLOW_BYTES = Trial("onnxruntime-int8", "1", start=0.2, photo=0.12, parity=SAME)
 DEAD = Trial("paddle", "1", problem="its process ended with signal 4")
 
 
@@ -64,6 +67,12 @@ def kept(tmp_path: Path) -> Path:
         ((REFERENCE, WRONG), float("inf"), "onnxruntime", "other answers are never chosen"),
         ((REFERENCE, DEAD), float("inf"), "onnxruntime", "nor one that crashes"),
         ((FAST, DEAD), float("inf"), "openvino", "the reference need not be there"),
+        ((REFERENCE, BYTES), float("inf"), "onnxruntime-int8", "8 bits are faster"),
+        ((REFERENCE, BYTES), 1, "onnxruntime-int8", "for one photo as well"),
+        ((REFERENCE, BYTES, FASTER), 1, "onnxruntime", "one answer however many photos"),
+        ((REFERENCE, BYTES, FASTER), 100, "openvino", "in float32, if that is clearly faster"),
+        ((REFERENCE, BYTES, FAST), 100, "onnxruntime-int8", "barely faster is noise"),
+        ((REFERENCE, SLOW_BYTES), 1, "onnxruntime", "8 bits that are slower are of no use"),
         ((DEAD,), float("inf"), "onnxruntime", "with none, the usual says what is wrong"),
         ((), float("inf"), "onnxruntime", "nothing was tried"),
     ],
@@ -80,7 +89,7 @@ def test_noise_alone_changes_no_engine() -> None:
 
 
 def test_reasons() -> None:
-    assert Choice((REFERENCE, FAST)).reason.startswith("openvino answers as onnxruntime does, 2")
+    assert Choice((REFERENCE, FAST)).reason.startswith("openvino answers as onnxruntime does, 1.8")
     assert "no other" in Choice((REFERENCE, WRONG)).reason
 
 
