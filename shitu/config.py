@@ -108,7 +108,8 @@ class Config:
             _check(good, name, value, f"between {low:g} and 1")
         for name in ("batch_size", "max_objects", "top_k"):
             _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        _check(self.prototype_weight >= 0, "prototype_weight", self.prototype_weight, "0 or more")
+        weight = self.prototype_weight
+        _check(0 <= weight < float("inf"), "prototype_weight", weight, "a number, 0 or more")
         _check(0 < self.recall <= 1, "recall", self.recall, "above 0 and at most 1")
         kinds = "one of " + ", ".join(INDEX_KINDS)
         _check(self.index_kind in INDEX_KINDS, "index_kind", self.index_kind, kinds)

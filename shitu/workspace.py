@@ -721,7 +721,7 @@ class Workspace:
             if one is not None:
                 one.close()
         if checks is not None:
-            checks.shutdown(cancel_futures=True)
+            checks.shutdown()
         if catalog is not None:
             catalog.close()
 
