@@ -19,6 +19,7 @@ DEPTH = 20  # neighbours looked at; the same wherever evidence is taken, or it w
 _MOST = 1000  # references that a prototype is made of; of more only every second, third, ...
 _KEPT = 20_000  # prototypes in memory; 40 MB at most
 _ROUNDING = 1e-6
+_SAME = 0.98  # cosine from which two pictures are one, or were taken in a row
 _NOTHING = 1e-9
 
 
@@ -50,8 +51,9 @@ def promoted(scores: Floats, items: Ids, closeness: Floats | None, weight: float
 
     The answer is the item with the greatest sum of two cosines: to its nearest reference, and to
     its prototype. One reference that happens to look like the query does not outweigh an item all
-    of whose references do; of an item with a single reference both cosines are the same. All other
-    neighbours keep their order.
+    of whose references do; of an item with a single reference both cosines are the same. A picture
+    that is a reference itself, or nearly so, is what that one is. All other neighbours keep their
+    order.
 
     Args:
         scores: (m, k) cosines, best first; only the first `DEPTH` can be the answer.
@@ -69,6 +71,7 @@ def promoted(scores: Floats, items: Ids, closeness: Floats | None, weight: float
     # Of equals the nearer one; a hair less than equal is rounding.
     best = worth.max(axis=1, keepdims=True)
     first = (worth >= best - _ROUNDING).argmax(axis=1)[:, None]
+    first = np.where(there[:, :1] & (scores[:, :1] >= _SAME), 0, first)
     return np.asarray(np.where(order == 0, first, order - (order <= first)), np.int64)
 
 

@@ -29,6 +29,8 @@ def first(
         ([0.8, 0.8], [2, 1], {2: 0.8, 1: 0.8 + 1e-8}, 0, "of equals the one that came first"),
         ([0.72, 0.7, 0.69, 0.3], [1, 2, 2, 1], {1: 0.6, 2: 0.75}, 1, "all of its references"),
         ([0.9, 0.7, 0.69, 0.3], [1, 2, 2, 1], {1: 0.6, 2: 0.75}, 0, "too near to be outweighed"),
+        ([0.99, 0.8], [1, 2], {1: 0.5, 2: 0.95}, 0, "a reference itself is what it is"),
+        ([0.97, 0.8], [1, 2], {1: 0.5, 2: 0.95}, 1, "one that is merely like it is not"),
         ([0.5, 0.4, 0.4, 0.0], [-1, 2, 1, 1], {2: 0.4, 1: 0.5}, 2, "what is gone is no answer"),
     ],
 )
