@@ -13,7 +13,8 @@ from shitu.calibration import evidence_of
 from shitu.deciding import Rule
 from shitu.gallery import Reference
 from shitu.images import Image
-from shitu.prototypes import DEPTH
+from shitu.index import Neighbours
+from shitu.prototypes import DEPTH, Floats, promoted, taken
 from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Match, Near
 from shitu.verifier.reranking import OFF, ON, Checked, Contender, Sight, Verifier
 
@@ -283,6 +284,38 @@ def by_item(
         Contender(tuple(r for r, _ in near), tuple(s for _, s in near), close.get(item))
         for item, near in items.items()
     )
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """The neighbours of m queries, the nearest reference of the answer first.
+
+    Attributes:
+        ids, scores: (m, k) of the references.
+        closeness: (m, k) cosines to the prototypes of their items; None: they have no say.
+        evidence: for the answers.
+    """
+
+    ids: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    closeness: Floats | None
+    evidence: Evidence
+
+    def contenders(self, row: int, known: Mapping[int, Reference]) -> tuple[Contender, ...]:
+        """The items of a query, the answer first."""
+        close = None if self.closeness is None else self.closeness[row]
+        return by_item(self.ids[row], self.scores[row], known, close)
+
+
+def answers_first(
+    found: Neighbours, items: npt.NDArray[np.int64], closeness: Floats | None, weight: float
+) -> Ordered:
+    """Put the nearest reference of the answer first; see `promoted`."""
+    order = promoted(found.scores, items, closeness, weight)
+    close = None if closeness is None else taken(closeness, order)
+    scores = taken(found.scores, order)
+    evidence = evidence_of(scores, taken(items, order), close)
+    return Ordered(taken(found.reference_ids, order), scores, close, evidence)
 
 
 def match_of(contender: Contender) -> Match:

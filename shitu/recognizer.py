@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from shitu.calibration import Calibration, evidence_of
-from shitu.candidates import Decider, Found, Verdict, by_item, depth
+from shitu.calibration import Calibration
+from shitu.candidates import Decider, Found, Verdict, answers_first, depth
 from shitu.config import PROTOTYPE_WEIGHT
 from shitu.cropper import WHOLE, Candidate, Candidates, Cropper, Dropped
 from shitu.deciding import Rejected, Rule
@@ -21,7 +21,7 @@ from shitu.geometry import area, crop, overlap
 from shitu.images import Image
 from shitu.index import Neighbours
 from shitu.looking import Look
-from shitu.prototypes import Floats, promoted, table, taken
+from shitu.prototypes import Floats, table
 from shitu.recognition import Recognition, RecognizedObject
 from shitu.runtime.session import Float32Array
 from shitu.verifier.reranking import Sight, Verifier
@@ -195,22 +195,19 @@ class Recognizer:
         items = _items_of(neighbours.reference_ids, known)
         weight = self._rule.prototype_weight
         closeness = self._lookup.closeness(embeddings, items) if weight else None
-        order = promoted(neighbours.scores, items, closeness, weight)
-        ids, scores = taken(neighbours.reference_ids, order), taken(neighbours.scores, order)
-        close = None if closeness is None else taken(closeness, order)
-        evidence = evidence_of(scores, taken(items, order), close)
-        sure = None if calibration is None else calibration.confidence(evidence)
+        ordered = answers_first(neighbours, items, closeness, weight)
+        sure = None if calibration is None else calibration.confidence(ordered.evidence)
         return [
             _Found(
                 Found(
-                    by_item(ids[i], scores[i], known, None if close is None else close[i]),
-                    float(evidence.margin[i]),
+                    ordered.contenders(i, known),
+                    float(ordered.evidence.margin[i]),
                     None if sure is None else float(sure[i]),
                 ),
                 rejected[i],
                 embeddings[i],
             )
-            for i in range(len(ids))
+            for i in range(len(embeddings))
         ]
 
     def _object(self, candidate: Candidate, verdict: Verdict, found: _Found) -> RecognizedObject:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from shitu.calibration.evidence import Evidence, evidence_of
-from shitu.candidates import Decider, Found, by_item
+from shitu.calibration.evidence import Evidence
+from shitu.candidates import Decider, Found, answers_first
 from shitu.catalog.rejections import Screen
 from shitu.deciding import Rejected, Rule
 from shitu.gallery import Reference
 from shitu.index import Neighbours
 from shitu.index.ranking import in_order
-from shitu.prototypes import DEPTH, promoted, table, taken
+from shitu.prototypes import DEPTH, table
 from shitu.recognition import CONFIDENCE, SCORE
 from shitu.verifier.reranking import Sight, Verifier
 
@@ -101,10 +101,8 @@ def answers(
     found, items, _ = screened(state, queries, found or state.nearest(queries, DEPTH))
     weight = rule.prototype_weight
     closeness = state.closeness(queries, items) if weight else None
-    order = promoted(found.scores, items, closeness, weight)
-    ids, scores = taken(found.reference_ids, order), taken(found.scores, order)
-    close = None if closeness is None else taken(closeness, order)
-    evidence = evidence_of(scores, taken(items, order), close)
+    ordered = answers_first(found, items, closeness, weight)
+    evidence = ordered.evidence
     decider = Decider(rule, state.calibration, None if eyes is None else eyes.verifier)
     by = SCORE if decider.operating_point is None else CONFIDENCE
     trusted = decider.trusts(evidence)
@@ -114,12 +112,8 @@ def answers(
     ]
     if eyes is not None:
         for row, margin, sure in _to_be_seen(decider, evidence):
-            there = np.flatnonzero(ids[row] >= 0)
-            near = ids[row, there].tolist()
-            some = by_item(
-                *(near, scores[row, there].tolist(), state.references(near)),
-                None if close is None else close[row, there].tolist(),
-            )
+            near = ordered.ids[row]
+            some = ordered.contenders(row, state.references(near[near >= 0].tolist()))
             seen = decider.decide(Found(some, margin, sure), eyes.sights[row])
             first = seen.matches[0].item_id if seen.trusted else None
             given[row] = Answer(first, seen.decided_by)
