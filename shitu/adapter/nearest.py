@@ -35,8 +35,9 @@ def named_rightly(
     asked, among = np.flatnonzero(queries), np.flatnonzero(gallery)
     place = np.full(len(codes), -1)
     place[among] = np.arange(len(among))
-    base, theirs = np.ascontiguousarray(vectors[among].T), codes[among]
-    prototypes = Prototypes.of(vectors[among], theirs, int(codes.max()) + 1)
+    there, theirs = vectors[among], codes[among]
+    base = np.ascontiguousarray(there.T)
+    prototypes = Prototypes.of(there, theirs, int(codes.max()) + 1)
     right = np.empty(len(asked), bool)
     for start in range(0, len(asked), _BLOCK):
         rows = asked[start : start + _BLOCK]

@@ -181,13 +181,14 @@ def ask_strangers(
     depth: int = DEPTH,
 ) -> tuple[Evidence, Near]:
     """The same, and what they were looked up among; see `gather_strangers`."""
-    shelf, found, near = _Shelf.of(gallery, items), [], []
+    shelf, found, near = _Shelf.of(gallery, items, np.arange(len(items))), [], []
     for start in range(0, max(len(queries), 1), _BLOCK):
         block = queries[start : start + _BLOCK]
+        numbers = -1 - np.arange(start, start + len(block))
         scores = block @ gallery.T
-        evidence, some = shelf.evidence(block, scores, prototype_weight, depth)
+        evidence, some = shelf.evidence(numbers, block, scores, prototype_weight, depth)
         found.append(evidence)
-        near.append(replace(some, query=-1 - np.arange(start, start + len(block))))
+        near.append(some)
     return Evidence.joined(found), Near.joined(near)
 
 
@@ -216,8 +217,8 @@ def _ask(
 ) -> Iterator[tuple[Evidence, Near]]:
     """Ask some references; with `own` note what their item scores, without it hide that item."""
     among = np.flatnonzero(gallery)
-    base, theirs = np.ascontiguousarray(vectors[among].T), items[among]
-    shelf = _Shelf.of(vectors[among], theirs)
+    there, theirs = vectors[among], items[among]
+    base, shelf = np.ascontiguousarray(there.T), _Shelf.of(there, theirs, among)
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         scores = vectors[block] @ base
@@ -226,9 +227,7 @@ def _ask(
             scores[same] = -np.inf
         else:
             own[block] = np.where(same, scores, -np.inf).max(axis=1)
-        evidence, near = shelf.evidence(vectors[block], scores, prototype_weight, depth)
-        found = np.where(near.rows < 0, -1, among[near.rows])
-        yield evidence, replace(near, query=block, rows=found)
+        yield shelf.evidence(block, vectors[block], scores, prototype_weight, depth)
 
 
 @dataclass(frozen=True)
@@ -236,26 +235,29 @@ class _Shelf:
     """The items of n references, and where they lie.
 
     Attributes:
+        rows: (n,) of the references in the gallery.
         items: (n,) ids.
         codes: (n,) numbers of these, by which there are prototypes.
     """
 
+    rows: Ids
     items: Ids
     codes: Ids
     prototypes: Prototypes
 
     @classmethod
-    def of(cls, vectors: Vectors, items: Ids) -> _Shelf:
+    def of(cls, vectors: Vectors, items: Ids, rows: Ids) -> _Shelf:
         names, codes = np.unique(items, return_inverse=True)
         codes = np.asarray(codes, np.int64)
-        return cls(items, codes, Prototypes.of(vectors, codes, len(names)))
+        return cls(rows, items, codes, Prototypes.of(vectors, codes, len(names)))
 
     def evidence(
-        self, queries: Vectors, scores: Vectors, prototype_weight: float, depth: int
+        self, asked: Ids, queries: Vectors, scores: Vectors, prototype_weight: float, depth: int
     ) -> tuple[Evidence, Near]:
         """Evidence, and the nearest of the n references.
 
         Args:
+            asked: (m,) see `Near.query`.
             scores: (m, n) of the queries (m, d); -inf of references that do not count.
         """
         near = nearest(scores, depth)
@@ -269,8 +271,8 @@ class _Shelf:
             order = promoted(best, found, closeness, prototype_weight)
             best, found, near = (taken(each, order) for each in (best, found, near))
             closeness = taken(closeness, order)
-        rows = np.where(found < 0, -1, near)
-        return evidence_of(best, found, closeness), Near(rows[:, 0], rows, best, closeness)
+        rows = np.where(found < 0, -1, self.rows[near])
+        return evidence_of(best, found, closeness), Near(asked, rows, best, closeness)
 
 
 def _usual(own: Floats, codes: Ids) -> tuple[dict[int, float], float]:
