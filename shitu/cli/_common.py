@@ -45,6 +45,12 @@ class FilePath(click.Path):
         return super().convert(value, param, ctx)
 
 
+def threads_option(command: _Command) -> _Command:
+    """`--threads`, of whatever runs networks."""
+    text = "Threads of the engine; 0: one per core, at most four per core or 8."
+    return click.option("--threads", type=int, help=text)(command)
+
+
 def index_options(command: _Command) -> _Command:
     """`--index`, `--engine` and `--threads`, which every command that opens a gallery takes."""
     options = (
@@ -57,11 +63,7 @@ def index_options(command: _Command) -> _Command:
             "--engine",
             help="What runs the networks: onnxruntime, openvino, ...; shitu doctor lists them.",
         ),
-        click.option(
-            "--threads",
-            type=int,
-            help="Threads of the engine; 0: one per core, at most four per core or 8.",
-        ),
+        threads_option,
     )
     for option in reversed(options):
         command = option(command)

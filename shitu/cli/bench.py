@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from shitu.cli._common import FilePath, echo, json_option, open_workspace, print_json, table
+from shitu.cli._common import (
+    FilePath,
+    echo,
+    json_option,
+    open_workspace,
+    print_json,
+    table,
+    threads_option,
+)
 
 
 @click.command(epilog="Example: shitu bench pplcnetv2_base_shitu --threads 2 --json")
@@ -20,11 +28,7 @@ from shitu.cli._common import FilePath, echo, json_option, open_workspace, print
 )
 @click.option("--runs", type=click.IntRange(1), default=20, help="Pictures timed.  [default: 20]")
 @click.option("--engine", help="What runs the network.  [default: auto]")
-@click.option(
-    "--threads",
-    type=int,
-    help="Threads of the engine; 0: one per core, at most four per core or 8.",
-)
+@threads_option
 @json_option
 @click.pass_context
 def bench(

@@ -117,9 +117,7 @@ def recognize(
                 continue
             notes |= dict.fromkeys(result.notes)
             if save is not None:
-                target = save / names[path]
-                _save(target, source, result)
-                _save_explanation(workspace, target, source, result, as_of, wanted=explain)
+                _draw(workspace, save / names[path], source, result, as_of, explain=explain)
             if as_json:
                 print_json({"image": str(path), **result.to_dict()})
             else:
@@ -337,21 +335,21 @@ def _make_folder(folder: Path) -> None:
         ) from None
 
 
-def _save_explanation(
+def _draw(
     workspace: Workspace,
     target: Path,
     source: Path | bytes,
     result: Recognition,
     as_of: str | None,
     *,
-    wanted: bool,
+    explain: bool,
 ) -> None:
+    """Write an annotated picture and, if that is asked for, what explains it."""
     from shitu.images import save_image
 
-    if not wanted:
-        return
-    sheet = workspace.draw_explanation(source, result, as_of=as_of)
-    save_image(_sheet(target), sheet)
+    _save(target, source, result)
+    if explain:
+        save_image(_sheet(target), workspace.draw_explanation(source, result, as_of=as_of))
 
 
 def _save(target: Path, source: Path | bytes, result: Recognition) -> None:
