@@ -59,7 +59,7 @@ class PastGallery:
         items: npt.NDArray[np.int64],
         without: Sequence[Collection[int]] = (),
     ) -> Floats:
-        """Return cosines with prototypes, exactly as `Catalog.closeness` would have then."""
+        """Return the cosines with prototypes of that time; see `Catalog.closeness`."""
         return self._prototypes.closeness(queries, items, without)
 
     @cached_property

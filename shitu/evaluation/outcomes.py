@@ -82,7 +82,7 @@ class QueryOutcome:
             puts before it, the query's own file left out; None if there is none.
         score: cosine to the nearest reference of that label.
         margin: score minus that of the best reference of another item; below 0 where the nearest
-            reference was outweighed by prototypes, or outweighed by points that agree.
+            reference was outweighed by a prototype, or by points that agree.
         rank: of the first right reference, from 1, the answer's standing first; 0 where none is in
             the ranking.
         own_file: a reference that is the very same file.

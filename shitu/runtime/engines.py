@@ -19,7 +19,7 @@ REFERENCE = "onnxruntime"
 CPUs but for the width of their vectors."""
 
 IN_EIGHT_BITS = "onnxruntime-int8"
-"""The engine that is taken before any is tried, where `suits_bytes` says so."""
+"""The engine that is taken before any is tried, on CPUs with VNNI."""
 
 EIGHT_BITS = "onnx_int8"
 """The file of a feature extractor that was trained to compute in 8 bits; a model comes with one
