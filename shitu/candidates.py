@@ -272,18 +272,16 @@ def by_item(
     Args:
         closeness: of the query with the prototype of each neighbour's item, if it is known.
     """
-    items: dict[int, list[tuple[Reference, float]]] = {}
-    close: dict[int, float] = {}
-    for place, (number, score) in enumerate(zip(ids, scores, strict=True)):
-        reference = known.get(int(number))
+    close = [None] * len(ids) if closeness is None else np.asarray(closeness).tolist()
+    near = zip(np.asarray(ids).tolist(), np.asarray(scores).tolist(), close, strict=True)
+    items: dict[int, tuple[list[Reference], list[float], float | None]] = {}
+    for number, score, prototype in near:
+        reference = known.get(number)
         if reference is not None:
-            items.setdefault(reference.item_id, []).append((reference, float(score)))
-            if closeness is not None:
-                close.setdefault(reference.item_id, float(closeness[place]))
-    return tuple(
-        Contender(tuple(r for r, _ in near), tuple(s for _, s in near), close.get(item))
-        for item, near in items.items()
-    )
+            references, theirs, _ = items.setdefault(reference.item_id, ([], [], prototype))
+            references.append(reference)
+            theirs.append(score)
+    return tuple(Contender(tuple(r), tuple(s), prototype) for r, s, prototype in items.values())
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ from shitu.gallery.records import (
     Reference,
     Space,
 )
+from shitu.gallery.reference_memory import ReferenceMemory
 from shitu.gallery.roots import Roots
 from shitu.gallery.spaces import SpaceReader, refuse_other_space
 from shitu.gallery.tables import item_references, items, spaces, thumbnails
@@ -85,6 +86,7 @@ class Gallery:
         self.guard: Callable[[Pending], None] | None = None
         self._later: tuple[Path, float] | None = None  # the file, where there is none yet
         self._settling = threading.RLock()
+        self._references = ReferenceMemory()
 
     @classmethod
     def open(
@@ -325,14 +327,9 @@ class Gallery:
 
     def references(self, reference_ids: Iterable[int]) -> dict[int, Reference]:
         """Return what is known of these references; ids that are gone are left out."""
-        found: dict[int, Reference] = {}
-        wanted = iter({int(i) for i in reference_ids})
+        wanted = {int(i) for i in reference_ids}
         with self._read() as connection:
-            roots = self._roots(connection)
-            while some := list(islice(wanted, VARIABLES)):
-                key = item_references.c.reference_id.in_(some)
-                found.update((r.reference_id, r) for r in read_references(connection, roots, key))
-        return found
+            return self._references.read(connection, self._roots(connection), wanted)
 
     def all_references(self, item_id: int | None = None) -> list[Reference]:
         """Return the references of one item, or of all, by id."""

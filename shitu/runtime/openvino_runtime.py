@@ -11,6 +11,8 @@ import numpy as np
 from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
 from shitu.runtime.session import Float32Array
 
+_HARD_SWISH = (1 / 6, 1 / 2)  # slope and offset of its gate
+
 
 class OpenVinoSession:
     """A network in an ONNX file, on the CPU.
@@ -105,7 +107,30 @@ def _one_picture(core: Any, path: Path) -> Any:
     shape = model.inputs[0].partial_shape
     shape[0] = 1
     model.reshape({model.inputs[0]: shape})
+    _whole_activations(model)
     return model
+
+
+def _whole_activations(model: Any) -> None:
+    """Put hard-swish back together, which OpenVINO takes apart when it reads one from ONNX.
+
+    As a gate and a product behind each convolution it takes as long as all convolutions.
+    """
+    from openvino import opset14
+
+    for gate in model.get_ordered_ops():
+        if gate.get_type_name() != "HardSigmoid":
+            continue
+        value, *slope = gate.input_values()
+        if not np.allclose([number.get_node().data for number in slope], _HARD_SWISH):
+            continue
+        for place in gate.output(0).get_target_inputs():
+            product = place.get_node()
+            if (
+                product.get_type_name() == "Multiply"
+                and product.input_value(1 - place.get_index()) == value
+            ):
+                product.output(0).replace(opset14.hswish(value).output(0))
 
 
 def _summary(error: Exception) -> str:
