@@ -85,6 +85,7 @@ class Gallery:
         self._folder = folder
         self.guard: Callable[[Pending], None] | None = None
         self._later: tuple[Path, float] | None = None  # the file, where there is none yet
+        self._blank: Engine | None = None  # what stood in for it; others may still be reading it
         self._settling = threading.RLock()
         self._references = ReferenceMemory()
 
@@ -159,11 +160,13 @@ class Gallery:
             # In a gallery of its own: an engine without tables, should this fail, is not kept.
             made = Gallery(self._where, self._folder)
             made._connect(open_sqlite(file, read_only=False, timeout=timeout), read_only=False)
-            self._engine, self._later = made._engine, None
+            self._blank, self._engine, self._later = self._engine, made._engine, None
 
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
+        if self._blank is not None:
+            self._blank.dispose()
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
