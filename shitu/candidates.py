@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -14,8 +15,8 @@ from shitu.deciding import Rule
 from shitu.gallery import Reference
 from shitu.images import Image
 from shitu.index import Neighbours
-from shitu.prototypes import DEPTH, Floats, promoted, taken
-from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Match, Near
+from shitu.prototypes import DEPTH, SAME, Floats, leads, promoted, taken
+from shitu.recognition import CONFIDENCE, GEOMETRY, LEAD, SCORE, Match, Near
 from shitu.verifier.reranking import OFF, ON, Checked, Contender, Sight, Verifier
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ class Found:
         contenders: the items that resemble it, the answer of the scores first.
         margin: how far its score is above that of the best other item.
         confidence: probability that it is right; None where the gallery is not calibrated.
+        lead: how far it is ahead of the next item; see `shitu.prototypes.leads`.
     """
 
     contenders: tuple[Contender, ...]
     margin: float
     confidence: float | None
+    lead: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Verdict:
         confidence: of the first; None where nothing is known of it.
         margin: of the first.
         proven: whether geometry proves the first, whatever its score.
+        lead: of the first over the next one, by scores and points; None: there is no other, or
+            geometry put it first.
     """
 
     matches: tuple[Match, ...]
@@ -59,6 +64,7 @@ class Verdict:
     confidence: float | None
     margin: float | None
     proven: bool = False
+    lead: float | None = None
 
 
 @dataclass(frozen=True)
@@ -133,12 +139,14 @@ class Decider:
             return Verdict((), trusted=False, decided_by=SCORE, confidence=None, margin=None)
         seen, sure = self._likelier(found, self.look(found, sight))
         first = seen.matches[0].score
-        trusted, by = self._trusted(first, sure)
+        lead = math.inf if seen.changed else max(found.lead + seen.points(0), 0.0)
+        trusted, by = self._trusted(first, lead, sure)
         proven = seen.proven and self._proofs_count
         if seen.changed or (proven and not trusted):
             trusted, by = trusted or proven, GEOMETRY
         margin = first - found.contenders[0].score if seen.changed else found.margin
-        return Verdict(seen.matches, trusted, by, sure, margin, proven)
+        told = lead if math.isfinite(lead) else None
+        return Verdict(seen.matches, trusted, by, sure, margin, proven, told)
 
     def look(self, found: Found, sight: Sight | None) -> Weighed:
         """Put the items in order, of which there must be some; see `decide`."""
@@ -170,11 +178,13 @@ class Decider:
             return False
         return self.verifier.mode == ON or self.leaves_doubt(score, margin, confidence)
 
-    def trusts(self, evidence: Evidence) -> npt.NDArray[np.bool_]:
+    def trusts(self, ordered: Ordered) -> npt.NDArray[np.bool_]:
         """Whether the best items of queries (m,) are the answers, where nobody looks at them."""
+        evidence = ordered.evidence
         there, known, point = evidence.item >= 0, self._known, self.operating_point
         if known is None or point is None:
-            return np.asarray(there & (evidence.score >= self.rule.threshold))
+            clear = (ordered.leads >= self.rule.lead) | (evidence.score >= SAME)
+            return np.asarray(there & (evidence.score >= self.rule.threshold) & clear)
         if self._with_points is None:
             return np.asarray(there & (known.confidence(evidence) >= point))
         sure = known.confidence_with_points(evidence, np.zeros(len(evidence)))
@@ -216,9 +226,11 @@ class Decider:
     def _proofs_count(self) -> bool:
         return self._with_points is None or self._with_points.proof
 
-    def _trusted(self, score: float, confidence: float | None) -> tuple[bool, str]:
+    def _trusted(self, score: float, lead: float, confidence: float | None) -> tuple[bool, str]:
         point = self.operating_point
         if point is None:
+            if score >= self.rule.threshold and lead < self.rule.lead and score < SAME:
+                return False, LEAD
             return score >= self.rule.threshold, SCORE
         return confidence is not None and confidence >= point, CONFIDENCE
 
@@ -292,12 +304,14 @@ class Ordered:
         ids, scores: (m, k) of the references.
         closeness: (m, k) cosines to the prototypes of their items; None: they have no say.
         evidence: for the answers.
+        leads: (m,) how far these are ahead of the next item.
     """
 
     ids: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
     closeness: Floats | None
     evidence: Evidence
+    leads: Floats
 
     def contenders(self, row: int, known: Mapping[int, Reference]) -> tuple[Contender, ...]:
         """The items of a query, the answer first."""
@@ -311,9 +325,10 @@ def answers_first(
     """Put the nearest reference of the answer first; see `promoted`."""
     order = promoted(found.scores, items, closeness, weight)
     close = None if closeness is None else taken(closeness, order)
-    scores = taken(found.scores, order)
-    evidence = evidence_of(scores, taken(items, order), close)
-    return Ordered(taken(found.reference_ids, order), scores, close, evidence)
+    scores, theirs = taken(found.scores, order), taken(items, order)
+    evidence = evidence_of(scores, theirs, close)
+    ahead = leads(scores, theirs, close, weight)
+    return Ordered(taken(found.reference_ids, order), scores, close, evidence, ahead)
 
 
 def match_of(contender: Contender) -> Match:

@@ -15,6 +15,7 @@ from shitu.errors import ConfigError
 FEATURE_MODEL = "pplcnetv2_base_shitu"
 DETECTOR_MODEL = "picodet_lcnet_mainbody"
 DEFAULT_FAR = 0.01  # share of strangers that may get an answer
+LEAD = 0.02  # of an answer over the next item, where no calibration decides
 PROTOTYPE_WEIGHT = 1.0  # of the mean of an item's references, beside the nearest one
 INDEX_KINDS = ("auto", "flat", "ivf-sq8", "ivf-rabitq", "hnsw")
 AUTO = "auto"
@@ -81,6 +82,11 @@ class Config:
     threshold: float | None = _setting(
         None, "a label below this score is `unknown`; unset means the feature extractor's own"
     )
+    lead: float = _setting(
+        LEAD,
+        "an item that is less than this ahead of the next one, by the mean of its two cosines, is "
+        "`unknown` where the score decides; 0: it may be a tie",
+    )
     verify: str = _setting(
         "auto",
         "lay the pictures of the nearest items over the query, point by point: "
@@ -102,6 +108,7 @@ class Config:
             ("detection_threshold", 0.0),
             ("nms_threshold", 0.0),
             ("threshold", -1.0),
+            ("lead", 0.0),
         ):
             value = getattr(self, name)
             good = value is None or low <= value <= 1.0

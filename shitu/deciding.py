@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shitu.config import PROTOTYPE_WEIGHT
+from shitu.config import LEAD, PROTOTYPE_WEIGHT
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,11 @@ class Rule:
         threshold: a best item whose score is lower is unknown.
         by_score: the threshold decides even where there is a calibration.
         prototype_weight: how much an item's prototype counts beside its nearest reference.
+        lead: a best item that is less than this ahead of the next one is unknown where the score
+            decides; see `shitu.prototypes.leads`.
     """
 
     threshold: float
     by_score: bool = False
     prototype_weight: float = PROTOTYPE_WEIGHT
+    lead: float = LEAD

@@ -19,7 +19,7 @@ DEPTH = 20  # neighbours looked at; the same wherever evidence is taken, or it w
 _MOST = 1000  # references that a prototype is made of; of more only every second, third, ...
 _KEPT = 20_000  # prototypes in memory; 40 MB at most
 _ROUNDING = 1e-6
-_SAME = 0.98  # cosine from which two pictures are one, or were taken in a row
+SAME = 0.98  # cosine from which two pictures are one, or were taken in a row
 _NOTHING = 1e-9
 
 
@@ -71,8 +71,33 @@ def promoted(scores: Floats, items: Ids, closeness: Floats | None, weight: float
     # Of equals the nearer one; a hair less than equal is rounding.
     best = worth.max(axis=1, keepdims=True)
     first = (worth >= best - _ROUNDING).argmax(axis=1)[:, None]
-    first = np.where(there[:, :1] & (scores[:, :1] >= _SAME), 0, first)
+    first = np.where(there[:, :1] & (scores[:, :1] >= SAME), 0, first)
     return np.asarray(np.where(order == 0, first, order - (order <= first)), np.int64)
+
+
+def leads(scores: Floats, items: Ids, closeness: Floats | None, weight: float) -> Floats:
+    """How far (m,) each answer is ahead of the next item; infinite where there is no other.
+
+    By the mean of the two cosines that make an item the answer, so that one which its prototype
+    put first is ahead by that, too.
+
+    Args:
+        scores: (m, k) cosines, the nearest reference of the answer first; only the first `DEPTH`
+            are looked at.
+        items: (m, k) ids of their items; -1 where there is no reference.
+        closeness: (m, k) cosines to the prototypes of these items; None: they have no say.
+        weight: how much they count.
+    """
+    if not items.shape[1]:
+        return np.full(len(items), np.inf)
+    near = slice(None, DEPTH)
+    there = (items[:, near] >= 0) & np.isfinite(scores[:, near])
+    worth = np.where(there, scores[:, near], 0.0)
+    if closeness is not None:
+        worth = (worth + weight * np.where(there, closeness[:, near], 0.0)) / (1 + weight)
+    other = there & (items[:, near] != items[:, :1])
+    ahead = worth[:, 0] - np.where(other, worth, -np.inf).max(axis=1)
+    return np.asarray(np.maximum(ahead, 0.0))  # below that where it is a reference itself
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from shitu.geometry import Box
 from shitu.runtime.session import Float32Array
 from shitu.verifier import Agreement
 
-SCORE, CONFIDENCE, GEOMETRY = "score", "confidence", "geometry"
+SCORE, LEAD, CONFIDENCE, GEOMETRY = "score", "lead", "confidence", "geometry"
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,13 @@ class RecognizedObject:
             calibrated, or geometry has put another item first than the scores.
         margin: how far its score is above that of the best other item.
         decided_by: what made the best match the answer, or not: `score` against the threshold,
-            `confidence` against the operating point, or `geometry`.
+            `lead` where it was not far enough ahead, `confidence` against the operating point, or
+            `geometry`.
         rejected: items that are no answer, because that was said of nearly the same picture.
         recognition_id: of the log, where it was noted.
         embedding: unit (dim,), as the network made it.
+        lead: how far the best match is ahead of the next item by the mean of its two cosines, and
+            by the points that agree; None where there is no other, or geometry put it first.
     """
 
     box: Box | None
@@ -93,6 +96,7 @@ class RecognizedObject:
     rejected: tuple[Rejected, ...] = ()
     recognition_id: int | None = None
     embedding: Float32Array | None = field(default=None, repr=False, compare=False)
+    lead: float | None = None
 
     @property
     def score(self) -> float | None:
@@ -113,6 +117,7 @@ class RecognizedObject:
             "matches": [match.to_dict() for match in self.matches],
             "confidence": self.confidence,
             "margin": self.margin,
+            "lead": self.lead,
             "decided_by": self.decided_by,
             "rejected": [asdict(each) for each in self.rejected],
             "recognition_id": self.recognition_id,
@@ -133,6 +138,7 @@ class Recognition:
             decided.
         milliseconds: time by stage: detect, embed, search, and verify if it may be done.
         notes: what is to be said about the filter, if there was one, and about rejected matches.
+        lead: how far ahead of the next item a label had to be, where the score decided.
     """
 
     objects: tuple[RecognizedObject, ...]
@@ -141,10 +147,11 @@ class Recognition:
     milliseconds: Mapping[str, float]
     notes: tuple[str, ...] = ()
     operating_point: float | None = None
+    lead: float = 0.0
 
     def what_would_change(self, item: RecognizedObject) -> str:
         """Say in a sentence what would make another answer of the one for an object."""
-        return what_would_change(item, self.threshold, self.operating_point)
+        return what_would_change(item, self.threshold, self.operating_point, self.lead)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings, as `shitu recognize --json` prints them."""
@@ -155,6 +162,7 @@ class Recognition:
             ],
             "dropped": [asdict(item) for item in self.dropped],
             "threshold": self.threshold,
+            "lead": self.lead,
             "operating_point": self.operating_point,
             "milliseconds": dict(self.milliseconds),
             "notes": list(self.notes),

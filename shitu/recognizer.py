@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from shitu.calibration import Calibration
 from shitu.candidates import Decider, Found, Verdict, answers_first, depth
-from shitu.config import PROTOTYPE_WEIGHT
+from shitu.config import LEAD, PROTOTYPE_WEIGHT
 from shitu.cropper import WHOLE, Candidate, Candidates, Cropper, Dropped
 from shitu.deciding import Rejected, Rule
 from shitu.embedder import Embedder
@@ -90,6 +90,7 @@ class Recognizer:
         screening: puts others in place of neighbours that were rejected for such queries.
         verifier: checks the nearest items by geometry, if anything does.
         prototype_weight: how much an item's prototype counts beside its nearest reference.
+        lead: a label that is less than this ahead of the next is `unknown` where the score decides.
         side_by_side: how the objects of a picture are decided on; has no influence on the answers.
     """
 
@@ -106,12 +107,13 @@ class Recognizer:
         screening: Screening = _nothing_rejected,
         verifier: Verifier | None = None,
         prototype_weight: float = PROTOTYPE_WEIGHT,
+        lead: float = LEAD,
         side_by_side: SideBySide = map,
     ) -> None:
         self._cropper = cropper
         self._embedder = embedder
         self._lookup = lookup
-        self._rule = Rule(threshold, by_score, prototype_weight)
+        self._rule = Rule(threshold, by_score, prototype_weight, lead)
         self._top_k = top_k
         self._calibration = calibration
         self._screening = screening
@@ -171,6 +173,7 @@ class Recognizer:
             clock.laps,
             notes,
             decider.operating_point,
+            self._rule.lead,
         )
 
     def _candidates(self, image: Image, *, whole_image: bool) -> Candidates:
@@ -203,6 +206,7 @@ class Recognizer:
                     ordered.contenders(i, known),
                     float(ordered.evidence.margin[i]),
                     None if sure is None else float(sure[i]),
+                    float(ordered.leads[i]),
                 ),
                 rejected[i],
                 embeddings[i],
@@ -221,6 +225,7 @@ class Recognizer:
             verdict.decided_by,
             found.rejected,
             embedding=found.embedding,
+            lead=verdict.lead,
         )
 
 

@@ -377,7 +377,8 @@ class Workspace:
         from shitu.evaluation.checking import Check
 
         config = self.config
-        rule = Rule(threshold, config.threshold is not None, config.prototype_weight)
+        by_score = config.threshold is not None
+        rule = Rule(threshold, by_score, config.prototype_weight, config.lead)
         decider = Decider(rule, self.catalog.calibration(), self._verifier)
         return Check(decider, depth(config.top_k))
 
@@ -449,18 +450,19 @@ class Workspace:
             by_score=self.config.threshold is not None,
             verifier=self._verifier,
             prototype_weight=self.config.prototype_weight,
+            lead=self.config.lead,
             side_by_side=map if self._verifier is None else self._checks.map,
             **({"screening": lookup.screened} if isinstance(lookup, Catalog) else {}),
         )
 
     def rule_of(self, space: Space) -> Rule:
         """Return what decides in a space whether an answer is unknown, as this workspace is set."""
-        wanted = self.config.threshold
+        config, wanted = self.config, self.config.threshold
         if wanted is not None:
-            return Rule(wanted, True, self.config.prototype_weight)
+            return Rule(wanted, True, config.prototype_weight, config.lead)
         lineup = find_lineup(space)
         own = self.threshold if lineup is None else lineup.feature_spec().threshold
-        return Rule(own, prototype_weight=self.config.prototype_weight)
+        return Rule(own, prototype_weight=config.prototype_weight, lead=config.lead)
 
     # The recognizer holds networks that are to go when they are loaded anew.
 

@@ -70,6 +70,7 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         "threshold": 0.75,
         "top_k": 8,
         "prototype_weight": 0.5,
+        "lead": 0.1,
         "log_recognitions": True,
         "verify": "on",
     }
@@ -98,6 +99,7 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         ({"index_kind": "ivf"}, "one of auto, flat, ivf-sq8, ivf-rabitq, hnsw", "no such kind"),
         ({"recall": 0.0}, "recall is 0.0; it must be above 0 and at most 1", "nothing to find"),
         ({"recall": 1.01}, "recall is 1.01", "more than all"),
+        ({"lead": -0.1}, "lead is -0.1; it must be between 0 and 1", "no lead"),
         ({"prototype_weight": -1.0}, "prototype_weight is -1.0; it must be a number", "no weight"),
         ({"prototype_weight": float("inf")}, "prototype_weight is inf", "no number"),
         ({"prototype_weight": float("nan")}, "prototype_weight is nan", "NaN is no number"),

@@ -7,7 +7,16 @@ from collections.abc import Collection
 import numpy as np
 import pytest
 
-from shitu.prototypes import DEPTH, Floats, Ids, Prototypes, PrototypesOfItems, nearest, promoted
+from shitu.prototypes import (
+    DEPTH,
+    Floats,
+    Ids,
+    Prototypes,
+    PrototypesOfItems,
+    leads,
+    nearest,
+    promoted,
+)
 
 
 def first(
@@ -54,6 +63,34 @@ def test_a_query_without_neighbours_keeps_its_place() -> None:
     order = promoted(np.full((2, 3), -np.inf), np.full((2, 3), -1), np.zeros((2, 3)), 1.0)
     assert order.tolist() == [[0, 1, 2]] * 2
     assert promoted(np.empty((2, 0)), np.empty((2, 0), int), np.empty((2, 0)), 1.0).shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("scores", "items", "closeness", "lead", "why"),
+    [
+        ([0.8, 0.5], [1, 2], {1: 0.8, 2: 0.5}, 0.3, "single references"),
+        ([0.7, 0.72, 0.6], [2, 1, 2], {1: 0.6, 2: 0.76}, 0.07, "where the prototype decided"),
+        ([0.8, 0.7, 0.2], [1, 1, 2], {1: 0.6, 2: 0.2}, 0.5, "another one of the same item"),
+        ([0.8, 0.7], [1, 1], {1: 0.6}, np.inf, "no other item"),
+        ([0.8, 0.7], [1, -1], {1: 0.6}, np.inf, "what is gone is none"),
+        ([-np.inf, -np.inf], [-1, -1], {}, np.inf, "nothing at all"),
+    ],
+)
+def test_how_far_ahead_the_answer_is(
+    scores: list[float], items: list[int], closeness: dict[int, float], lead: float, why: str
+) -> None:
+    close = np.array([[closeness.get(item, 0.0) for item in items]])
+    asked = np.array([scores], np.float32), np.array([items])
+    assert leads(*asked, close, 1.0) == pytest.approx([lead], abs=1e-6), why
+    rivals = [s for s, item in zip(scores, items, strict=True) if item not in (-1, items[0])]
+    alone = max(scores[0] - max(rivals), 0.0) if rivals else np.inf
+    assert leads(*asked, None, 1.0) == pytest.approx([alone], abs=1e-6), "without prototypes"
+
+
+def test_who_is_beyond_the_depth_is_no_rival() -> None:
+    scores, items = np.full((1, DEPTH + 1), 0.7), np.array([[1] * DEPTH + [2]])
+    assert leads(scores, items, None, 1.0).tolist() == [np.inf]
+    assert leads(np.empty((2, 0)), np.empty((2, 0), int), None, 1.0).tolist() == [np.inf] * 2
 
 
 def unit(*shape: int, seed: int = 0) -> Floats:

@@ -53,11 +53,12 @@ def recognizer(
     top_k: int = 5,
     suppressed: Sequence[Suppressed] = (),
     max_objects: int = 20,
+    lead: float = 0.0,
 ) -> Recognizer:
     policy = CropPolicy(main_body_threshold=0.5, threshold=0.5, max_objects=max_objects)
     cropper = Cropper(FakeDetector(boxes, scores, suppressed), policy)  # type: ignore[arg-type]
     embedder = Embedder(FakeSession(mean_colour), plain(8), 3)
-    return Recognizer(cropper, embedder, lookup, threshold, top_k)
+    return Recognizer(cropper, embedder, lookup, threshold, top_k, lead=lead)
 
 
 def test_each_box_gets_its_label() -> None:
@@ -98,6 +99,52 @@ def test_a_label_below_the_threshold_is_unknown(
     assert found.label == label, why
     assert found.score == pytest.approx(0.711, abs=2e-3)
     assert [m.label for m in found.matches] == ["red", "green", "blue"], "shown all the same"
+
+
+@pytest.mark.parametrize(
+    ("green", "lead", "label", "why"),
+    [
+        (0.9, 0.05, "red", "0.07 ahead"),
+        (0.95, 0.05, None, "0.03 ahead"),
+        (0.95, 0.03, "red", "less is asked for"),
+        (1.0, 0.0, "red", "a tie, and nothing is asked for"),
+    ],
+)
+def test_an_answer_is_ahead_of_the_next_item(
+    green: float, lead: float, label: str | None, why: str
+) -> None:
+    colour = (RED + green * GREEN) / 2
+    result = recognizer(lead=lead).recognize(picture(colour, colour))
+    (found,) = result.objects
+    assert (found.label, found.matches[0].label) == (label, "red"), why
+    assert found.decided_by == ("score" if label else "lead")
+    assert found.lead == pytest.approx(0.743 * (1 - green), abs=0.02)
+    if label is None:
+        assert result.what_would_change(found) == (
+            "'red' is 0.03 ahead of 'green' by its nearest picture and the mean of all, 0.05 is "
+            "needed: name it with --lead 0.034, or add a reference that tells them apart"
+        )
+        named = recognizer(lead=0.034).recognize(picture(colour, colour))
+        assert named.objects[0].label == "red", "as the sentence says"
+
+
+def test_a_score_below_the_threshold_is_what_is_told() -> None:
+    colour = (RED + GREEN) / 2
+    found = recognizer(threshold=0.9, lead=0.1).recognize(picture(colour, colour)).objects[0]
+    assert (found.label, found.decided_by) == (None, "score")
+
+
+def test_a_reference_itself_needs_no_lead() -> None:
+    twins = FakeLookup([reference(1, "cola"), reference(2, "cola light")], [RED, RED])
+    found = recognizer(lookup=twins, lead=0.1).recognize(picture(RED, RED)).objects[0]
+    assert (found.label, found.lead) == ("cola", 0.0)
+
+
+def test_the_only_item_is_ahead_of_nothing() -> None:
+    cans = FakeLookup([reference(1, "can"), reference(2, "can", item_id=1)], [RED, RED])
+    near = (RED + 0.5 * GREEN) / 1.5
+    found = recognizer(lookup=cans, lead=0.1).recognize(picture(near, near)).objects[0]
+    assert (found.label, found.lead) == ("can", None)
 
 
 def test_the_threshold_itself_is_enough() -> None:
@@ -252,7 +299,7 @@ def test_a_recognition_is_json() -> None:
     blurred = (RED + GREEN) / 2
     printed = json.loads(json.dumps(found.recognize(picture(RED, blurred)).to_dict()))
     assert set(printed) == {
-        *("objects", "dropped", "threshold", "operating_point", "milliseconds", "notes"),
+        *("objects", "dropped", "threshold", "lead", "operating_point", "milliseconds", "notes"),
     }
     first, second = printed["objects"]
     assert first["box"] == list(LEFT)
@@ -281,6 +328,7 @@ def test_a_recognition_of_a_whole_picture_and_an_empty_gallery_is_json() -> None
         "matches": [],
         "confidence": None,
         "margin": None,
+        "lead": None,
         "decided_by": "score",
         "rejected": [],
         "recognition_id": None,

@@ -13,10 +13,15 @@ from benchmarks.lineup import Described, of_labels_everywhere
 from benchmarks.networks import Network
 from benchmarks.parts import PROTOCOLS
 from benchmarks.shelf import Shelf
+from shitu.candidates import Decider, answers_first
+from shitu.config import LEAD, PROTOTYPE_WEIGHT
+from shitu.deciding import Rule
 from shitu.evaluation.openset import open_set_scores
 from shitu.evaluation.retrieval import score_queries
+from shitu.prototypes import DEPTH, Prototypes
 
 MEANS = ("recall_at_1", "recall_at_5", "map_at_r", "mrr")
+LEADS = (0.0, LEAD, 0.05)
 SHARES = ("strangers_unknown", "known_right", "known_wrong", "known_unknown")
 
 Pictures = Mapping[str, Described]
@@ -60,27 +65,40 @@ def _retrieval(pair: Pairing) -> dict[str, Any]:
 def open_set_values(
     networks: Sequence[Network], pictures: Pictures, crops: Sequence[str]
 ) -> Values:
-    """Protocol (a), but every second label (by name) is not in the gallery."""
+    """Protocol (a), but every second label (by name) is not in the gallery.
+
+    Nearest references alone, then, where there is a threshold, what `recognize` answers by
+    prototypes and with some leads.
+    """
     labels = next(iter(pictures["train"].values())).labels
     kept = set(sorted(set(labels))[::2])
     gallery = of_labels_everywhere(pictures["train"], kept.__contains__)
     return [
-        {"crop": crop, "network": pair.network, **_open_set(pair, kept)}
+        {"crop": crop, "network": pair.network, "lead": lead, **_open_set(pair, kept, lead)}
         for crop in crops
         for pair in pairings(networks, gallery, pictures["test"], crop)
+        for lead in (None, *(() if pair.threshold is None else LEADS))
     ]
 
 
-def _open_set(pair: Pairing, kept: Collection[str]) -> dict[str, Any]:
-    nearest = Shelf(pair.gallery).search(pair.queries.embeddings, 1)
-    labels = np.array(pair.gallery.labels)[nearest.reference_ids[:, 0]]
-    scores = open_set_scores(
-        nearest.scores[:, 0].astype(np.float64),
-        labels == np.array(pair.queries.labels),
+def _open_set(pair: Pairing, kept: Collection[str], lead: float | None) -> dict[str, Any]:
+    """Shares by nearest references; with a lead by what `recognize` makes of them."""
+    found = Shelf(pair.gallery).search(pair.queries.embeddings, DEPTH)
+    names, codes = np.unique(pair.gallery.labels, return_inverse=True)
+    items, closeness = codes[found.reference_ids], None
+    if lead is not None:
+        prototypes = Prototypes.of(pair.gallery.embeddings, codes, len(names))
+        closeness = prototypes.closeness(pair.queries.embeddings, items)
+    ordered = answers_first(found, items, closeness, PROTOTYPE_WEIGHT)
+    score, threshold = ordered.evidence.score, pair.threshold or 0.0
+    shares = open_set_scores(
+        score,
+        names[ordered.evidence.item] == np.array(pair.queries.labels),
         np.array([label in kept for label in pair.queries.labels]),
-        0.0 if pair.threshold is None else pair.threshold,
+        threshold,
+        None if lead is None else Decider(Rule(threshold, lead=lead)).trusts(ordered),
     )
-    values = asdict(scores)
+    values = asdict(shares)
     if pair.threshold is None:
         values.update(dict.fromkeys(("threshold", *SHARES)))
     return values

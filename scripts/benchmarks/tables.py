@@ -35,6 +35,7 @@ def open_set_table(values: Values) -> Section:
         "crop",
         "network",
         "threshold",
+        "lead",
         "strangers: unknown",
         "known: right",
         "known: wrong",
@@ -46,6 +47,7 @@ def open_set_table(values: Values) -> Section:
             row["crop"],
             row["network"],
             "" if row["threshold"] is None else f"{row['threshold']:.2f}",
+            "" if row["lead"] is None else f"{row['lead']:.2f}",
             *(_share(row[name]) for name in (*SHARES, "auroc")),
         )
         for row in values

@@ -85,7 +85,7 @@ def recall(shop: Shop, scores: np.ndarray, weight: float = 0.0) -> float:
     vectors = looks(shop.gallery, "crop")
     prototypes = Prototypes.of(vectors, shop.labels, int(shop.labels.max()) + 1)
     closeness = prototypes.closeness(looks(shop.queries, "crop"), labels)
-    order = promoted(best, labels, weight * closeness)
+    order = promoted(best, labels, closeness, weight)
     return float((np.take_along_axis(labels, order[:, :1], 1)[:, 0] == shop.wanted).mean())
 
 

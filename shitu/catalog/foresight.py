@@ -105,7 +105,7 @@ def answers(
     evidence = ordered.evidence
     decider = Decider(rule, state.calibration, None if eyes is None else eyes.verifier)
     by = SCORE if decider.operating_point is None else CONFIDENCE
-    trusted = decider.trusts(evidence)
+    trusted = decider.trusts(ordered)
     given = [
         Answer(int(item) if sure else None, by)
         for item, sure in zip(evidence.item, trusted, strict=True)
@@ -114,7 +114,8 @@ def answers(
         for row, margin, sure in _to_be_seen(decider, evidence):
             near = ordered.ids[row]
             some = ordered.contenders(row, state.references(near[near >= 0].tolist()))
-            seen = decider.decide(Found(some, margin, sure), eyes.sights[row])
+            ahead = float(ordered.leads[row])
+            seen = decider.decide(Found(some, margin, sure, ahead), eyes.sights[row])
             first = seen.matches[0].item_id if seen.trusted else None
             given[row] = Answer(first, seen.decided_by)
     return given

@@ -57,6 +57,11 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 )
 @click.option("--top-k", type=int, help="Items listed as matches of an object.  [default: 5]")
 @click.option("--threshold", type=float, help="Labels below this score are unknown.")
+@click.option(
+    "--lead",
+    type=float,
+    help="Labels that are less than this ahead of the next one are unknown.  [default: 0.02]",
+)
 @verify_option
 @click.option("--detection-threshold", type=float, help="Boxes below this score are ignored.")
 @click.option("--max-objects", type=int, help="Look up at most so many boxes.  [default: 20]")
@@ -249,9 +254,7 @@ class _Tables:
 def _row(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
     label = item.label
     if label is None and item.matches:
-        wanted = result.operating_point
-        wanted = result.threshold if wanted is None else wanted
-        label = f"unknown ({item.matches[0].label} is below {wanted:.2f})"
+        label = f"unknown ({_lacking(item, result)})"
     return (
         label or "unknown",
         "" if item.confidence is None else f"{item.confidence:.2f}",
@@ -262,10 +265,25 @@ def _row(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
     )
 
 
+def _lacking(item: RecognizedObject, result: Recognition) -> str:
+    """What kept the best match from being the answer, in a few words."""
+    from shitu.recognition import LEAD
+
+    best = item.matches[0].label
+    if item.decided_by == LEAD:
+        return f"{best} is hardly ahead of the next"
+    wanted = result.threshold if result.operating_point is None else result.operating_point
+    return f"{best} is below {wanted:.2f}"
+
+
 def _reason(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
     """Score, margin, confidence, what was asked for, agreeing points, and what decided."""
+    from shitu.recognition import LEAD
+
     score, margin = item.score or 0.0, item.margin or 0.0
-    if result.operating_point is None:
+    if item.decided_by == LEAD:
+        needed = f"lead {result.lead:.2f}"
+    elif result.operating_point is None:
         needed = f"score {result.threshold:.2f}"
     else:
         needed = f"confidence {result.operating_point:.2f}"

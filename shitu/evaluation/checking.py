@@ -15,6 +15,7 @@ from shitu.evaluation.answers import Ranking
 from shitu.evaluation.metrics import Floats
 from shitu.gallery import Reference
 from shitu.images import Image
+from shitu.prototypes import leads
 from shitu.verifier.reranking import OFF, Contender
 
 Picture = Callable[[], Image]
@@ -76,12 +77,15 @@ class Check:
             closeness: (n, k) cosines to the prototypes of the first items, if they have a say.
         """
         margins = evidence_of(ranking.scores, ranking.items).margin
+        weight = self.decider.rule.prototype_weight
+        ahead = leads(ranking.scores, ranking.items, closeness, weight)
         verdicts = [
             self.decider.decide(
                 Found(
                     self._contenders(ranking, row, known, closeness),
                     float(margins[row]),
                     None if confidence is None else float(confidence[row]),
+                    float(ahead[row]),
                 ),
                 self.decider.see(picture),
             )

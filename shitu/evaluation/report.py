@@ -87,6 +87,7 @@ class Decided:
         verify: the setting: auto, on or off.
         threshold: score below which an answer is unknown, where the score decides.
         operating_point: confidence below which it is; None where the score decides.
+        lead: how far ahead of the next item it has to be, where the score decides.
         compared: queries that were compared with pictures, strangers included.
         changed: those of them with another answer than by the scores alone.
         won, lost: known queries that are answered rightly, or wrongly, because of that.
@@ -96,6 +97,7 @@ class Decided:
     verify: str
     threshold: float
     operating_point: float | None
+    lead: float
     compared: int
     changed: int
     won: int
@@ -106,7 +108,8 @@ class Decided:
     def point(self) -> str:
         """From where on answers are given, in words."""
         if self.operating_point is None:
-            return f"threshold {self.threshold:.2f}"
+            lead = f", lead {self.lead:.2f}" if self.lead else ""
+            return f"threshold {self.threshold:.2f}{lead}"
         return f"operating point {self.operating_point:.2f}"
 
     @property
@@ -218,6 +221,7 @@ def _decided(outcomes: Sequence[QueryOutcome], options: EvaluationOptions) -> De
         verify=OFF if check is None else check.mode,
         threshold=options.threshold,
         operating_point=None if check is None else check.operating_point,
+        lead=0.0 if check is None else check.decider.rule.lead,
         compared=sum(one.ruling is not None and one.ruling.compared for one in outcomes),
         changed=len(changed),
         won=sum(one.right for one in known),

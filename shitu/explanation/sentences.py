@@ -12,7 +12,7 @@ _NARROW = 0.05  # cosine by which the next item is behind at most for it to be n
 
 
 def what_would_change(
-    item: RecognizedObject, threshold: float, operating_point: float | None
+    item: RecognizedObject, threshold: float, operating_point: float | None, lead: float = 0.0
 ) -> str:
     """Say in a sentence what would make another answer of an object's.
 
@@ -20,11 +20,14 @@ def what_would_change(
         item: the object.
         threshold: score below which a label was not trusted.
         operating_point: confidence below which it was not; None where the score decided.
+        lead: how far ahead of the next item it had to be, where the score decided.
     """
     if not item.matches:
         return "there is nothing to compare with: add pictures with `shitu add-item`"
+    if item.label is None and item.decided_by == "lead":
+        return _too_close(item, lead)
     if item.label is None:
-        return _unknown(item, threshold, operating_point)
+        return _unknown(item, threshold, operating_point, lead)
     if item.decided_by == "geometry":
         return _by_geometry(item)
     next_one = _rival(item)
@@ -37,23 +40,38 @@ def what_would_change(
     return _clear(item, threshold, operating_point)
 
 
-def _unknown(item: RecognizedObject, threshold: float, operating_point: float | None) -> str:
+def _too_close(item: RecognizedObject, lead: float) -> str:
+    best, ahead = item.matches[0], item.lead or 0.0
+    next_one = "the next item" if len(item.matches) < 2 else repr(item.matches[1].label)
+    return (
+        f"{best.label!r} is {_gap(ahead)} ahead of {next_one} by its nearest picture and the mean "
+        f"of all, {lead:.2f} is needed: name it with {_with_lead(ahead)}, or add a reference that "
+        "tells them apart"
+    )
+
+
+def _with_lead(ahead: float) -> str:
+    return f"--lead {math.floor(ahead * 1000) / 1000:g}"
+
+
+def _unknown(
+    item: RecognizedObject, threshold: float, operating_point: float | None, lead: float
+) -> str:
     best = item.matches[0]
     add = f"or add a picture like this one to {best.label!r} if that is what it is"
-    least = math.floor(best.score * 100) / 100
+    named = f"name it with --threshold {math.floor(best.score * 100) / 100:.2f}"
+    if item.lead is not None and item.lead < lead:  # which counts where a score decides
+        named += f" {_with_lead(item.lead)}"
     if operating_point is None:
         return (
             f"score {best.score:.2f} is {_gap(threshold - best.score)} below the threshold "
-            f"{threshold:.2f}: name it with --threshold {least:.2f}, {add}"
+            f"{threshold:.2f}: {named}, {add}"
         )
     if item.confidence is None:
-        return (
-            f"local features favour {best.label!r}, but do not prove it: name it with "
-            f"--threshold {least:.2f}, {add}"
-        )
+        return f"local features favour {best.label!r}, but do not prove it: {named}, {add}"
     return (
         f"confidence {item.confidence:.2f} is {_gap(operating_point - item.confidence)} below the "
-        f"{operating_point:.2f} that an answer needs: name it with --threshold {least:.2f}, {add}"
+        f"{operating_point:.2f} that an answer needs: {named}, {add}"
     )
 
 

@@ -76,6 +76,8 @@ class Seen:
             point = self.operating_point
             return 1.0 - abs(self.confidence - point) / max(point, 1.0 - point)
         slack = self.matches[0].score - self.threshold
+        if self.label is None and slack >= 0:
+            return 1.0  # another item was as near
         if self.label is not None and self.margin is not None:
             slack = min(slack, self.margin)
         return math.exp(-abs(slack) / _SLACK)

@@ -54,8 +54,13 @@ def test_retrieval_by_protocol_crop_and_network() -> None:
 
 def test_a_threshold_counts_where_one_was_chosen() -> None:
     values = open_set_values(NETWORKS, PICTURES, CROPS[:1])
-    assert [row["network"] for row in values] == NAMES
-    ours, *teachers = values
+    leads = [0.0, 0.02, 0.05]
+    assert [(row["network"], row["lead"]) for row in values] == [
+        (NAMES[0], None),
+        *((NAMES[0], lead) for lead in leads),
+        *((name, None) for name in NAMES[1:]),
+    ]
+    ours, teachers = values[0], values[4:]
     assert (ours["known"], ours["strangers"]) == (2, 2)
     assert (ours["known_right"], ours["strangers_unknown"]) == (1.0, 1.0)
     for row in teachers:
@@ -63,8 +68,9 @@ def test_a_threshold_counts_where_one_was_chosen() -> None:
         assert {row[name] for name in ("threshold", "strangers_unknown", "known_right")} == {None}
     section = open_set_table(values)
     assert section.title.endswith("2 known queries, 2 strangers")
-    assert section.rows[0][:4] == ("whole picture", "ours", "0.75", "1.000")
-    assert section.rows[1] == ("whole picture", "t1", "", "", "", "", "", "1.000")
+    assert section.rows[0][:4] == ("whole picture", "ours", "0.75", "")
+    assert section.rows[1][:4] == ("whole picture", "ours", "0.75", "0.00")
+    assert section.rows[4] == ("whole picture", "t1", "", "", "", "", "", "", "1.000")
 
 
 def test_changed_photos_are_set_beside_clean_ones() -> None:

@@ -166,7 +166,7 @@ def test_the_operating_point_decides_where_there_is_one(queries: Sequence[Query]
     assert found.open_set is not None
     assert found.open_set.at_threshold.strangers_unknown == 1, "the threshold would name them"
     assert found.decided.point == "operating point 1.00"
-    assert report_of(queries, decider(OFF, 0.25)).decided.point == "threshold 0.25"
+    assert report_of(queries, decider(OFF, 0.25)).decided.point == "threshold 0.25, lead 0.02"
 
 
 def test_what_points_make_likelier_is_answered_with_more_confidence(

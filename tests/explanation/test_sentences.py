@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shitu.explanation.sentences import what_would_change
-from shitu.recognition import CONFIDENCE, GEOMETRY, SCORE, Match, RecognizedObject
+from shitu.recognition import CONFIDENCE, GEOMETRY, LEAD, SCORE, Match, RecognizedObject
 from shitu.verifier import Agreement
 
 POINTS = Agreement(31, 40, 60.0, cover=0.4)
@@ -20,6 +20,36 @@ def thing(label: str | None, *matches: tuple[str, float], **values: Any) -> Reco
         for i, (name, score) in enumerate(matches)
     )
     return RecognizedObject(None, None, label, listed, **values)
+
+
+@pytest.mark.parametrize(
+    ("item", "operating_point", "sentence"),
+    [
+        (
+            thing(None, ("cola", 0.5), ("cola light", 0.49), decided_by=LEAD, lead=0.0128),
+            None,
+            "'cola' is 0.01 ahead of 'cola light' by its nearest picture and the mean of all, 0.02 "
+            "is needed: name it with --lead 0.012, or add a reference that tells them apart",
+        ),
+        (
+            thing(None, ("cola", 0.5), decided_by=LEAD, lead=0.0),
+            None,
+            "'cola' is less than 0.01 ahead of the next item by its nearest picture and the mean "
+            "of all, 0.02 is needed: name it with --lead 0, or add a reference that tells them "
+            "apart",
+        ),
+        (
+            thing(None, ("cola", 0.5), confidence=0.6, decided_by=CONFIDENCE, lead=0.01),
+            0.8,
+            "confidence 0.60 is 0.20 below the 0.80 that an answer needs: name it with --threshold "
+            "0.50 --lead 0.01, or add a picture like this one to 'cola' if that is what it is",
+        ),
+    ],
+)
+def test_an_answer_that_is_hardly_ahead(
+    item: RecognizedObject, operating_point: float | None, sentence: str
+) -> None:
+    assert what_would_change(item, 0.34, operating_point, 0.02) == sentence
 
 
 @pytest.mark.parametrize(
