@@ -145,12 +145,26 @@ def screened(
     if rows:
         scores, ids = found.scores.copy(), found.reference_ids.copy()
         for i in rows:
-            hidden = {one.item_id for one in refused[i]}
-            again = state.nearest(queries[i : i + 1], ids.shape[1], hidden)
+            again, refused[i] = _without(state, queries[i : i + 1], ids.shape[1], refused[i])
             scores[i], ids[i] = again.scores[0], again.reference_ids[0]
         found = Neighbours(scores, ids)
         items = item_table(ids, state.items_of)
     return found, items, refused
+
+
+def _without(
+    state: State, query: Floats, k: int, refused: tuple[Rejected, ...]
+) -> tuple[Neighbours, tuple[Rejected, ...]]:
+    """The neighbours (1, k) that are left, and all that is refused: what moves up may be, too."""
+    known = {one.item_id: one for one in refused}
+    while True:
+        found = state.nearest(query, k, set(known))
+        items = item_table(found.reference_ids, state.items_of)
+        (more,) = state.screen.refused(query, state.view, items, found.scores)
+        new = {one.item_id: one for one in more if one.score is not None}
+        if not new:
+            return found, tuple(known.values())
+        known |= new
 
 
 def item_table(reference_ids: Ids, items_of: Callable[[Collection[int]], dict[int, int]]) -> Ids:

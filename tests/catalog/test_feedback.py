@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from answering import answer, ask, between, logged
+from answering import answer, ask, between, logged, save
 from fakes import FakeCropper, paint
 
 from shitu.catalog import Catalog
@@ -120,6 +120,19 @@ def test_a_rejected_match_does_not_come_back(catalog: Catalog) -> None:
     assert answer(catalog, between(3, 4, 0.05)) == "coffee"
     assert "'coffee' is no answer" in catalog.events()[-1].sentence
     assert catalog.check().problems == ()
+
+
+def test_an_item_that_moves_up_may_be_rejected_itself(catalog: Catalog, tea_shop: Shop) -> None:
+    # More pictures of coffee than are looked at: only without them does cocoa come into sight.
+    near = [between(4, 6, 0.1 + step / 1000) for step in range(60)]
+    paths = [save(tea_shop.photos / f"more/{i}.png", image) for i, image in enumerate(near)]
+    catalog.add(paths, "coffee")
+    catalog.add([save(tea_shop.photos / "more/cocoa.png", between(4, 7, 0.4))], "cocoa")
+    catalog.reject(logged(catalog, paint(4)), "coffee")
+    catalog.reject(logged(catalog, between(4, 5, 0.3)), "cocoa")
+    [item] = ask(catalog, paint(4)).objects
+    assert [match.label for match in item.matches] == ["tea"]
+    assert {one.label for one in item.rejected} == {"coffee", "cocoa"}
 
 
 def test_rejecting_twice_is_a_no_op_that_says_so(catalog: Catalog) -> None:
