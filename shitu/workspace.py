@@ -187,6 +187,7 @@ class Workspace:
         from shitu.catalog.learning import read_view
         from shitu.wording import ADAPTED, find_by_words
 
+        self._catch_up()
         embedder = self._networks.text_embedder
         self.catalog.require_own_space()
         found = find_by_words(text, embedder, self.catalog, self.config.top_k, where)
@@ -294,14 +295,17 @@ class Workspace:
         as_of: Named | None,
         look: Look | None = None,
     ) -> Recognition:
-        # What other processes committed meanwhile is found, too.
-        if self.catalog.refresh():
-            self._follow_the_gallery()
-            self.catalog.require_own_space()
+        self._catch_up()
         used = self.recognizer if as_of is None else self._recognizer_over(self.as_of(as_of))
         if look is not None and look.space != self._networks.space:
             look = None  # seen before the gallery went over to other models
         return used.recognize(image, whole_image=whole_image, where=where, look=look)
+
+    def _catch_up(self) -> None:
+        """Have what other processes committed meanwhile found, too."""
+        if self.catalog.refresh():
+            self._follow_the_gallery()
+            self.catalog.require_own_space()
 
     def draw_explanation(
         self,
@@ -348,8 +352,14 @@ class Workspace:
         """
         from shitu.catalog import list_entries
         from shitu.catalog.filtering import Among
-        from shitu.evaluation.retrieval import EvaluationOptions, Query, evaluate_retrieval
+        from shitu.evaluation.retrieval import (
+            EvaluationOptions,
+            Query,
+            describe_queries,
+            score_queries,
+        )
 
+        self._catch_up()
         lookup = self.catalog if where is None else Among(self.catalog, where)
         skipped: tuple[tuple[str, str], ...] = ()
         if isinstance(queries, (str, Path)):
@@ -358,6 +368,8 @@ class Workspace:
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
         self.catalog.require_own_space()
         self._networks_for(SEVERAL)
+        found = describe_queries(queries, self.describer, _towards(len(queries), progress))
+        self.catalog.refresh()  # that may have taken minutes
         options = options or EvaluationOptions(threshold=self.threshold)
         options = replace(
             options,
@@ -367,9 +379,7 @@ class Workspace:
         calibration = self.catalog.calibration()
         if calibration is not None and options.confidence is None:
             options = replace(options, confidence=calibration.of_neighbours)
-        report = evaluate_retrieval(
-            queries, self.describer, lookup, _towards(len(queries), progress), options
-        )
+        report = score_queries(found, lookup, options)
         return replace(report, skipped=(*skipped, *report.skipped))
 
     def _check(self, threshold: float) -> Check:

@@ -77,6 +77,15 @@ def test_words_find_the_items_whose_pictures_are_nearest(index: Path, run: Run) 
     assert table.stdout.splitlines()[1].startswith(found.matches[0].label)
 
 
+def test_words_find_what_another_process_added(index: Path) -> None:
+    with Workspace(index) as running, Workspace(index) as shop:
+        assert {match.label for match in running.find_by_words("can").matches} == set(LABELS)
+        shop.add([paint_file(index.parent / "new.png", 99)], "new")
+        shop.remove(LABELS[0])
+        found = {match.label for match in running.find_by_words("can").matches}
+    assert found == {"new", *LABELS[1:]}
+
+
 def test_words_among_what_a_filter_allows(index: Path, run: Run) -> None:
     where = ("--where", "label = 'green tea'")
     found = json.loads(run("recognize", "--text", "can", *where, "--index", index, "--json").stdout)

@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 
 from shitu import Workspace
 from shitu.errors import ImageError, IndexNotFound, ItemNotFound, SpaceMismatch
+from shitu.evaluation.retrieval import EvaluationOptions, Query
 
 SAMPLE = Path(__file__).parents[1] / "gallery"
 LABELS = sorted(path.name for path in (SAMPLE / "products").iterdir())[:3]
@@ -39,6 +40,23 @@ def test_a_running_workspace_sees_what_another_adds_and_removes(
     assert running.recognize(picture, whole_image=True).objects[0].label == LABELS[2]
     shop.remove(LABELS[2])
     assert running.recognize(picture, whole_image=True).objects[0].label != LABELS[2]
+
+
+def test_an_evaluation_counts_what_another_commits_meanwhile(
+    shop: Workspace, tmp_path: Path
+) -> None:
+    running = Workspace(tmp_path / "index")
+    queries = [Query(first("queries", label), label) for label in LABELS]
+    options = EvaluationOptions(resampling=None)
+    assert running.evaluate(queries, options=options).queries == 2
+    shop.add([first("products", LABELS[2])], LABELS[2])
+    assert running.evaluate(queries, options=options).recall_at_1 == 1
+
+    def meanwhile(done: int, total: int) -> None:
+        shop.remove(LABELS[2])
+        shop.add([first("products", LABELS[2])], LABELS[2])
+
+    assert running.evaluate(queries, meanwhile, options=options).recall_at_1 == 1
 
 
 def test_pictures_that_cannot_be_read_take_their_place_in_the_results(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from shitu.describer import Describer
 from shitu.errors import DatasetError
 from shitu.evaluation.outcomes import Lookup, rank_queries
 from shitu.evaluation.queries import DescribedQueries, Query, describe_queries
@@ -18,32 +15,20 @@ __all__ = [
     "Query",
     "RetrievalReport",
     "describe_queries",
-    "evaluate_retrieval",
     "score_queries",
 ]
 
 _PLAIN = EvaluationOptions(resampling=None)
 
 
-def evaluate_retrieval(
-    queries: Sequence[Query],
-    describer: Describer,
-    lookup: Lookup,
-    progress: Callable[[int], None] | None = None,
-    options: EvaluationOptions = _PLAIN,
+def score_queries(
+    found: DescribedQueries, lookup: Lookup, options: EvaluationOptions = _PLAIN
 ) -> RetrievalReport:
     """Rank the gallery for each query, leaving out references that are the query's own file.
 
     Raises:
         DatasetError: no query could be scored.
     """
-    return score_queries(describe_queries(queries, describer, progress), lookup, options)
-
-
-def score_queries(
-    found: DescribedQueries, lookup: Lookup, options: EvaluationOptions = _PLAIN
-) -> RetrievalReport:
-    """Rank the gallery for each query that could be read; see `evaluate_retrieval`."""
     if found.skipped and not found.labels:
         raise DatasetError(
             f"None of the {len(found.skipped)} queries can be read; the first: "

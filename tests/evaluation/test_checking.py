@@ -20,7 +20,7 @@ from shitu.deciding import Rule
 from shitu.describer import Description
 from shitu.evaluation.checking import Check
 from shitu.evaluation.report import EvaluationOptions, RetrievalReport
-from shitu.evaluation.retrieval import Query, evaluate_retrieval
+from shitu.evaluation.retrieval import Query, describe_queries, score_queries
 from shitu.gallery import Reference
 from shitu.geometry import Box, crop
 from shitu.images import Image, save_image
@@ -100,7 +100,8 @@ def report_of(queries: Sequence[Query], asked: Decider, **changed: Any) -> Retri
         check=Check(asked, 50),
     )
     lookup = changed.get("lookup", FakeLookup(REFERENCES, VECTORS))
-    return evaluate_retrieval(queries, changed.get("describer", Colours()), lookup, None, options)
+    found = describe_queries(queries, changed.get("describer", Colours()), None)
+    return score_queries(found, lookup, options)
 
 
 @pytest.mark.parametrize(

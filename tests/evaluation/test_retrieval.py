@@ -17,12 +17,7 @@ from fakes import FakeLookup, reference
 from shitu.describer import Description
 from shitu.errors import DatasetError
 from shitu.evaluation.answers import AnswerKey
-from shitu.evaluation.retrieval import (
-    Query,
-    describe_queries,
-    evaluate_retrieval,
-    score_queries,
-)
+from shitu.evaluation.retrieval import Query, RetrievalReport, describe_queries, score_queries
 from shitu.images import encode_png
 
 RED, GREEN, BLUE = np.eye(3)
@@ -52,6 +47,16 @@ def colour(vector: Any, seed: int = 0) -> bytes:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def evaluate_retrieval(
+    queries: Sequence[Query],
+    describer: Any,
+    lookup: FakeLookup,
+    progress: Callable[[int], None] | None = None,
+) -> RetrievalReport:
+    """Describe queries and score them."""
+    return score_queries(describe_queries(queries, describer, progress), lookup)
 
 
 @pytest.fixture
