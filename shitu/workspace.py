@@ -330,7 +330,7 @@ class Workspace:
         """Return the gallery as it was at a generation or date; the last one asked for is kept."""
         generation = self.catalog.generation_at(moment)
         kept: PastGallery | None = self.__dict__.get("_past")
-        if kept is None or kept.generation != generation:
+        if kept is None or kept.generation != generation or not kept.lasts():
             kept = self.__dict__["_past"] = self.catalog.as_of(generation)
         return kept
 

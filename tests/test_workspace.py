@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as Pillow
 
 from shitu import Workspace
-from shitu.errors import ImageError, IndexNotFound, ItemNotFound, SpaceMismatch
+from shitu.errors import GalleryError, ImageError, IndexNotFound, ItemNotFound, SpaceMismatch
 from shitu.evaluation.retrieval import EvaluationOptions, Query
 
 SAMPLE = Path(__file__).parents[1] / "gallery"
@@ -57,6 +57,22 @@ def test_an_evaluation_counts_what_another_commits_meanwhile(
         shop.add([first("products", LABELS[2])], LABELS[2])
 
     assert running.evaluate(queries, meanwhile, options=options).recall_at_1 == 1
+
+
+def test_the_past_that_was_looked_up_before_is_forgotten_with_the_rest(
+    shop: Workspace, tmp_path: Path
+) -> None:
+    picture = first("products", LABELS[1])
+    running = Workspace(tmp_path / "index")
+    shop.remove(LABELS[1])
+    shop.set_attributes(LABELS[0], {"shelf": 1})
+    for _ in range(2):
+        [found] = running.recognize(picture, whole_image=True, as_of=2).objects
+        assert found.label == LABELS[1]
+        shop.set_attributes(LABELS[0], {"shelf": 2})
+    shop.compact(4)
+    with pytest.raises(GalleryError, match="cannot be searched any more"):
+        running.recognize(picture, whole_image=True, as_of=2)
 
 
 def test_pictures_that_cannot_be_read_take_their_place_in_the_results(

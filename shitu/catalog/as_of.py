@@ -42,8 +42,21 @@ class PastGallery:
         self._wanted = wanted
         self._lock = threading.Lock()
         self._index: VectorIndex | None = None
+        self._head = gallery.head()
         self._state = gallery.state_at(parse_moment(named))
         self.generation = self._state.generation
+
+    def lasts(self) -> bool:
+        """Whether nothing was forgotten since it was read; ask it before it is used again."""
+        was, head = self._head, self._gallery.head()
+        if was == head:
+            return True
+        if was.generation > head.generation or not self._gallery.has_been_at(was):
+            return False
+        if any("compact" in change.after for change in self._gallery.history(was.generation)):
+            return False
+        self._head = head
+        return True
 
     def items(self) -> list[Item]:
         """Return all items with the numbers of their references, by label."""
