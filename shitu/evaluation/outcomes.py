@@ -211,7 +211,9 @@ class _Block:
         codes, scores = self._ranking.codes, self._ranking.scores
         other = (codes != codes[:, :1]) & (codes != NOBODY)
         best = np.where(other, scores, -np.inf).max(axis=1)
-        unseen = _LOWEST if whole else scores[:, -1]
+        # Own files were taken out, and left gaps at the end.
+        last = np.where(np.isfinite(scores), scores, scores[:, :1]).min(axis=1)
+        unseen = _LOWEST if whole else last
         runner_up: Floats = np.where(other.any(axis=1), best, unseen)
         return np.maximum(runner_up, _LOWEST)
 

@@ -73,6 +73,18 @@ def test_without_another_item_the_runner_up_is_the_lowest_cosine() -> None:
     assert found.margin == pytest.approx(1.5)
 
 
+def test_where_no_other_item_is_in_sight_the_runner_up_is_the_last_that_is() -> None:
+    angles = [i / 20 for i in range(1001)]
+    crowd = [reference(i + 1, "red", item_id=1) for i in range(1001)]
+    lookup = FakeLookup(
+        [*crowd, reference(1002, "green")], [*map(direction, angles), direction(90)]
+    )
+    asked = described(("violet", 0, "none of them"), ("violet", 0, "sha-1"))
+    stranger, own = rank_queries(asked, lookup)
+    assert stranger.margin == pytest.approx(1 - cosine(angles[999]), abs=1e-6)
+    assert own.margin == pytest.approx(cosine(angles[1]) - cosine(angles[999]), abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("label", "sha256", "kind"),
     [
