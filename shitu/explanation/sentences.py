@@ -32,11 +32,7 @@ def what_would_change(
         return _by_geometry(item)
     next_one = _rival(item)
     if next_one is not None and item.matches[0].score - next_one.score < _NARROW:
-        behind = _gap(item.matches[0].score - next_one.score)
-        return (
-            f"the next item, {next_one.label!r}, is only {behind} behind: add a reference that "
-            "tells them apart"
-        )
+        return _narrow(item.matches[0], next_one)
     return _clear(item, threshold, operating_point)
 
 
@@ -72,6 +68,19 @@ def _unknown(
     return (
         f"confidence {item.confidence:.2f} is {_gap(operating_point - item.confidence)} below the "
         f"{operating_point:.2f} that an answer needs: {named}, {add}"
+    )
+
+
+def _narrow(best: Match, rival: Match) -> str:
+    behind = best.score - rival.score
+    if behind < 0:
+        return (
+            f"a picture of {rival.label!r} is {_gap(-behind)} nearer, but the mean of its pictures "
+            "is not: add a reference that tells them apart"
+        )
+    return (
+        f"the next item, {rival.label!r}, is only {_gap(behind)} behind: add a reference that "
+        "tells them apart"
     )
 
 

@@ -91,6 +91,13 @@ def test_an_answer_that_is_hardly_ahead(
             "apart",
         ),
         (
+            thing("cola", ("cola", 0.71), ("cola light", 0.79), ("tea", 0.4)),
+            0.34,
+            None,
+            "a picture of 'cola light' is 0.08 nearer, but the mean of its pictures is not: add a "
+            "reference that tells them apart",
+        ),
+        (
             thing("cola", ("cola", 0.71), ("tea", 0.4)),
             0.34,
             None,
