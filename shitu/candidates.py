@@ -144,7 +144,10 @@ class Decider:
         proven = seen.proven and self._proofs_count
         if seen.changed or (proven and not trusted):
             trusted, by = trusted or proven, GEOMETRY
-        margin = first - found.contenders[0].score if seen.changed else found.margin
+        margin = found.margin
+        if seen.changed:
+            others = (each.score for i, each in enumerate(found.contenders) if i != seen.places[0])
+            margin = first - max(others)
         told = lead if math.isfinite(lead) else None
         return Verdict(seen.matches, trusted, by, sure, margin, proven, told)
 

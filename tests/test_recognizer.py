@@ -11,7 +11,9 @@ import pytest
 from fakes import FakeDetector, FakeLookup, FakeSession, Floats, plain, reference
 from flat import print_of, view
 
+from shitu.candidates import Decider, Found
 from shitu.cropper import Cropper, CropPolicy
+from shitu.deciding import Rule
 from shitu.detector import Suppressed
 from shitu.embedder import Embedder
 from shitu.errors import WhereError
@@ -19,8 +21,8 @@ from shitu.gallery import Reference
 from shitu.geometry import Box
 from shitu.recognition import Match, RecognizedObject
 from shitu.recognizer import Recognizer
-from shitu.verifier import Extractor, Features
-from shitu.verifier.reranking import Verifier
+from shitu.verifier import Agreement, Extractor, Features
+from shitu.verifier.reranking import Contender, Verifier
 
 RED, GREEN, BLUE = np.eye(3)
 LEFT: Box = (0.0, 0.0, 50.0, 100.0)
@@ -417,6 +419,36 @@ def test_points_that_agree_decide(
     if printed:
         assert printed["with"] == 2
         assert printed["inliers"] >= 15
+
+
+class Agreeing:
+    """A query that agrees with one reference."""
+
+    def __init__(self, reference_id: int) -> None:
+        self._found = {reference_id: Agreement(31, 40, 60.0, cover=0.4)}
+
+    def corners(self) -> int:
+        return 100
+
+    def agreements(self, references: Sequence[Reference]) -> Mapping[int, Agreement]:
+        return {
+            r.reference_id: self._found[r.reference_id]
+            for r in references
+            if r.reference_id in self._found
+        }
+
+
+@pytest.mark.parametrize(("agreeing", "margin"), [(2, 0.03), (3, -0.03)])
+def test_the_margin_of_what_points_put_first_is_to_the_best_other_item(
+    agreeing: int, margin: float
+) -> None:
+    # The first one by its prototype, and not the nearest.
+    scores = {1: 0.6, 2: 0.65, 3: 0.62}
+    contenders = [Contender((reference(i, f"item {i}"),), (s,)) for i, s in scores.items()]
+    decider = Decider(Rule(0.5), verifier=Verifier(Shelf(), "on"))
+    verdict = decider.decide(Found(tuple(contenders), -0.05, None), Agreeing(agreeing))
+    assert verdict.matches[0].item_id == agreeing
+    assert verdict.margin == pytest.approx(margin)
 
 
 def test_what_is_sure_is_not_checked() -> None:
