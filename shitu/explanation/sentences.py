@@ -38,12 +38,18 @@ def what_would_change(
 
 def _too_close(item: RecognizedObject, lead: float) -> str:
     best, ahead = item.matches[0], item.lead or 0.0
-    next_one = "the next item" if len(item.matches) < 2 else repr(item.matches[1].label)
+    rival = max(item.matches[1:], key=_both, default=None)
+    next_one = "the next item" if rival is None else repr(rival.label)
     return (
         f"{best.label!r} is {_gap(ahead)} ahead of {next_one} by its nearest picture and the mean "
         f"of all, {lead:.2f} is needed: name it with {_with_lead(ahead)}, or add a reference that "
         "tells them apart"
     )
+
+
+def _both(match: Match) -> float:
+    """The two cosines that make an item the answer."""
+    return match.score + (match.score if match.prototype is None else match.prototype)
 
 
 def _with_lead(ahead: float) -> str:

@@ -138,6 +138,16 @@ def test_the_sentence(
     assert what_would_change(item, threshold, operating_point) == sentence
 
 
+def test_the_item_named_is_the_one_that_is_as_near_by_both_cosines() -> None:
+    matches = (
+        Match("cola", 1, 1, "", 0.50, prototype=0.60),
+        Match("tea", 2, 2, "", 0.49, prototype=0.30),
+        Match("cola light", 3, 3, "", 0.48, prototype=0.61),
+    )
+    item = RecognizedObject(None, None, None, matches, decided_by=LEAD, lead=0.005)
+    assert "ahead of 'cola light'" in what_would_change(item, 0.34, None, 0.02)
+
+
 @pytest.mark.parametrize("score", [-0.301, -0.005, 0.001, 0.119, 0.25, 0.3349, 0.29])
 def test_the_threshold_named_would_do(score: float) -> None:
     told = what_would_change(thing(None, ("cola", score)), 0.34, None)
