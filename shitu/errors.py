@@ -19,11 +19,15 @@ class ImageError(ShituError):
     """A file is not a picture that can be used."""
 
 
+class Closed(ShituError):  # noqa: N818 - named for what happened
+    """A workspace or gallery is used after it was closed, or was closed while it was used."""
+
+
 class ModelError(ShituError):
     """A model cannot be opened or run."""
 
 
-class WeightsNotFound(ModelError):  # noqa: N818 - named for what happened
+class WeightsNotFound(ModelError):  # noqa: N818
     """The files of a model are not where they should be."""
 
 

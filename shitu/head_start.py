@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from pathlib import Path
 
-from shitu.errors import ImageError, ShituError
+from shitu.errors import Closed, ImageError, ShituError
 from shitu.lineup import Lineup
 from shitu.looking import Look
 from shitu.networks import Networks
@@ -49,7 +49,10 @@ class HeadStart:
         if self._seen is None or source is not self._first:
             return None
         seen, self._seen = self._seen, None
-        return None if seen.cancelled() else seen.result()
+        try:
+            return seen.result()
+        except Closed:  # before anybody looked
+            return None
 
     def close(self) -> None:
         """Let what is not begun be."""

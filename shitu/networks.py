@@ -19,6 +19,7 @@ from shitu.models.spec import ModelSpec
 from shitu.runtime.cpu import threads_for
 from shitu.runtime.engines import ENGINES, Job, open_session
 from shitu.runtime.session import Session
+from shitu.workers import Workers
 
 if TYPE_CHECKING:
     from shitu.choosing import Choice
@@ -43,7 +44,7 @@ class Networks:
         self.lineup = lineup
         self.streams = 1
         self.threads = threads_for(config.threads)
-        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="shitu-look")
+        self.pool = Workers(self.threads, thread_name_prefix="shitu-look")
 
     def of(self, lineup: Lineup) -> Networks:
         """Those of other models, with the same threads, which may still be at work."""
@@ -53,7 +54,7 @@ class Networks:
 
     def close(self) -> None:
         """End the threads; what they have begun they finish."""
-        self.pool.shutdown(cancel_futures=True)
+        self.pool.close()
 
     @cached_property
     def feature_spec(self) -> ModelSpec:

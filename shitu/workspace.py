@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
+from os import PathLike
 from pathlib import Path
+from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 
@@ -19,7 +20,14 @@ from shitu.cropper import Candidates
 from shitu.deciding import Rule
 from shitu.describer import DescribedFolder, Describer, describe_folder
 from shitu.detector import Detections
-from shitu.errors import GalleryError, ImageError, IndexFileError, IndexNotFound, ModelError
+from shitu.errors import (
+    Closed,
+    GalleryError,
+    ImageError,
+    IndexFileError,
+    IndexNotFound,
+    ModelError,
+)
 from shitu.gallery import Item, Space
 from shitu.geometry import Box, crop
 from shitu.head_start import HeadStart
@@ -35,6 +43,7 @@ from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
 from shitu.runtime.session import Float32Array, Session
 from shitu.verifier.reranking import OFF, Verifier
+from shitu.workers import CLOSED, Workers
 
 if TYPE_CHECKING:
     from shitu.catalog import (
@@ -75,6 +84,39 @@ _AHEAD = 2  # pictures decoded before they are needed
 
 _OF_THE_MODELS = ("recognizer", "_past", "_verifier")
 
+_Opened = TypeVar("_Opened")
+_Listed = TypeVar("_Listed")
+
+
+class _opened(Generic[_Opened]):  # noqa: N801 - used as `cached_property` is
+    """What is opened when it is first used: once, whoever asks at the same time, until `close`."""
+
+    def __init__(self, open_: Callable[[Workspace], _Opened]) -> None:
+        self._open = open_
+        self.__doc__ = open_.__doc__
+
+    def __set_name__(self, owner: type[Workspace], name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, workspace: None, owner: type[Workspace]) -> _opened[_Opened]: ...
+
+    @overload
+    def __get__(self, workspace: Workspace, owner: type[Workspace]) -> _Opened: ...
+
+    def __get__(
+        self, workspace: Workspace | None, owner: type[Workspace]
+    ) -> _Opened | _opened[_Opened]:
+        if workspace is None:
+            return self
+        kept = workspace.__dict__
+        with workspace._opening:
+            workspace._require_open()
+            if self._name not in kept:
+                kept[self._name] = self._open(workspace)
+            found: _Opened = kept[self._name]
+            return found
+
 
 class Workspace:
     """A gallery, its index, and the networks that look things up in it.
@@ -95,16 +137,26 @@ class Workspace:
     """
 
     def __init__(self, index: str | Path | None = None, **settings: Any) -> None:
-        self.config = load_config(
-            overrides={**settings, "index": None if index is None else str(index)}
+        self._set_up(
+            load_config(
+                overrides={
+                    **settings,
+                    "index": None if index is None else str(_path("index", index)),
+                }
+            )
         )
 
     @classmethod
     def of(cls, config: Config) -> Workspace:
         """A workspace with exactly these settings; environment and files are not asked."""
         workspace = cls.__new__(cls)
-        workspace.config = config
+        workspace._set_up(config)
         return workspace
+
+    def _set_up(self, config: Config) -> None:
+        self.config = config
+        self._opening = RLock()
+        self._closed = False
 
     def build(
         self,
@@ -122,7 +174,7 @@ class Workspace:
         """
         from shitu.catalog import list_entries
 
-        source = Path(gallery)
+        source = _path("gallery", gallery)
         entries = list_entries(source)
         return self.catalog_for_writing().build(
             entries,
@@ -140,8 +192,9 @@ class Workspace:
         progress: Progress | None = None,
     ) -> SyncReport:
         """Make the gallery equal to a folder (one per label); see `Catalog.sync`."""
+        folder = _path("folder", folder)
         catalog = self.catalog_for_writing()
-        return catalog.sync(Path(folder), dry_run=dry_run, force=force, progress=progress)
+        return catalog.sync(folder, dry_run=dry_run, force=force, progress=progress)
 
     def add(
         self,
@@ -152,7 +205,7 @@ class Workspace:
         attributes: Mapping[str, Any] | None = None,
     ) -> AddSummary:
         """Add pictures as references of an item, which is made if there is none of that label."""
-        paths = [Path(picture) for picture in pictures]
+        paths = [_path("a picture", picture) for picture in _listed("pictures", pictures)]
         self._make_a_start(len(paths))
         return self.catalog_for_writing().add(paths, label, box=box, attributes=attributes)
 
@@ -166,13 +219,13 @@ class Workspace:
 
     def merge(self, labels: Sequence[str], into: str) -> MergeSummary:
         """Make the references of some items those of another; the emptied items go."""
-        return self.catalog.merge(labels, into)
+        return self.catalog.merge(_listed("labels", labels), into)
 
     def set_attributes(
         self, label: str, attributes: Mapping[str, Any], *, unset: Sequence[str] = ()
     ) -> Item:
         """Set attributes of an item to anything JSON can hold, and remove those to `unset`."""
-        return self.catalog.set_attributes(label, attributes, unset=unset)
+        return self.catalog.set_attributes(label, attributes, unset=_listed("unset", unset))
 
     def undo(self, generation: int | None = None, *, back_to: Named | None = None) -> UndoSummary:
         """Undo one change, by default the last; or all after the generation or date `back_to`."""
@@ -233,12 +286,36 @@ class Workspace:
         as_of: Named | None = None,
         log: bool | None = None,
     ) -> Iterator[Recognition | ImageError]:
-        """Recognise pictures in order; one that cannot be read gives its error, not an end."""
-        sources = [Path(picture) if isinstance(picture, str) else picture for picture in pictures]
+        """Recognise pictures in order; one that cannot be read gives its error, not an end.
+
+        The rest is as in `recognize`. Nothing is looked at before the first answer is asked for.
+
+        Raises:
+            TypeError: `pictures` is one picture, or no list at all.
+        """
+        self._require_open()
+        given = _listed("pictures", pictures)
         if where is not None:
             from shitu.gallery.where import parse_where
 
             where = parse_where(where)
+        return self._recognize_many(
+            [Path(picture) if isinstance(picture, str) else picture for picture in given],
+            whole_image=whole_image,
+            where=where,
+            as_of=as_of,
+            log=log,
+        )
+
+    def _recognize_many(
+        self,
+        sources: Sequence[Path | bytes],
+        *,
+        whole_image: bool,
+        where: Where | None,
+        as_of: Named | None,
+        log: bool | None,
+    ) -> Iterator[Recognition | ImageError]:
         self._make_a_start(len(sources), *sources[:1], whole_image=whole_image)
         self._networks.expect(len(sources))
         with contextlib.closing(self._look_ahead(sources, whole_image=whole_image)) as looks:
@@ -427,19 +504,21 @@ class Workspace:
         report = evaluate_boxes(pictures, recognize, labels, plan, told)
         return replace(report, verify=self.config.verify)
 
-    @cached_property
+    @_opened
     def catalog(self) -> Catalog:
         """The gallery and its index, which must exist."""
         return self._open_catalog(create=False)
 
     def catalog_for_writing(self) -> Catalog:
         """The gallery and its index, made if they do not exist yet."""
-        if "catalog" not in self.__dict__:
-            self.__dict__["catalog"] = self._open_catalog(create=True)
+        with self._opening:
+            self._require_open()
+            if "catalog" not in self.__dict__:
+                self.__dict__["catalog"] = self._open_catalog(create=True)
         self._follow_the_gallery()
         return self.catalog
 
-    @cached_property
+    @_opened
     def recognizer(self) -> Recognizer:
         """Recognition with the settings of this workspace."""
         return self._recognizer_over(self.catalog)
@@ -485,7 +564,7 @@ class Workspace:
             self._drop(["recognizer"])
         return self._networks
 
-    @cached_property
+    @_opened
     def _verifier(self) -> Verifier | None:
         if self.config.verify == OFF:
             return None
@@ -493,10 +572,10 @@ class Workspace:
 
         return Verifier(ReferenceFeatures(self.catalog.gallery), self.config.verify)
 
-    @cached_property
-    def _checks(self) -> ThreadPoolExecutor:
+    @_opened
+    def _checks(self) -> Workers:
         """Threads that compare objects with references, while those of the networks look ahead."""
-        return ThreadPoolExecutor(self._networks.threads, thread_name_prefix="shitu-check")
+        return Workers(self._networks.threads, thread_name_prefix="shitu-check")
 
     def candidates(self, image: Image, threshold: float | None = None) -> Candidates:
         """Boxes of a picture that would be looked up, by default from the detector's threshold."""
@@ -557,6 +636,7 @@ class Workspace:
         """
         from shitu.benching import bench
 
+        self._require_open()
         return bench(self.config, model, pictures, runs)
 
     def check(
@@ -565,6 +645,7 @@ class Workspace:
         """Check gallery, index and pictures row by row; see `Catalog.check`."""
         from shitu.catalog import Catalog
 
+        self._require_open()
         config = self.config
         where = Path(config.index)
         with Catalog.open(where, url=config.database, read_only=not repair) as catalog:
@@ -644,7 +725,9 @@ class Workspace:
         with self._catalog_of_any_model() as catalog:
             describer = self._before(catalog) if back else self._beside(catalog, model, detector)
             summary = catalog.migrate(describer, progress=progress, **options)
-        self.close()
+        if "catalog" in self.__dict__:
+            self.catalog.refresh()
+            self._follow_the_gallery()
         return summary
 
     def drop_unused_spaces(self) -> list[Space]:
@@ -655,6 +738,7 @@ class Workspace:
     def _catalog_of_any_model(self) -> Catalog:
         from shitu.catalog import Catalog
 
+        self._require_open()
         config = self.config
         choice = IndexChoice(config.index_kind, config.recall)
         return self._guarded(
@@ -693,7 +777,7 @@ class Workspace:
         whole_image: bool = False,
     ) -> GoldenSummary:
         """Keep a picture with its answer, None for unknown; see `Catalog.add_golden`."""
-        path = Path(picture)
+        path = _path("picture", picture)
         return self.catalog.add_golden(path, label, box=box, whole_image=whole_image)
 
     def check_golden(self, golden_id: int | None = None) -> list[GoldenAnswer]:
@@ -724,18 +808,23 @@ class Workspace:
         return set()
 
     def close(self) -> None:
-        """Close the gallery; what was committed is safe with or without this."""
-        names = ("catalog", "_networks", "_started")
-        catalog, networks, started = (self.__dict__.pop(name, None) for name in names)
-        self._drop(_OF_THE_MODELS)
-        checks = self.__dict__.pop("_checks", None)
-        for one in (networks, started):
+        """Close the gallery for good; what was committed is safe with or without this.
+
+        Calls that are under way in other threads end as ever or raise `Closed`, as do all later
+        ones.
+        """
+        with self._opening:
+            self._closed = True
+            names = ("_networks", "_started", "_checks", "catalog")
+            opened = [self.__dict__.pop(name, None) for name in names]
+            self._drop(_OF_THE_MODELS)
+        for one in opened:
             if one is not None:
                 one.close()
-        if checks is not None:
-            checks.shutdown()
-        if catalog is not None:
-            catalog.close()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Closed(CLOSED)
 
     def __enter__(self) -> Workspace:
         return self
@@ -782,7 +871,7 @@ class Workspace:
         """The models in use: those of the settings, else those that the gallery was built with."""
         return self._networks.lineup
 
-    @cached_property
+    @_opened
     def _networks(self) -> Networks:
         lineup = self._lineup()
         started: HeadStart | None = self.__dict__.get("_started")
@@ -793,12 +882,15 @@ class Workspace:
         self, photos: int, first: Path | bytes | None = None, *, whole_image: bool = False
     ) -> None:
         """Before the gallery is opened: load what sees the pictures in the background."""
-        if {"catalog", "_networks"} & self.__dict__.keys() or photos >= SEVERAL:
-            return
-        lineup = self._likely_lineup()
-        if lineup is not None:
-            networks = Networks(self.config, lineup)
-            self.__dict__["_started"] = HeadStart(networks, photos, first, whole_image=whole_image)
+        with self._opening:
+            self._require_open()
+            if {"catalog", "_networks", "_started"} & self.__dict__.keys() or photos >= SEVERAL:
+                return
+            lineup = self._likely_lineup()
+            if lineup is not None:
+                networks = Networks(self.config, lineup)
+                started = HeadStart(networks, photos, first, whole_image=whole_image)
+                self.__dict__["_started"] = started
 
     def _likely_lineup(self) -> Lineup | None:
         """The models that the gallery was most likely built with; None: it is to be opened."""
@@ -827,9 +919,10 @@ class Workspace:
         if not self._takes_the_gallerys_models or "_networks" not in self.__dict__:
             return
         space = self.catalog.gallery.active_space()
-        if space is not None and space != self._networks.space:
-            self.__dict__["_networks"] = self._networks.of(self._lineup())
-            self._drop(_OF_THE_MODELS)
+        with self._opening:
+            if space is not None and space != self._networks.space:
+                self.__dict__["_networks"] = self._networks.of(self._lineup())
+                self._drop(_OF_THE_MODELS)
 
     def _drop(self, names: Sequence[str]) -> None:
         for name in names:
@@ -838,6 +931,19 @@ class Workspace:
 
 def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | None:
     return None if progress is None else lambda done: progress(done, total)
+
+
+def _path(name: str, given: object) -> Path:
+    if not isinstance(given, (str, PathLike)):
+        raise TypeError(f"{name} has to be a path, not {type(given).__name__}")
+    return Path(given)
+
+
+def _listed(name: str, given: Iterable[_Listed]) -> list[_Listed]:
+    """What was given, as a list; of one text Python would take each letter."""
+    if isinstance(given, (str, bytes, PathLike)) or not isinstance(given, Iterable):
+        raise TypeError(f"{name} has to be a list, not {type(given).__name__}")
+    return list(given)
 
 
 def _part(path: Path, box: Box | None) -> Image:

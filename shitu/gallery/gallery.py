@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine, func, select
 
-from shitu.errors import GalleryError, ItemNotFound
+from shitu.errors import Closed, GalleryError, ItemNotFound
 from shitu.gallery import history
 from shitu.gallery.engine import (
     WRITING,
@@ -88,6 +88,7 @@ class Gallery:
         self._blank: Engine | None = None  # what stood in for it; others may still be reading it
         self._settling = threading.RLock()
         self._references = ReferenceMemory()
+        self._closed = False
 
     @classmethod
     def open(
@@ -143,6 +144,7 @@ class Gallery:
     def _settle(self, *, writing: bool) -> None:
         """Turn to the file that did not exist yet, once there is something to write into it."""
         with self._settling:
+            self._open_engine()
             if self._later is None:
                 return
             file, timeout = self._later
@@ -163,10 +165,17 @@ class Gallery:
             self._blank, self._engine, self._later = self._engine, made._engine, None
 
     def close(self) -> None:
-        """Let go of all connections."""
-        self._engine.dispose()
-        if self._blank is not None:
-            self._blank.dispose()
+        """Let go of all connections; whoever asks for one afterwards gets `Closed`."""
+        with self._settling:
+            self._closed = True
+            self._engine.dispose()
+            if self._blank is not None:
+                self._blank.dispose()
+
+    def _open_engine(self) -> Engine:
+        if self._closed:  # the engine itself would connect again, and nobody would end that
+            raise Closed(f"the gallery {self._where} was closed: open it again to go on")
+        return self._engine
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
@@ -176,7 +185,7 @@ class Gallery:
 
     @contextmanager
     def _snapshot(self) -> Iterator[Connection]:
-        with translated(self._where), self._engine.connect() as connection:
+        with translated(self._where), self._open_engine().connect() as connection:
             if connection.dialect.name == "sqlite":
                 yield connection  # a transaction sees one snapshot as it is
             else:
@@ -184,7 +193,7 @@ class Gallery:
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
-        with translated(self._where), self._engine.connect() as plain:
+        with translated(self._where), self._open_engine().connect() as plain:
             connection = plain.execution_options(**{WRITING: True})
             with connection.begin():
                 yield connection
@@ -211,7 +220,7 @@ class Gallery:
         from shitu.gallery.recognitions import RecognitionLog
 
         self._settle(writing=True)
-        with translated(self._where), self._engine.connect() as plain:
+        with translated(self._where), self._open_engine().connect() as plain:
             # Only SQLite has one writer at a time, and a lock that has to be taken first.
             own_turn = plain.dialect.name == "sqlite"
             connection = plain.execution_options(**{WRITING: own_turn})
@@ -262,14 +271,14 @@ class Gallery:
         if self._later is not None or self._engine.dialect.name != "sqlite":
             return None  # other databases use the space of deleted rows again by themselves
         with translated(self._where):
-            return shrink_sqlite(self._engine, self._where)
+            return shrink_sqlite(self._open_engine(), self._where)
 
     @contextmanager
     def connected(self) -> Iterator[Engine]:
         """Speak to the database beside all transactions: for caches kept in it, nothing else."""
         self._settle(writing=False)
         with translated(self._where):
-            yield self._engine
+            yield self._open_engine()
 
     @contextmanager
     def snapshot(self) -> Iterator[tuple[Connection, Roots]]:
