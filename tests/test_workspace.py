@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 from PIL import Image as Pillow
 
 from shitu import Workspace
-from shitu.errors import GalleryError, ImageError, IndexNotFound, ItemNotFound, SpaceMismatch
+from shitu.errors import (
+    ConfigError,
+    GalleryError,
+    ImageError,
+    IndexNotFound,
+    ItemNotFound,
+    SpaceMismatch,
+)
 from shitu.evaluation.retrieval import EvaluationOptions, Query
 
 SAMPLE = Path(__file__).parents[1] / "gallery"
@@ -128,3 +136,51 @@ def test_a_gallery_of_another_model_is_listed_and_not_recognised_with(
             other.recognize(first("queries", LABELS[0]))
         with pytest.raises(SpaceMismatch):
             other.evaluate([])
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda shop: Workspace(b"index"), "index has to be a path, not bytes"),
+        (lambda shop: shop.build(None), "gallery has to be a path, not NoneType"),
+        (lambda shop: shop.sync(["photos"]), "folder has to be a path, not list"),
+        (lambda shop: shop.add(None, "x"), "pictures has to be a list, not NoneType"),
+        (lambda shop: shop.add("a.jpg", "x"), "pictures has to be a list, not str"),
+        (lambda shop: shop.add([None], "x"), "a picture has to be a path, not NoneType"),
+        (lambda shop: shop.add([first("products", LABELS[2])], None), "a label has to be text"),
+        (lambda shop: shop.recognize_many(None), "pictures has to be a list, not NoneType"),
+        (lambda shop: shop.recognize_many("a.jpg"), "pictures has to be a list, not str"),
+        (lambda shop: shop.recognize_many(Path("a.jpg")), "pictures has to be a list, not P"),
+        (lambda shop: shop.recognize_many([], where=5), "a filter has to be text, not int"),
+        (lambda shop: shop.merge(LABELS[0], LABELS[1]), "labels has to be a list, not str"),
+        (
+            lambda shop: shop.set_attributes(LABELS[0], {}, unset="brand"),
+            "unset has to be a list, not str",
+        ),
+        (lambda shop: shop.remove(5), "a label has to be text, not int"),
+        (lambda shop: shop.relabel(LABELS[0], None), "a label has to be text, not NoneType"),
+        (lambda shop: shop.add_golden(None, None), "picture has to be a path, not NoneType"),
+    ],
+)
+def test_arguments_of_a_wrong_type_are_named_at_once(
+    shop: Workspace, ask: Callable[[Workspace], Any], said: str
+) -> None:
+    with pytest.raises(TypeError, match=f"^{said}"):
+        ask(shop)
+
+
+def test_what_is_no_picture_among_others_takes_its_place(shop: Workspace) -> None:
+    wrong: Any = [None, 5, np.zeros((8, 8, 3), np.uint8), first("products", LABELS[0])]
+    *refused, found = shop.recognize_many(wrong)
+    assert [str(one).split(" is ")[0] for one in refused] == ["NoneType", "int", "ndarray"]
+    assert not isinstance(found, ImageError)
+
+
+@pytest.mark.parametrize("far", [0, -0.1, 0.51, 2, float("nan")])
+def test_a_false_accept_rate_that_is_none(shop: Workspace, far: float) -> None:
+    generation = shop.catalog.gallery.head().generation
+    with pytest.raises(ConfigError, match=r"far is .*: give a share above 0 and at most 0\.5$"):
+        shop.calibrate(far=far)
+    with pytest.raises(ConfigError, match="far is"):
+        shop.adapt(far=far)
+    assert shop.catalog.gallery.head().generation == generation

@@ -18,8 +18,8 @@ from shitu.catalog.learning import (
     write_adapter,
     write_calibration,
 )
-from shitu.config import PROTOTYPE_WEIGHT
-from shitu.errors import GalleryError
+from shitu.config import MOST_FALSE, PROTOTYPE_WEIGHT
+from shitu.errors import ConfigError, GalleryError
 from shitu.gallery import Reference, Space
 from shitu.gallery.gallery import Gallery
 from shitu.models.background import background
@@ -81,6 +81,7 @@ def adapt(
     from shitu.adapter import choose
     from shitu.calibration import Refusal
 
+    _check_rate(far)
     raw, ids, items, vectors = _references(gallery)
     codes = np.asarray(np.unique(items, return_inverse=True)[1], np.int64)
     choice = choose(vectors, codes, progress=progress)
@@ -114,6 +115,7 @@ def calibrate(
     """Learn when answers are to be believed; see `Catalog.calibrate`."""
     from shitu.calibration import Refusal
 
+    _check_rate(far)
     raw, ids, items, vectors = _references(gallery)
     view = read_view(gallery, raw)
     shop = _Shop(gallery, ids, items, vectors, view, _recipe(view), prototype_weight)
@@ -192,6 +194,11 @@ def _recipe(view: View) -> Recipe | None:
     from shitu.adapter import Recipe
 
     return None if view.adapter is None else Recipe(**view.adapter.provenance["recipe"])
+
+
+def _check_rate(far: float) -> None:
+    if not 0 < far <= MOST_FALSE:
+        raise ConfigError(f"far is {far}: give a share above 0 and at most {MOST_FALSE}")
 
 
 def _calibrated(

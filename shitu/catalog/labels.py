@@ -18,7 +18,12 @@ def clean_label(text: str) -> str:
     Blanks around it go, and letters with accents are composed (NFC): file names of macOS have
     them decomposed, and a label typed by hand must still be the same one. Undecodable bytes of
     folder names become escapes such as \xe9, because no database takes them.
+
+    Raises:
+        TypeError: it is no text.
     """
+    if not isinstance(text, str):  # from outside; deeper down it would be said of something else
+        raise TypeError(f"a label has to be text, not {type(text).__name__}")
     readable = os.fsencode(text) if _is_file_name(text) else text.encode("utf-8", "replace")
     decoded = readable.decode("utf-8", "backslashreplace")
     return unicodedata.normalize("NFC", decoded).replace("\0", "").strip()

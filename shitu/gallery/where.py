@@ -54,7 +54,10 @@ def parse_where(text: str | Where) -> Where:
 
     Raises:
         WhereError: it is none; says where, what was found and what expected.
+        TypeError: it is no text.
     """
+    if not isinstance(text, (str, Where)):
+        raise TypeError(f"a filter has to be text, not {type(text).__name__}")
     return text if isinstance(text, Where) else Where(text, Parser(text).parse())
 
 

@@ -60,6 +60,10 @@ def load_image(
     """
     if isinstance(source, bytes):
         data, called = source, name or "this picture"
+    elif not isinstance(source, (str, os.PathLike)):
+        raise ImageError(
+            f"{type(source).__name__} is no picture file: give a path, or the bytes of a file"
+        )
     else:
         data, called = read_bytes(source), name or display_path(source)
     if not data:
