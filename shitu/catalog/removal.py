@@ -53,7 +53,10 @@ def _chosen(
     if reference_id is None:
         wanted = None if label is None else clean_label(label)
         item = gallery.item(label=wanted, item_id=item_id)
-        return gallery.all_references(item.item_id)
+        those = gallery.all_references(item.item_id)
+        if not those:
+            raise ItemNotFound(f"{item.label!r} was removed meanwhile: nothing is left of it")
+        return those
     found = gallery.references([reference_id])
     if not found:
         raise ItemNotFound(

@@ -51,6 +51,21 @@ def test_the_next_build_does_not_bring_it_back(tea_shop: Shop, catalog: Catalog)
     assert (again.added, again.unchanged, again.vanished) == (0, 1, ())
 
 
+def test_what_another_removes_at_the_same_time_is_not_found(
+    tea_shop: Shop, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, plain = tea_shop.open(), catalog.gallery.item
+
+    def item(**key: Any) -> Any:
+        found = plain(**key)
+        other.remove(label="tea")
+        return found
+
+    monkeypatch.setattr(catalog.gallery, "item", item)
+    with pytest.raises(ItemNotFound, match="'tea' was removed meanwhile"):
+        catalog.remove(label="tea")
+
+
 @pytest.mark.sqlite
 def test_a_removal_in_a_copied_shop_leaves_the_first_one_alone(
     tea_shop: Shop, catalog: Catalog, tmp_path: Path
