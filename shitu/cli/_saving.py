@@ -7,11 +7,34 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shitu.cli._common import show_path
+from shitu.cli._common import say, show_path
 from shitu.errors import ImageError
 
 if TYPE_CHECKING:
     from shitu.workspace import Workspace
+
+
+DRAWN = "drawn by shitu recognize --save"
+"""Remark in the pictures that are written, by which they are told from those of others."""
+
+_HEAD = 1024  # bytes of a file in which the remark is
+
+
+def without_drawn(pictures: list[Path], folder: Path) -> list[Path]:
+    """Leave out what was drawn into a folder before: of those it is no use to draw anything."""
+    kept = [path for path in pictures if not (_is_same(folder, path.parent) and _is_drawn(path))]
+    if len(kept) < len(pictures):
+        count = f"{len(pictures) - len(kept)} annotated pictures"
+        say(f"note: {count} that --save drew into {show_path(folder)} before are left out")
+    return kept
+
+
+def _is_drawn(picture: Path) -> bool:
+    try:
+        with picture.open("rb") as file:
+            return DRAWN.encode() in file.read(_HEAD)
+    except OSError:  # whoever reads it says why
+        return False
 
 
 def refuse_their_folder(folder: Path, pictures: Iterable[Path]) -> None:

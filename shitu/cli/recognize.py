@@ -28,7 +28,7 @@ from shitu.cli._common import (
     where_option,
 )
 from shitu.cli._moments import as_of_option
-from shitu.cli._saving import refuse_references, refuse_their_folder
+from shitu.cli._saving import DRAWN, refuse_references, refuse_their_folder, without_drawn
 
 if TYPE_CHECKING:
     from shitu.recognition import Match, Recognition, RecognizedObject
@@ -99,7 +99,7 @@ def recognize(
         raise click.UsageError("Answers of the past are not logged: leave out --log or --as-of.")
     failed = 0
     notes: dict[str, None] = {}  # in order, each but once
-    pictures = _pictures(images)
+    pictures = _pictures(images, save)
     names = _unique_names(pictures)
     if save is not None:
         refuse_their_folder(save, (path for path in pictures if path != _STDIN))
@@ -154,14 +154,17 @@ def _find_by_words(
     say_notes(found.notes)
 
 
-def _pictures(paths: Iterable[Path]) -> list[Path]:
+def _pictures(paths: Iterable[Path], save: Path | None) -> list[Path]:
     from shitu.errors import ImageError
     from shitu.images import find_images
 
     pictures: list[Path] = []
     for path in paths:
         # Asked so that a picture which may not be looked at is skipped, not the end.
-        found = find_images(path) if os.path.isdir(path) else [path]  # noqa: PTH112
+        folder = os.path.isdir(path)  # noqa: PTH112
+        found = find_images(path) if folder else [path]
+        if folder and save is not None:
+            found = without_drawn(found, save)
         if not found:
             raise ImageError(f"No picture found in {show_path(path)}.")
         pictures += found
@@ -367,7 +370,8 @@ def _draw(
 
     _save(target, source, result)
     if explain:
-        save_image(_sheet(target), workspace.draw_explanation(source, result, as_of=as_of))
+        sheet = workspace.draw_explanation(source, result, as_of=as_of)
+        save_image(_sheet(target), sheet, remark=DRAWN)
 
 
 def _save(target: Path, source: Path | bytes, result: Recognition) -> None:
@@ -384,4 +388,4 @@ def _save(target: Path, source: Path | bytes, result: Recognition) -> None:
         )
         for item in result.objects
     ]
-    save_image(target, annotate(image, marks))
+    save_image(target, annotate(image, marks), remark=DRAWN)

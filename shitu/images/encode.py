@@ -7,6 +7,7 @@ import io
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image as Pillow
@@ -45,8 +46,11 @@ def thumbnail(image: Image, side: int = 160, box: Box | None = None, quality: in
     return encode_jpeg(np.asarray(picture), quality)
 
 
-def save_image(path: Path | str, image: Image) -> None:
+def save_image(path: Path | str, image: Image, *, remark: str = "") -> None:
     """Write a picture in the format its extension names; a reader never sees half of it.
+
+    Args:
+        remark: kept near the start of a JPEG or PNG file.
 
     Raises:
         ImageError: the extension is unknown or the file cannot be written.
@@ -57,7 +61,14 @@ def save_image(path: Path | str, image: Image) -> None:
         raise ImageError(
             f"{display_path(path)} cannot be written: end its name in one of {', '.join(_FORMATS)}."
         )
-    options = {"quality": 92} if kind in {"JPEG", "WEBP"} else {}
+    options: dict[str, Any] = {"quality": 92} if kind in {"JPEG", "WEBP"} else {}
+    if remark and kind == "JPEG":
+        options["comment"] = remark
+    elif remark and kind == "PNG":
+        from PIL.PngImagePlugin import PngInfo
+
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_text("Comment", remark)
     data = _encode(image, kind, **options)
     # A short random name: the target's own may be as long as a name can be.
     temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
@@ -74,7 +85,7 @@ def save_image(path: Path | str, image: Image) -> None:
             temporary.unlink()
 
 
-def _encode(image: Image, kind: str, **options: int) -> bytes:
+def _encode(image: Image, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     try:
         Pillow.fromarray(np.ascontiguousarray(image)).save(buffer, kind, **options)

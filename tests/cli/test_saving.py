@@ -68,6 +68,31 @@ def test_annotated_pictures_are_replaced(
     assert all(second[path] != number for path, number in first.items())
 
 
+@pytest.mark.parametrize("name", ["out", "./out", "a/../out"])
+def test_what_was_drawn_before_is_no_picture_to_look_at(
+    run: Run, built: Path, photo: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(photo.parent)
+    Path("a").mkdir()
+    where = ("--explain", "--json", "--index", built / "index")
+    first = run("recognize", ".", "--save", name, *where)
+    again = run("recognize", ".", "--save", "out", *where)
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert len(first.stdout.splitlines()) == len(again.stdout.splitlines()) == 1
+    assert "left out" not in first.stderr
+    assert "note: 2 annotated pictures that --save drew into out before are left out" in (
+        again.stderr
+    )
+    assert sorted(path.name for path in Path("out").iterdir()) == ["k.jpg", "k.why.png"]
+    # Named, or beside a picture of somebody's, they are refused as ever.
+    assert run("recognize", "out/k.jpg", "--save", "out", *where).exit_code == 1
+    assert "No picture found in out" in run("recognize", "out", "--save", "out", *where).stderr
+    shutil.copy(photo, "out/mine.jpg")
+    refused = run("recognize", ".", "--save", "out", *where)
+    assert refused.exit_code == 1
+    assert "out is the folder of out/mine.jpg" in refused.stderr
+
+
 def test_a_reference_is_not_replaced(
     run: Run, built: Path, photo: Path, tmp_path: Path, labels: list[str]
 ) -> None:
