@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,9 +28,14 @@ from shitu.gallery.history import now
 from shitu.gallery.insertion import Insertion, WholeReference
 from shitu.gallery.transaction import Transaction
 from shitu.images import display_path, thumbnail
+from shitu.lineup import find_lineup
 
 HOW = "import"
 VECTORS = "vector.index"
+OURS = "shitu.json"
+"""What the pipeline of `create_pipeline` knows of its index beyond the files of PaddleX."""
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 Progress = Callable[[int, int], None]
 
@@ -70,6 +77,7 @@ class Foreign:
     recorded: str
     label: str
     vector: npt.NDArray[np.float32]  # (dim,), of length one
+    digest: str | None = None  # sha256 of the picture, if somebody noted it
 
     @property
     def key(self) -> bytes:
@@ -79,7 +87,9 @@ class Foreign:
     @property
     def sha256(self) -> str:
         """Name of the content, while there is no picture to take it from."""
-        return hashlib.sha256(os.fsencode(self.recorded) + b"\0" + self.key).hexdigest()
+        return (
+            self.digest or hashlib.sha256(os.fsencode(self.recorded) + b"\0" + self.key).hexdigest()
+        )
 
 
 def imported_space(model: str, dim: int) -> Space:
@@ -87,6 +97,35 @@ def imported_space(model: str, dim: int) -> Space:
     told = {"name": model, "dim": dim, "origin": "imported index"}
     canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
     return Space(hashlib.sha256(canonical.encode()).hexdigest(), dim, told)
+
+
+def read_ours(folder: Path) -> dict[str, Any]:
+    """Return what our pipeline noted beside an index; nothing beside that of another program.
+
+    Raises:
+        IndexFileError: it is damaged.
+    """
+    path = folder / OURS
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise IndexFileError(f"{path} is damaged ({error}): build that index again") from None
+    return fields if isinstance(fields, dict) else {}
+
+
+def _space_of(ours: Mapping[str, Any], model: str, dim: int) -> Space:
+    """The space that our pipeline noted, if its models are here; else one of that name."""
+    noted = ours.get("space")
+    lineup = find_lineup(Space(str(noted), dim)) if noted else None
+    return imported_space(model, dim) if lineup is None else lineup.space()
+
+
+def _digests(ours: Mapping[str, Any]) -> dict[int, str]:
+    noted = ours.get("digests")
+    pairs = noted.items() if isinstance(noted, dict) else ()
+    return {int(i): str(d) for i, d in pairs if i.isdecimal() and _SHA256.fullmatch(str(d))}
 
 
 def import_index(
@@ -101,12 +140,15 @@ def import_index(
 
     names = read_id_map(folder)
     found = read_foreign(folder / VECTORS)
-    space = imported_space(model, found.vectors.shape[1])
+    ours = read_ours(folder)
+    space = _space_of(ours, model, found.vectors.shape[1])
     _refuse_other_space(gallery, space, folder)
     lengths = np.linalg.norm(found.vectors.astype(np.float64), axis=1)
     skipped: list[Skipped] = []
     home = absolute(folder if pictures is None else pictures)
-    ready = list(_ready(found.ids, found.vectors, lengths, names, home, skipped))
+    rows = _ready(found.ids, found.vectors, lengths, names, home, skipped)
+    digests = _digests(ours)
+    ready = [replace(one, digest=digests.get(number)) for number, one in rows]
     if not ready:
         raise IndexFileError(
             f"{display_path(folder)} holds no vector that can be used: "
@@ -155,7 +197,7 @@ def _ready(
     names: dict[int, Named],
     home: Path,
     skipped: list[Skipped],
-) -> Iterator[Foreign]:
+) -> Iterator[tuple[int, Foreign]]:
     left = dict(names)
     for number, vector, length in zip(ids.tolist(), vectors, lengths, strict=True):
         named = left.pop(number, None)
@@ -168,7 +210,8 @@ def _ready(
         elif not (np.isfinite(length) and length > 0):
             skipped.append(Skipped(path, f"vector {number} has the length {length:g}"))
         else:
-            yield Foreign(path, recorded, named.label, (vector / length).astype(np.float32))
+            unit = (vector / length).astype(np.float32)
+            yield number, Foreign(path, recorded, named.label, unit)
     for number, named in left.items():
         path = absolute(home / (named.path or f"{VECTORS}#{number}"))
         skipped.append(Skipped(path, f"{named.label!r} has the id {number}, but no vector"))

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import yaml
 
 from shitu.catalog.id_map import read_id_map, split_line
+from shitu.catalog.index_import import OURS, VECTORS, read_ours
 from shitu.catalog.labels import clean_label
 from shitu.errors import DatasetError, GalleryError, IndexFileError, SpaceMismatch
 from shitu.gallery import Space
@@ -20,7 +21,7 @@ from shitu.index.foreign import read_foreign, write_foreign
 
 METRICS = ("IP", "L2")
 KINDS = ("Flat", "IVF", "HNSW32")
-VECTORS, LABELS, OURS = "vector.index", "id_map.yaml", "shitu.json"
+LABELS = "id_map.yaml"
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,7 @@ def load_index(folder: Path) -> IndexData:
             f"{folder} holds {len(ids)} vectors and {len(named)} labels that do not fit together: "
             "build that index again"
         )
-    ours = _ours(folder / OURS)
+    ours = read_ours(folder)
     digests = ours.get("digests") or {}
     lengths = np.linalg.norm(stored.vectors, axis=1, keepdims=True)
     if len(ids) and not (np.isfinite(lengths) & (lengths > 0)).all():
@@ -183,16 +184,6 @@ def load_index(folder: Path) -> IndexData:
         made_by=str(ours.get("made_by") or ""),
         next_id=int(ours.get("next_id") or max(ids, default=-1) + 1),
     )
-
-
-def _ours(path: Path) -> dict[str, Any]:
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise IndexFileError(f"{path} is damaged ({error}): build that index again") from None
-    return fields if isinstance(fields, dict) else {}
 
 
 def read_gallery(file: Path, root: Path) -> list[tuple[Path, str]]:

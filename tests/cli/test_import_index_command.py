@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,8 @@ import faiss as _stubbed
 import numpy as np
 import pytest
 from click.testing import Result
+
+from shitu import create_pipeline
 
 faiss: Any = _stubbed
 Run = Callable[..., Result]
@@ -85,3 +89,50 @@ def test_wrong_folders_and_usage(run: Run, built: Path, tmp_path: Path) -> None:
         assert result.exit_code == 1
         assert "id_map.pkl" in result.stderr
     assert not (tmp_path / "index").exists()
+
+
+@pytest.fixture(scope="module")
+def ours(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index as our own pipeline saves it, of two pictures of each label."""
+    folder: Path = tmp_path_factory.mktemp("ours") / "saved"
+    chosen = [p for d in sorted((built / "photos").iterdir()) for p in sorted(d.iterdir())[:2]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the embedded models stand in for PaddleX'
+        pipeline = create_pipeline("PP-ShiTuV2")
+        index = pipeline.build_index([str(p) for p in chosen], [p.parent.name for p in chosen])
+    index.save(folder)
+    return folder
+
+
+def test_an_index_of_our_own_pipeline_is_recognised_with(
+    run: Run, ours: Path, built: Path, query: Path, labels: list[str], tmp_path: Path
+) -> None:
+    where = ("--index", tmp_path / "index")
+    done = run("import-index", ours, "--model", "PP-ShiTuV2_rec", *where)
+    assert done.exit_code == 0, done.output
+    assert "8 references of 4 items added" in done.stdout
+    assert done.stderr == ""
+    assert run("check", *where).exit_code == 0
+    found = run("recognize", query, "--whole-image", "--json", *where)
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["objects"][0]["matches"][0]["label"] == labels[0]
+    # The pictures are known by their content: nothing is embedded again, nor there twice.
+    again = run("build-index", "--gallery", built / "photos", "--json", *where)
+    told = json.loads(again.stdout)
+    assert (told["added"], len(told["moved"])) == (12, 8)
+    assert run("build-index", "--gallery", built / "photos", *where).stdout.startswith("0 added")
+
+
+def test_one_whose_models_are_not_here_is_as_that_of_another_program(
+    run: Run, ours: Path, query: Path, tmp_path: Path
+) -> None:
+    folder, where = tmp_path / "theirs", ("--index", tmp_path / "index")
+    shutil.copytree(ours, folder)
+    noted = json.loads((folder / "shitu.json").read_text("utf-8"))
+    (folder / "shitu.json").write_text(json.dumps({**noted, "space": "f" * 64}), "utf-8")
+    assert run("import-index", folder, "--model", "mine", *where).exit_code == 0
+    assert run("recognize", query, *where).exit_code == 1
+    (folder / "shitu.json").write_text("{", "utf-8")
+    damaged = run("import-index", folder, "--model", "mine", *where)
+    assert damaged.exit_code == 1
+    assert "shitu.json is damaged" in damaged.stderr
