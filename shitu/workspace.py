@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from os import PathLike
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from weakref import WeakSet
 
 import numpy as np
 
@@ -83,6 +84,19 @@ Progress = Callable[[int, int], None]
 _AHEAD = 2  # pictures decoded before they are needed
 
 _OF_THE_MODELS = ("recognizer", "_past", "_verifier")
+_OPENED = ("_networks", "_started", "_checks", "catalog")
+
+_ALIVE: WeakSet[Workspace] = WeakSet()
+_LEFT: list[Any] = []
+
+
+def _after_fork() -> None:
+    # Threads are gone, and connections are the parent's: neither is used here, nor ever closed.
+    for workspace in list(_ALIVE):
+        workspace._leave_to_the_parent()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 _Opened = TypeVar("_Opened")
 _Listed = TypeVar("_Listed")
@@ -121,7 +135,8 @@ class _opened(Generic[_Opened]):  # noqa: N801 - used as `cached_property` is
 class Workspace:
     """A gallery, its index, and the networks that look things up in it.
 
-    Everything is opened when it is first used, so that listing items loads no network.
+    Everything is opened when it is first used, so that listing items loads no network. Threads may
+    share it. A forked process opens all of it anew, without touching what its parent has open.
 
     Example:
         >>> with Workspace("index") as shop:
@@ -157,6 +172,7 @@ class Workspace:
         self.config = config
         self._opening = RLock()
         self._closed = False
+        _ALIVE.add(self)
 
     def build(
         self,
@@ -815,12 +831,18 @@ class Workspace:
         """
         with self._opening:
             self._closed = True
-            names = ("_networks", "_started", "_checks", "catalog")
-            opened = [self.__dict__.pop(name, None) for name in names]
-            self._drop(_OF_THE_MODELS)
+            opened = self._let_go()
         for one in opened:
-            if one is not None:
-                one.close()
+            one.close()
+
+    def _let_go(self) -> list[Any]:
+        """Forget what was opened; returns what is to be closed of it."""
+        self._drop(_OF_THE_MODELS)
+        return [self.__dict__.pop(name) for name in _OPENED if name in self.__dict__]
+
+    def _leave_to_the_parent(self) -> None:
+        self._opening = RLock()  # somebody may have held it, who is not here
+        _LEFT.append((self.__dict__.get("recognizer"), self._let_go()))
 
     def _require_open(self) -> None:
         if self._closed:
@@ -934,14 +956,14 @@ def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | N
 
 
 def _path(name: str, given: object) -> Path:
-    if not isinstance(given, (str, PathLike)):
+    if not isinstance(given, (str, os.PathLike)):
         raise TypeError(f"{name} has to be a path, not {type(given).__name__}")
     return Path(given)
 
 
 def _listed(name: str, given: Iterable[_Listed]) -> list[_Listed]:
     """What was given, as a list; of one text Python would take each letter."""
-    if isinstance(given, (str, bytes, PathLike)) or not isinstance(given, Iterable):
+    if isinstance(given, (str, bytes, os.PathLike)) or not isinstance(given, Iterable):
         raise TypeError(f"{name} has to be a list, not {type(given).__name__}")
     return list(given)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -20,6 +21,18 @@ from shitu.errors import GalleryError, GalleryLocked
 from shitu.images import display_path
 
 WRITING = "shitu_writing"
+
+_CONNECTED: WeakSet[Engine] = WeakSet()
+
+
+def _before_fork() -> None:
+    # SQLite would take the locks of the parent for the child's own, and others might then delete
+    # the log that the child writes. What another thread is using just now stays.
+    for engine in list(_CONNECTED):
+        engine.dispose()
+
+
+os.register_at_fork(before=_before_fork)
 
 _PATIENCE = 2.0  # seconds that one without rights waits for a writer to come or go
 _TURN = 0x5417  # what PostgreSQL knows the lock of all writers by
@@ -75,6 +88,7 @@ def open_url(url: str, *, timeout: float) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         # Asked before it is used again: a server may have been restarted meanwhile.
         engine = create_engine(parsed, pool_pre_ping=True)
+    _CONNECTED.add(engine)
     if parsed.get_backend_name() == "postgresql":
         event.listen(engine, "begin", _take_turns(timeout))
     return engine
@@ -155,6 +169,7 @@ def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
         engine = create_engine("sqlite://", creator=look, poolclass=NullPool)
     else:
         engine = create_engine("sqlite://", creator=dial, poolclass=QueuePool, max_overflow=-1)
+    _CONNECTED.add(engine)
     event.listen(engine, "begin", _begin)
     return engine
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from functools import partial
@@ -26,6 +27,9 @@ faiss: Any = _stubbed  # its type stubs leave out half of it
 # Newer versions of Faiss take 128000 queries before they use matrix products, which makes a
 # batch of 100 eight times slower than it need be; 20 is what older versions have.
 faiss.cvar.distance_compute_blas_threshold = 20
+
+# The threads of OpenMP do not come along into a forked process, which would wait for them for ever.
+os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
 
 _UNIT = 1e-3  # how far from 1 a length may be
 _BLOCK = 1 << 20
