@@ -28,6 +28,7 @@ from shitu.errors import (
     IndexFileError,
     IndexNotFound,
     ModelError,
+    SpaceMismatch,
 )
 from shitu.gallery import Item, Space
 from shitu.geometry import Box, crop
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]
 
 _AHEAD = 2  # pictures decoded before they are needed
+_ATTEMPTS = 3  # to answer while the gallery goes over to other models
 
 _OF_THE_MODELS = ("recognizer", "_past", "_verifier")
 _OPENED = ("_networks", "_started", "_checks", "catalog")
@@ -288,10 +290,10 @@ class Workspace:
         """
         image = _image(picture)
         self._use_streams(1)
-        found = self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
+        found, space = self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
         source = Path(picture) if isinstance(picture, str) else picture
         file = source if isinstance(source, (Path, bytes)) else None
-        return self._noted(found, image, file, as_of=as_of, log=log)
+        return self._noted(found, image, file, space, as_of=as_of, log=log)
 
     def recognize_many(
         self,
@@ -339,10 +341,10 @@ class Workspace:
                 if isinstance(look, ImageError):
                     yield look
                 else:
-                    found = self._recognize(
+                    found, space = self._recognize(
                         look.image, whole_image=whole_image, where=where, as_of=as_of, look=look
                     )
-                    yield self._noted(found, look.image, source, as_of=as_of, log=log)
+                    yield self._noted(found, look.image, source, space, as_of=as_of, log=log)
 
     def _look_ahead(
         self, sources: Sequence[Path | bytes], *, whole_image: bool
@@ -365,6 +367,7 @@ class Workspace:
         found: Recognition,
         image: Image,
         source: Path | bytes | None,
+        space: Space,
         *,
         as_of: Named | None,
         log: bool | None,
@@ -375,9 +378,7 @@ class Workspace:
             return found
         from shitu.remembering import seen_in, with_ids
 
-        return with_ids(
-            found, self.catalog.log(seen_in(image, source, found, self._networks.space))
-        )
+        return with_ids(found, self.catalog.log(seen_in(image, source, found, space)))
 
     def _recognize(
         self,
@@ -387,12 +388,28 @@ class Workspace:
         where: str | Where | None,
         as_of: Named | None,
         look: Look | None = None,
-    ) -> Recognition:
+    ) -> tuple[Recognition, Space]:
+        """The answer, and the space that it was found in."""
         self._catch_up()
-        used = self.recognizer if as_of is None else self._recognizer_over(self.as_of(as_of))
-        if look is not None and look.space != self._networks.space:
-            look = None  # seen before the gallery went over to other models
-        return used.recognize(image, whole_image=whole_image, where=where, look=look)
+        for attempt in range(_ATTEMPTS):
+            space = self._networks.space
+            used = self.recognizer if as_of is None else self._recognizer_over(self.as_of(as_of))
+            if look is not None and look.space != space:
+                look = None  # seen before the gallery went over to other models
+            try:
+                found = used.recognize(image, whole_image=whole_image, where=where, look=look)
+            except SpaceMismatch:
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+            else:
+                if self.catalog.searched_space in {None, space}:
+                    return found, space
+            # The gallery went over to other models while the picture was looked at, and another
+            # thread has followed it: vectors of two spaces may have been compared.
+            self.catalog.refresh()
+            self._follow_the_gallery()
+            self.catalog.require_own_space()
+        raise SpaceMismatch("the gallery goes over to other models again and again: try later")
 
     def _catch_up(self) -> None:
         """Have what other processes committed meanwhile found, too."""

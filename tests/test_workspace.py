@@ -11,6 +11,7 @@ import pytest
 from PIL import Image as Pillow
 
 from shitu import Workspace
+from shitu.embedder import Embedder
 from shitu.errors import (
     ConfigError,
     GalleryError,
@@ -184,3 +185,34 @@ def test_a_false_accept_rate_that_is_none(shop: Workspace, far: float) -> None:
     with pytest.raises(ConfigError, match="far is"):
         shop.adapt(far=far)
     assert shop.catalog.gallery.head().generation == generation
+
+
+@pytest.mark.parametrize("as_of", [None, 2])
+def test_a_picture_that_is_seen_while_the_gallery_goes_over_to_other_models(
+    shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, as_of: int | None
+) -> None:
+    """Another thread follows the switch just then: vectors of two spaces must not be compared."""
+    running = Workspace(tmp_path / "index")
+    picture = first("queries", LABELS[0])
+    assert running.recognize(picture).objects[0].box is not None
+    embed = Embedder.embed
+    switched: list[bool] = []
+
+    def embed_and_switch(self: Embedder, crops: Any) -> Any:
+        found = embed(self, crops)
+        if not switched:
+            switched.append(True)
+            shop.migrate(detector="none")
+            running.catalog.refresh()
+            running._follow_the_gallery()
+        return found
+
+    monkeypatch.setattr(Embedder, "embed", embed_and_switch)
+    found = running.recognize(picture, as_of=as_of, log=None if as_of else True)
+    assert switched
+    assert [one.box for one in found.objects] == [None]
+    if as_of is None:
+        (logged,) = running.catalog.unanswered()
+        active = running.catalog.space
+        assert active is not None
+        assert logged.seen.space == active.fingerprint

@@ -45,6 +45,7 @@ def add_pictures(
     name = given_label(label, gallery)
     if not paths:
         raise GalleryError(f"no picture to add to {name!r} was named")
+    space = describer.space  # before: networks may follow the gallery to other models meanwhile
     ready, duplicates = _prepare(gallery, describer, paths, name, box)
     root = gallery.root() or home
     folder = folder_of(gallery, name, root)
@@ -55,7 +56,7 @@ def add_pictures(
         item_id = transaction.ensure_item(name, attributes)
         # Copied under the write lock: two processes never choose one name for two pictures.
         rows = [(item_id, _row(one, root, folder, box, copied)) for one in new]
-        numbers = transaction.add(rows, describer.space)
+        numbers = transaction.add(rows, space)
     return AddSummary(
         item_id=item_id,
         label=name,

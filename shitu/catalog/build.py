@@ -16,7 +16,7 @@ from shitu.catalog.reading import Picture, read_ahead
 from shitu.catalog.summaries import BuildSummary
 from shitu.describer import Description
 from shitu.errors import GalleryError, GoldenBroken
-from shitu.gallery import KnownFile, NewReference
+from shitu.gallery import KnownFile, NewReference, Space
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.transaction import Transaction
 from shitu.geometry import Box
@@ -121,11 +121,12 @@ class Build:
         if not batch:
             return
         images = [image for _, _, image in batch]
+        space = self._describer.space  # before: it may follow the gallery to other models meanwhile
         described = describe(self._describer, images, [None] * len(images))
         new = self._references(batch, described)
         with self._gallery.write("build") as transaction:
             transaction.set_root(self._root)
-            self._add(transaction, new, ledger)
+            self._add(transaction, new, space, ledger)
         self._committed = len(ledger.added)
         self._followed()
 
@@ -153,13 +154,17 @@ class Build:
         ]
 
     def _add(
-        self, transaction: Transaction, new: list[tuple[Entry, NewReference]], ledger: Ledger
+        self,
+        transaction: Transaction,
+        new: list[tuple[Entry, NewReference]],
+        space: Space,
+        ledger: Ledger,
     ) -> None:
         # Another process may have added some of these since the build looked.
         there = transaction.holders([one.sha256 for _, one in new])
         fresh = [(entry, one) for entry, one in new if one.sha256 not in there]
         item_ids = {e.label: transaction.ensure_item(e.label) for e, _ in fresh}
-        transaction.add([(item_ids[e.label], one) for e, one in fresh], self._describer.space)
+        transaction.add([(item_ids[e.label], one) for e, one in fresh], space)
         ledger.added += [entry.path for entry, _ in fresh]
         rows = transaction.reference_rows(number for number, _ in there.values())
         for entry, one in new:

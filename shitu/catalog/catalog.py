@@ -219,6 +219,11 @@ class Catalog:
         return found or (None if self._describer is None else self._describer.space)
 
     @property
+    def searched_space(self) -> Space | None:
+        """The space of the vectors that are searched; None before there are any."""
+        return None if self._cache is None else self._cache.space
+
+    @property
     def index_state(self) -> str:
         """How the index came to be: "loaded", "caught up", "rebuilt: why", or "empty"."""
         return "empty" if self._cache is None else self._cache.state

@@ -97,6 +97,7 @@ def confirm(
     """Make the crop of a recognition a reference; see `Catalog.confirm`."""
     found = logged(gallery, recognition_id)
     name = best_item(gallery, found).label if label is None else given_label(label, gallery)
+    space = describer.space  # before: networks may follow the gallery to other models meanwhile
     new = _reference(describer, found)
     root = gallery.root() or home
     folder = folder_of(gallery, name, root)
@@ -112,7 +113,7 @@ def confirm(
             path, fresh = copy_in(found.seen.crop, f"confirmed-{recognition_id}.jpg", folder)
             copied += [path] if fresh else []
             placed = replace(new, path=str(path), state=_state(path))
-            [number] = transaction.add([(item_id, placed)], describer.space)
+            [number] = transaction.add([(item_id, placed)], space)
             taken = _take_back(transaction, gallery, recognition_id, item_id)
             source = None if found.seen.path is None else path_to_text(found.seen.path)
             transaction.note("confirm", {"recognition": recognition_id, "picture": source})

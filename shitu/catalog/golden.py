@@ -77,6 +77,7 @@ def add_golden(
     check_box(image, box, path)
     height, width = image.shape[:2]
     chosen = (0.0, 0.0, float(width), float(height)) if whole_image else box
+    space = describer.space  # before: networks may follow the gallery to other models meanwhile
     [described] = describe(describer, [image], [chosen])
     jpeg = portrait(image, described.box)
     # Of the JPEG, not of the photo: another model will have nothing else to look at.
@@ -84,11 +85,11 @@ def add_golden(
     with gallery.write("golden") as transaction:
         item_id = None if label is None else _item(transaction, clean_label(label))
         known = transaction.known()
-        space_id = transaction.ensure_space(describer.space)
+        space_id = transaction.ensure_space(space)
         twin = next(
             (
                 one
-                for one in known.golden(describer.space)
+                for one in known.golden(space)
                 if one.vector is not None and np.array_equal(one.vector, vector)
             ),
             None,

@@ -444,3 +444,34 @@ def test_compacting_spares_a_migration_under_way(teas: Shop) -> None:
     assert catalog.migrate(new).embedded == 0
     assert catalog.migrate(teas.describer).embedded == 0
     assert catalog.check(full=True).problems == ()
+
+
+class Following(FakeDescriber):
+    """Describes in one space, and has followed the gallery to another by then."""
+
+    def describe(self, images: Sequence[Any], boxes: Any = None) -> list[Description]:
+        found = super().describe(images, boxes)
+        self.space = FakeDescriber("colours anew").space
+        return found
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda shop, catalog, picture: catalog.add([picture], "green"),
+        lambda shop, catalog, picture: shop.build(catalog),
+        lambda shop, catalog, picture: catalog.add_golden(picture, "green", whole_image=True),
+    ],
+    ids=["add", "build", "golden"],
+)
+def test_vectors_are_kept_as_those_of_the_space_that_they_were_made_in(
+    teas: Shop, change: Callable[[Shop, Catalog, Path], Any]
+) -> None:
+    """Never as those of one that the gallery has gone over to while they were made."""
+    with teas.open() as other:
+        other.migrate(FakeDescriber("colours anew"))
+    picture = paint_alike(teas.photos / "green" / "new.png", 60, 1)
+    with teas.open(Following(), any_space=True) as catalog:
+        catalog.require_own_space = lambda: None  # type: ignore[method-assign] # it was, just now
+        with pytest.raises(SpaceMismatch):
+            change(teas, catalog, picture)
