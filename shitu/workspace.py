@@ -260,7 +260,7 @@ class Workspace:
 
         self._catch_up()
         embedder = self._networks.text_embedder
-        self.catalog.require_own_space()
+        self._require_own_space()
         found = find_by_words(text, embedder, self.catalog, self.config.top_k, where)
         adapted = read_view(self.catalog.gallery, self._networks.space).adapter is not None
         return replace(found, notes=(*found.notes, *([ADAPTED] if adapted else [])))
@@ -350,7 +350,7 @@ class Workspace:
         self, sources: Sequence[Path | bytes], *, whole_image: bool
     ) -> Generator[Look | ImageError, None, None]:
         """Let the networks see the next pictures while the present one is looked up."""
-        self.catalog.require_own_space()
+        self._require_own_space()
         self._use_streams(self._networks.threads if len(sources) >= SEVERAL else 1)
         self._networks.open_both()
         started: HeadStart | None = self.__dict__.pop("_started", None)
@@ -406,16 +406,14 @@ class Workspace:
                     return found, space
             # The gallery went over to other models while the picture was looked at, and another
             # thread has followed it: vectors of two spaces may have been compared.
-            self.catalog.refresh()
             self._follow_the_gallery()
-            self.catalog.require_own_space()
+            self._require_own_space()
         raise SpaceMismatch("the gallery goes over to other models again and again: try later")
 
     def _catch_up(self) -> None:
         """Have what other processes committed meanwhile found, too."""
         if self.catalog.refresh():
-            self._follow_the_gallery()
-            self.catalog.require_own_space()
+            self._require_own_space()
 
     def draw_explanation(
         self,
@@ -476,7 +474,7 @@ class Workspace:
             entries = list_entries(Path(queries))
             queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
-        self.catalog.require_own_space()
+        self._require_own_space()
         self._networks_for(SEVERAL)
         found = describe_queries(queries, self.describer, _towards(len(queries), progress))
         self.catalog.refresh()  # that may have taken minutes
@@ -559,7 +557,7 @@ class Workspace:
     def _recognizer_over(self, lookup: Catalog | PastGallery) -> Recognizer:
         from shitu.catalog import Catalog
 
-        self.catalog.require_own_space()
+        self._require_own_space()
         self._networks.open_both()
         return Recognizer(
             self._networks.cropper,
@@ -714,7 +712,7 @@ class Workspace:
         """
         described = DescribedFolder()
         if strangers is not None:
-            self.catalog.require_own_space()
+            self._require_own_space()
             described = describe_folder(self.describer, Path(strangers), progress)
         found = described.pictures
         summary = self.catalog.calibrate(
@@ -795,10 +793,12 @@ class Workspace:
 
     def confirm(self, recognition_id: int, label: str | None = None) -> ConfirmSummary:
         """Make the crop of a logged recognition a reference; see `Catalog.confirm`."""
+        self._require_own_space()
         return self.catalog.confirm(recognition_id, label)
 
     def reject(self, recognition_id: int, label: str | None = None) -> RejectSummary:
         """Remember that an item is no answer to a logged recognition; see `Catalog.reject`."""
+        self._require_own_space()
         return self.catalog.reject(recognition_id, label)
 
     def add_golden(
@@ -811,11 +811,12 @@ class Workspace:
     ) -> GoldenSummary:
         """Keep a picture with its answer, None for unknown; see `Catalog.add_golden`."""
         path = _path("picture", picture)
+        self._require_own_space()
         return self.catalog.add_golden(path, label, box=box, whole_image=whole_image)
 
     def check_golden(self, golden_id: int | None = None) -> list[GoldenAnswer]:
         """Look all golden queries up, or one, as `recognize` would look up their crops."""
-        self.catalog.require_own_space()
+        self._require_own_space()
         every = self.catalog.check_golden()
         return [one for one in every if golden_id in {None, one.golden_id}]
 
@@ -962,6 +963,15 @@ class Workspace:
             if space is not None and space != self._networks.space:
                 self.__dict__["_networks"] = self._networks.of(self._lineup())
                 self._drop(_OF_THE_MODELS)
+
+    def _require_own_space(self) -> None:
+        """Refuse to go on with other models than the gallery's, once it has been followed."""
+        try:
+            self.catalog.require_own_space()
+        except SpaceMismatch:
+            self.catalog.refresh()
+            self._follow_the_gallery()
+            self.catalog.require_own_space()
 
     def _drop(self, names: Sequence[str]) -> None:
         for name in names:

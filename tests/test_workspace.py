@@ -216,3 +216,38 @@ def test_a_picture_that_is_seen_while_the_gallery_goes_over_to_other_models(
         active = running.catalog.space
         assert active is not None
         assert logged.seen.space == active.fingerprint
+
+
+def by_many(shop: Workspace) -> Any:
+    (found,) = shop.recognize_many([first("queries", LABELS[0])])
+    assert not isinstance(found, Exception)
+    return found.objects[0].box
+
+
+def by_confirming(shop: Workspace) -> Any:
+    shop.confirm(1, LABELS[0])
+    return shop.recognize(first("queries", LABELS[0])).objects[0].box
+
+
+def by_golden_query(shop: Workspace) -> Any:
+    shop.add_golden(first("products", LABELS[0]), LABELS[0])
+    return shop.recognize(first("queries", LABELS[0])).objects[0].box
+
+
+def by_evaluating(shop: Workspace) -> Any:
+    assert shop.evaluate(SAMPLE / "queries").skipped == ()
+    return shop.recognize(first("queries", LABELS[0])).objects[0].box
+
+
+@pytest.mark.parametrize("ask", [by_many, by_confirming, by_golden_query, by_evaluating])
+def test_a_running_workspace_follows_a_migration_with_whatever_is_asked_next(
+    shop: Workspace, tmp_path: Path, ask: Callable[[Workspace], Any]
+) -> None:
+    with Workspace(tmp_path / "index") as running:
+        picture = first("queries", LABELS[0])
+        assert running.recognize(picture, log=True).objects[0].box is not None
+        shop.migrate(detector="none")
+        assert ask(running) is None
+    other = Workspace(tmp_path / "index", detector_model="picodet_lcnet_mainbody")
+    with other, pytest.raises(SpaceMismatch):
+        list(other.recognize_many([picture]))
