@@ -258,9 +258,9 @@ class Workspace:
         from shitu.catalog.learning import read_view
         from shitu.wording import ADAPTED, find_by_words
 
-        self._catch_up()
-        embedder = self._networks.text_embedder
+        self.catalog.refresh()
         self._require_own_space()
+        embedder = self._networks.text_embedder
         found = find_by_words(text, embedder, self.catalog, self.config.top_k, where)
         adapted = read_view(self.catalog.gallery, self._networks.space).adapter is not None
         return replace(found, notes=(*found.notes, *([ADAPTED] if adapted else [])))
@@ -474,6 +474,7 @@ class Workspace:
             entries = list_entries(Path(queries))
             queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
+        self.catalog.refresh()
         self._require_own_space()
         self._networks_for(SEVERAL)
         found = describe_queries(queries, self.describer, _towards(len(queries), progress))
