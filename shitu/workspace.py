@@ -138,7 +138,7 @@ class Workspace:
     """A gallery, its index, and the networks that look things up in it.
 
     Everything is opened when it is first used, so that listing items loads no network. Threads may
-    share it. A forked process opens all of it anew, without touching what its parent has open.
+    share it. Another process, forked or given a pickled copy, opens all of it anew.
 
     Example:
         >>> with Workspace("index") as shop:
@@ -169,6 +169,10 @@ class Workspace:
         workspace = cls.__new__(cls)
         workspace._set_up(config)
         return workspace
+
+    def __reduce__(self) -> tuple[Callable[[Config], Workspace], tuple[Config]]:
+        """For other processes: the settings, by which all is opened anew."""
+        return type(self).of, (self.config,)
 
     def _set_up(self, config: Config) -> None:
         self.config = config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -112,6 +113,15 @@ def test_one_that_is_closed_before_there_was_anything(tmp_path: Path) -> None:
     with pytest.raises(Closed):
         catalog.remove(label=LABEL)
     assert not (tmp_path / "index").exists()
+
+
+def test_a_pickled_copy_is_one_of_its_own(index: Path) -> None:
+    with Workspace(index, top_k=3) as shop:
+        shop.recognize(SCENE)
+        copy = pickle.loads(pickle.dumps(shop))
+    with copy:
+        assert copy.config == shop.config
+        assert copy.recognize(SCENE).objects
 
 
 def test_closing_in_the_midst_of_pictures(index: Path) -> None:
