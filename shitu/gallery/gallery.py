@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine, func, select
 
-from shitu.errors import Closed, GalleryError, ItemNotFound
+from shitu.errors import Closed, GalleryError, GalleryLocked, ItemNotFound
 from shitu.gallery import history
 from shitu.gallery.engine import (
     WRITING,
@@ -88,6 +88,8 @@ class Gallery:
         self._blank: Engine | None = None  # what stood in for it; others may still be reading it
         self._settling = threading.RLock()
         self._references = ReferenceMemory()
+        self._turn = threading.Lock()
+        self._patience = 30.0  # seconds that a thread waits for its turn
         self._closed = False
 
     @classmethod
@@ -110,6 +112,7 @@ class Gallery:
         """
         file = where if isinstance(where, Path) else sqlite_file(where)
         gallery = cls(shown(file or str(where)), folder)
+        gallery._patience = timeout
         if file is None:
             gallery._connect(open_url(str(where), timeout=timeout), read_only=read_only)
         elif file.exists() or read_only:
@@ -208,11 +211,25 @@ class Gallery:
         from shitu.gallery.transaction import Transaction
 
         self._settle(writing=True)
-        with self._begin() as connection:
+        # Before a connection is taken: those that wait would leave none for the one that writes,
+        # which may have to read as well.
+        with self._my_turn(), self._begin() as connection:
             transaction = Transaction(connection, operation, self._roots(connection))
             yield transaction
             if transaction.finish() and self.guard is not None:
                 self.guard(transaction.pending())
+
+    @contextmanager
+    def _my_turn(self) -> Iterator[None]:
+        if not self._turn.acquire(timeout=self._patience):
+            raise GalleryLocked(
+                f"another thread has been changing {self._where} for too long: wait until that is "
+                "done, then try again"
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @contextmanager
     def noting(self) -> Iterator[RecognitionLog]:

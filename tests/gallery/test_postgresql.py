@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -13,6 +14,7 @@ from postgres import Schemas
 
 from shitu.errors import GalleryError, GalleryLocked
 from shitu.gallery.gallery import Gallery
+from shitu.gallery.pending import Pending
 
 Add = Callable[..., list[int]]
 
@@ -107,3 +109,28 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
         Gallery.open(url, tmp_path)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_many_threads_may_write_while_the_one_that_does_reads_as_well(
+    url: str, tmp_path: Path, add: Add
+) -> None:
+    """More than there are connections: whoever waits must not keep one from whoever writes."""
+    with closing(Gallery.open(url, tmp_path)) as gallery:
+
+        def guard(pending: Pending) -> None:
+            time.sleep(0.02)  # until the others wait
+            gallery.items()
+
+        gallery.guard = guard
+        with ThreadPoolExecutor(30) as pool:
+            list(pool.map(lambda number: add(gallery, f"tea {number}", number), range(30)))
+        assert len(gallery.items()) == 30
+
+
+def test_a_thread_does_not_wait_for_another_without_end(url: str, tmp_path: Path, add: Add) -> None:
+    with closing(Gallery.open(url, tmp_path, timeout=0.2)) as gallery:
+        with gallery.write("slow"), ThreadPoolExecutor(1) as pool:
+            other = pool.submit(add, gallery, "tea", 1)
+            with pytest.raises(GalleryLocked, match="another thread has been changing"):
+                other.result()
+        assert add(gallery, "tea", 1)
