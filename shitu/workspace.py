@@ -394,7 +394,9 @@ class Workspace:
         look: Look | None = None,
     ) -> tuple[Recognition, Space]:
         """The answer, and the space that it was found in."""
-        self._catch_up()
+        # What other processes committed meanwhile is found, too.
+        if self.catalog.refresh():
+            self._require_own_space()
         for attempt in range(_ATTEMPTS):
             space = self._networks.space
             used = self.recognizer if as_of is None else self._recognizer_over(self.as_of(as_of))
@@ -413,11 +415,6 @@ class Workspace:
             self._follow_the_gallery()
             self._require_own_space()
         raise SpaceMismatch("the gallery goes over to other models again and again: try later")
-
-    def _catch_up(self) -> None:
-        """Have what other processes committed meanwhile found, too."""
-        if self.catalog.refresh():
-            self._require_own_space()
 
     def draw_explanation(
         self,
@@ -471,15 +468,14 @@ class Workspace:
             score_queries,
         )
 
-        self._catch_up()
+        self.catalog.refresh()
+        self._require_own_space()
         lookup = self.catalog if where is None else Among(self.catalog, where)
         skipped: tuple[tuple[str, str], ...] = ()
         if isinstance(queries, (str, Path)):
             entries = list_entries(Path(queries))
             queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
-        self.catalog.refresh()
-        self._require_own_space()
         self._networks_for(SEVERAL)
         found = describe_queries(queries, self.describer, _towards(len(queries), progress))
         self.catalog.refresh()  # that may have taken minutes
