@@ -209,9 +209,10 @@ class Build:
         if ledger.added or ledger.known or self._gallery.count():
             return
         first = ledger.skipped[0]
+        name = display_path(first.path)
+        said = first.reason if first.reason.startswith(name) else f"{name}: {first.reason}"
         raise GalleryError(
-            f"none of the {len(ledger.skipped)} pictures listed can be used; the first is "
-            f"{display_path(first.path)}: {first.reason}"
+            f"none of the {len(ledger.skipped)} pictures listed can be used. The first: {said}"
         )
 
     def _summary(

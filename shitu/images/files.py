@@ -12,6 +12,7 @@ from shitu.images.names import cannot, display_path, natural_key
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".bmp", ".dib", ".gif"}
     | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k"}
+    | {".heic", ".heif", ".hif"}  # of phones; not read, but never left out unsaid
 )
 
 _MOST_BYTES = 2 * 10**9  # well above MAX_PIXELS of any format; a video by mistake has more
@@ -45,7 +46,7 @@ def find_images(folder: Path | str) -> list[Path]:
     Known by their extension, in any case. Hidden files and folders are left out. Linked folders
     are followed, but every folder is listed once, under its own name where it has one in here. A
     link to nowhere or in a circle, a pipe and a socket are listed, so that whoever opens one says
-    so.
+    so; and so is a HEIC photo.
 
     Raises:
         ImageError: the folder, or one below it, is missing or may not be read.

@@ -310,6 +310,7 @@ def test_what_cannot_be_used_is_listed_with_a_reason_and_the_rest_goes_in(
         "tea/text.jpg": (b"Dear Sir or Madam,\n", "text.jpg"),
         "tea/torn.png": (whole[: len(whole) // 2], "torn.png"),
         "coffee/noise.jpg": (b"\xff\xd8\xff" + b"\xa5" * 500, "noise.jpg"),
+        "coffee/phone.HEIC": (b"\0\0\0\x18ftypheic" + b"\0" * 40, "convert it to JPEG"),
     }
     for name, (data, _) in wrong.items():
         (tea_shop.photos / name).write_bytes(data)
@@ -383,8 +384,9 @@ def test_a_build_of_nothing_leaves_nothing(
     (shop.photos / "tea").mkdir(parents=True)
     if content is not None:
         (shop.photos / "tea" / "a.jpg").write_bytes(content)
-    with pytest.raises(GalleryError, match=sentence):
+    with pytest.raises(GalleryError, match=sentence) as told:
         shop.build(shop.open())
+    assert str(told.value).count("a.jpg") == (content is not None), "a name is said once"
     assert not shop.index.exists(), why
 
 
