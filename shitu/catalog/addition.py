@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from shitu.catalog.reading import Picture, read_picture
 from shitu.catalog.summaries import AddSummary, Skipped
 from shitu.describer import Description
 from shitu.errors import DuplicateReference, GalleryError, ImageError, ItemNotFound
-from shitu.gallery import NewReference
+from shitu.gallery import NewReference, Reference
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.transaction import Transaction
 from shitu.geometry import Box
@@ -85,7 +85,8 @@ def _prepare(
         for picture in pictures:
             twin = there.get(picture.sha256)
             if twin is not None:
-                duplicates.append(_duplicate(picture.path, label, twin.label, twin.path))
+                duplicate = _duplicate(picture.path, label, twin.label, twin.path)
+                duplicates.append(_boxed_otherwise(duplicate, twin, box))
             elif picture.sha256 in seen:
                 first = seen[picture.sha256]
                 duplicates.append(_duplicate(picture.path, label, label, first))
@@ -117,6 +118,17 @@ def _duplicate(path: Path, label: str, other: str, first: Path) -> Skipped:
     return Skipped(path, f"has the same content as {display_path(first)}")
 
 
+def _boxed_otherwise(duplicate: Skipped, twin: Reference, box: Box | None) -> Skipped:
+    """Say so where another box is asked for than the one that the reference has."""
+    if box is None or (twin.box_given and twin.box == tuple(map(float, box))):
+        return duplicate
+    said = (
+        f"{duplicate.reason}, reference {twin.reference_id}, whose box stays as it is: for another "
+        f"one, run `shitu remove-item --reference {twin.reference_id}` first"
+    )
+    return replace(duplicate, reason=said)
+
+
 def _not_there(
     transaction: Transaction, ready: list[_Ready], label: str, duplicates: list[Skipped]
 ) -> list[_Ready]:
@@ -140,7 +152,7 @@ def folder_of(gallery: Gallery, label: str, root: Path) -> Path:
         for reference in gallery.all_references(item.item_id):
             with contextlib.suppress(ValueError):
                 inside = reference.path.relative_to(root)
-                if len(inside.parts) > 1:
+                if len(inside.parts) > 1 and not inside.parts[0].startswith("."):
                     return root / inside.parts[0]
     return root / folder_name(label)
 
@@ -149,7 +161,7 @@ def _row(
     one: _Ready, root: Path, folder: Path, box: Box | None, copied: list[Path]
 ) -> NewReference:
     path, state = one.picture.path, one.picture.state
-    if not path.is_relative_to(root):
+    if not _at_home(path, root):
         path, written = copy_in(_same_bytes(one.picture), path.name, folder)
         if written:
             copied.append(path)
@@ -165,6 +177,12 @@ def _row(
         thumbnail=one.thumbnail,
         embedding=one.description.embedding,
     )
+
+
+def _at_home(path: Path, root: Path) -> bool:
+    """Whether builds of the root walk to this picture; to what was put aside they do not."""
+    folders = path.parent.relative_to(root).parts if path.is_relative_to(root) else (".",)
+    return not any(name.startswith(".") for name in folders)
 
 
 def _same_bytes(picture: Picture) -> bytes:

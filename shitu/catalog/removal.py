@@ -60,8 +60,8 @@ def _chosen(
     found = gallery.references([reference_id])
     if not found:
         raise ItemNotFound(
-            f"there is no reference {reference_id} in the gallery: `shitu list-items` shows what "
-            "there is"
+            f"there is no reference {reference_id} in the gallery: `shitu list-items --json` shows "
+            "what there is"
         )
     return list(found.values())
 

@@ -145,6 +145,9 @@ def add_item(
     echo(f"{one_line(summary.label)}: {summary.added} added{known}.")
     for path in summary.copied:
         say(f"copied to {show_path(path)}")
+    if box is not None:
+        for one in summary.duplicates:
+            say(f"{show_path(one.path)} {one.reason}")
 
 
 @click.command(epilog="Example: shitu remove-item 'Cola, 0.33 l'")

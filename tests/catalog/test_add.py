@@ -67,6 +67,22 @@ def test_a_picture_of_the_gallery_stays_where_it_is(tea_shop: Shop) -> None:
     assert tea_shop.build(catalog).unchanged == 4
 
 
+def test_a_picture_that_was_put_aside_comes_back_out(tea_shop: Shop) -> None:
+    catalog = built(tea_shop)
+    aside = catalog.remove(label="tea").moved[0]
+    summary = catalog.add([aside], "tea")
+    assert summary.copied == (tea_shop.photos / "tea" / aside.name,)
+    assert tea_shop.build(catalog).unchanged == 2
+
+
+def test_a_copy_never_goes_to_what_was_put_aside(tea_shop: Shop, outside: Path) -> None:
+    catalog = built(tea_shop)
+    hidden = paint_file(tea_shop.photos / ".removed" / "cocoa" / "1.png", 9)
+    [first] = catalog.add([hidden], "cocoa").copied
+    [second] = catalog.add([outside], "cocoa").copied
+    assert first.parent == second.parent == tea_shop.photos / "cocoa"
+
+
 def test_a_copy_goes_to_the_other_pictures_of_its_item(tea_shop: Shop, outside: Path) -> None:
     catalog = built(tea_shop)
     catalog.relabel("tea", "green tea")
@@ -191,6 +207,16 @@ def test_the_box_is_kept(shop: Shop, outside: Path) -> None:
     [number] = catalog.add([outside], "cocoa", box=(1, 2, 9, 12)).reference_ids
     reference = catalog.references([number])[number]
     assert (reference.box, reference.box_given) == ((1.0, 2.0, 9.0, 12.0), True)
+
+
+def test_another_box_for_a_picture_that_is_there_says_what_to_do(shop: Shop, outside: Path) -> None:
+    catalog = shop.open()
+    [number] = catalog.add([outside], "cocoa", box=(1, 2, 9, 12)).reference_ids
+    [same] = catalog.add([outside], "cocoa", box=(1, 2, 9, 12)).duplicates
+    assert "whose box" not in same.reason
+    [other] = catalog.add([outside], "cocoa", box=(2, 2, 9, 12)).duplicates
+    assert f"`shitu remove-item --reference {number}` first" in other.reason
+    assert catalog.references([number])[number].box == (1.0, 2.0, 9.0, 12.0)
 
 
 def test_attributes_are_kept_and_merged(shop: Shop, tmp_path: Path) -> None:
