@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +30,28 @@ class Look:
         image: uint8 RGB (h, w, 3).
         space: of the embeddings.
         embeddings: float32 (n, dim), one of each candidate.
+        milliseconds: what it took: detect, embed.
     """
 
     image: Image
     space: Space
     candidates: Candidates
     embeddings: Float32Array
+    milliseconds: Mapping[str, float]
+
+
+class Clock:
+    """Time by stage."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}  # milliseconds
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """End a stage; the next one begins."""
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1000
+        self._last = now
 
 
 @dataclass(frozen=True)
@@ -51,9 +68,13 @@ class Eyes:
             image = load_image(source)
         except ImageError as error:
             return error
+        clock = Clock()
         candidates = WHOLE if whole_image else self.cropper.candidates(image)
+        clock.lap("detect")
         crops = [image if c.box is None else crop(image, c.box) for c in candidates.kept]
-        return Look(image, self.space, candidates, self.embedder.embed(crops))
+        embeddings = self.embedder.embed(crops)
+        clock.lap("embed")
+        return Look(image, self.space, candidates, embeddings, clock.laps)
 
 
 def in_order(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -20,7 +19,7 @@ from shitu.gallery import Reference
 from shitu.geometry import area, crop, overlap
 from shitu.images import Image
 from shitu.index import Neighbours
-from shitu.looking import Look
+from shitu.looking import Clock, Look
 from shitu.prototypes import Floats, table
 from shitu.recognition import Recognition, RecognizedObject
 from shitu.runtime.session import Float32Array
@@ -140,7 +139,7 @@ class Recognizer:
             WhereError: the filter cannot be read.
         """
         allowed, notes = self._allowed(where)
-        clock = _Clock()
+        clock = Clock()
         # Boxes first: the detector knows no product, only that something is an object.
         candidates = look.candidates if look else self._candidates(image, whole_image=whole_image)
         clock.lap("detect")
@@ -170,7 +169,7 @@ class Recognizer:
             tuple(objects),
             (*merged, *candidates.dropped),
             self._rule.threshold,
-            clock.laps,
+            {**clock.laps, **(look.milliseconds if look else {})},
             notes,
             decider.operating_point,
             self._rule.lead,
@@ -284,14 +283,3 @@ def _why_merged(first: RecognizedObject, second: RecognizedObject) -> str | None
     if first.label == second.label and shared > _SAME_OBJECT:
         return f"lies on another box with the same answer, {first.label!r}"
     return None
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = (now - self._last) * 1000
-        self._last = now

@@ -117,6 +117,16 @@ def test_a_picture_is_described_the_same_whatever_it_is_with() -> None:
             assert np.array_equal(one.embedding, other.embedding)
 
 
+def test_the_times_are_those_of_the_networks_though_they_looked_before(built_index: Path) -> None:
+    scene = sorted((SAMPLE / "scenes").glob("*.jpg"))[0]
+    with Workspace(built_index, engine="onnxruntime") as shop:
+        found = list(shop.recognize_many([scene, scene]))
+    for one in found:
+        assert not isinstance(one, ImageError)
+        assert list(one.milliseconds)[:3] == ["detect", "embed", "search"]
+        assert min(one.milliseconds["detect"], one.milliseconds["embed"]) > 1.0
+
+
 def test_a_picture_that_cannot_be_read_stays_in_its_place(built_index: Path) -> None:
     scene = sorted((SAMPLE / "scenes").glob("*.jpg"))[0]
     with Workspace(built_index) as shop:
