@@ -247,11 +247,13 @@ def _refusal(cases: Cases, far: float) -> Refusal | None:
     genuine = len(cases.stranger) - strangers
     items = len(np.unique(cases.group[cases.group >= 0]))
     needed = max(cases_needed(far), FEWEST_GENUINE)
+    others = int((cases.group < 0).sum())
+    lent = f", {others} strangers from elsewhere among them," if others else ""
     if strangers < needed or genuine < FEWEST_GENUINE:
         return Refusal(
             f"a false-accept rate of {far:.2%} takes {needed} references to be measured, "
-            f"{FEWEST_GENUINE} of them with another one of the same item; there are {strangers} "
-            f"and {genuine}",
+            f"{FEWEST_GENUINE} of them with another one of the same item; there are "
+            f"{strangers}{lent} and {genuine}",
             needed,
         )
     if items < FEWEST_ITEMS:

@@ -169,7 +169,7 @@ def confirm(
 
 
 @click.command(epilog="Example: shitu reject 12")
-@click.argument("recognition", type=int, metavar="ID", required=False)
+@click.argument("recognition", type=int, metavar="[ID]", required=False)
 @click.option("--label", help="The item that it is not.  [default: the best match]")
 @click.option("--list", "listing", is_flag=True, help="List what was rejected, instead.")
 @force_option

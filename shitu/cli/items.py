@@ -68,7 +68,7 @@ def merge_items(
 
 @click.command(epilog="Example: shitu set-attr 'Cola, 0.33 l' price=1.5 brand=Acme --unset shelf")
 @click.argument("label")
-@click.argument("attributes", nargs=-1, metavar="KEY=VALUE...")
+@click.argument("attributes", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--unset", multiple=True, metavar="KEY", help="Remove an attribute; repeatable.")
 @index_options
 @json_option

@@ -43,7 +43,8 @@ def tiny(subject: Subject) -> Iterator[Finding]:
     for reference, thumbnail in zip(subject.references, subject.measures.sides, strict=True):
         side = _side(reference, int(thumbnail))
         if side < TINY:
-            advice = f"shows the item only {side:.0f} pixels large"
+            large = "1 pixel" if round(side) == 1 else f"{side:.0f} pixels"
+            advice = f"shows the item only {large} large"
             yield _bad("tiny", "warning", reference, 1 - side / TINY, advice)
 
 

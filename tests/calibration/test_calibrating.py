@@ -95,6 +95,16 @@ def test_too_few_references_are_refused(items: int, each: int, far: float, neede
     assert isinstance(found, Refusal)
     assert found.references_needed == needed
     assert f"takes {needed} references" in found.reason
+    assert "elsewhere" not in found.reason
+
+
+def test_strangers_that_are_no_references_are_not_counted_unsaid() -> None:
+    small = _photos(range(30), 5, 1)
+    lent, _ = _photos(range(1000, 1040), 1, seed=4)
+    cases = gather(*small, recipe=None).with_strangers(gather_strangers(lent, *small), lent=True)
+    found = calibrate(cases, 0.001, "space")
+    assert isinstance(found, Refusal)
+    assert "there are 190, 40 strangers from elsewhere among them, and 150" in found.reason
 
 
 def test_strangers_are_lent_to_a_small_shop() -> None:

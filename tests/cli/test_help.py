@@ -46,6 +46,20 @@ def test_several_results_are_json_lines(name: str) -> None:
     assert "(JSON Lines)" in " ".join(result.output.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "usage"),
+    [
+        ("set-attr", "LABEL [KEY=VALUE]..."),
+        ("reject", "[ID]"),
+        ("confirm", "ID"),
+        ("undo", "[GENERATION]"),
+    ],
+)
+def test_the_usage_shows_what_may_be_left_out(name: str, usage: str) -> None:
+    result = CliRunner().invoke(main, [name, "--help"])
+    assert result.output.splitlines()[0] == f"Usage: main {name} [OPTIONS] {usage}"
+
+
 def test_version() -> None:
     assert __version__ in CliRunner().invoke(main, ["--version"]).output
 
