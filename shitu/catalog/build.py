@@ -176,6 +176,8 @@ class Build:
         """Commit what is left; returns what was removed and what vanished but stays."""
         outdated, vanished = ledger.outdated(), ledger.vanished()
         removed = vanished if prune else []
+        if removed and not ledger.any_used():  # a wrong list, or a disk that is not there
+            raise GalleryError(f"{_none_usable(ledger).rstrip('.')}; nothing was removed")
         gone = [file.reference_id for file in (*outdated, *removed)]
         work = (gone, ledger.moves, ledger.labels, ledger.states)
         if any(work) or (ledger.known and self._gallery.root() != self._root):
@@ -208,12 +210,7 @@ class Build:
     def _refuse_nothing(self, ledger: Ledger) -> None:
         if ledger.added or ledger.known or self._gallery.count():
             return
-        first = ledger.skipped[0]
-        name = display_path(first.path)
-        said = first.reason if first.reason.startswith(name) else f"{name}: {first.reason}"
-        raise GalleryError(
-            f"none of the {len(ledger.skipped)} pictures listed can be used. The first: {said}"
-        )
+        raise GalleryError(_none_usable(ledger))
 
     def _summary(
         self,
@@ -254,6 +251,13 @@ class _Progress:
     def _say(self) -> None:
         if self._tell is not None:
             self._tell(self._done)
+
+
+def _none_usable(ledger: Ledger) -> str:
+    first = ledger.skipped[0]
+    name = display_path(first.path)
+    said = first.reason if first.reason.startswith(name) else f"{name}: {first.reason}"
+    return f"none of the {len(ledger.skipped)} pictures listed can be used. The first: {said}"
 
 
 def _thumbnail(image: Image, box: Box | None) -> bytes:

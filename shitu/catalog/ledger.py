@@ -178,6 +178,10 @@ class Ledger:
 
     # --- at the end --------------------------------------------------------------------
 
+    def any_used(self) -> bool:
+        """Whether one of the pictures listed is in the gallery, or came to it."""
+        return bool(self.unchanged or self.added or self.moves or self.duplicates)
+
     def outdated(self) -> list[KnownFile]:
         """Return the references whose files were given other content."""
         return [

@@ -408,6 +408,23 @@ def test_an_empty_list_never_prunes_everything(tea_shop: Shop) -> None:
     assert len(catalog.all_references()) == 3
 
 
+def test_a_list_of_nothing_that_can_be_used_never_prunes_everything(shop: Shop) -> None:
+    """Such as one of pictures on a disk that is not mounted, or with its columns exchanged."""
+    for name in ("a", "b"):
+        shop.paint(f"{name}.png", ord(name))
+    catalog = shop.open()
+    listed = write_list(shop, a="tea", b="tea")
+    shop.build(catalog, listed)
+    for name in ("a", "b"):
+        (shop.photos / f"{name}.png").unlink()
+    with pytest.raises(GalleryError, match=r"a\.png: does not exist; nothing was removed"):
+        shop.build(catalog, listed, prune=True)
+    assert len(catalog.all_references()) == 2
+    shop.paint("c.png", 9)
+    summary = shop.build(catalog, write_list(shop, c="tea"), prune=True)
+    assert (summary.added, len(summary.removed)) == (1, 2)
+
+
 def test_every_batch_is_a_commit_and_batches_do_not_matter(
     tea_shop: Shop, vectors_agree: Agree
 ) -> None:
