@@ -14,6 +14,7 @@ from pathlib import Path
 from shitu.catalog.labels import clean_label
 from shitu.errors import DatasetError, GalleryError
 from shitu.images import display_path, find_images
+from shitu.images.names import cannot
 
 _OBJECT = re.compile(r'\s*\{\s*("|\}|$)')
 _QUOTED = re.compile(r'(^|(?<=,))\s*"([^"]|"")*"\s*(?=,|$)')
@@ -93,7 +94,7 @@ def _read(file: Path) -> str:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{display_path(file)} cannot be read ({error.strerror})") from error
+        raise DatasetError(cannot("read", display_path(file), error)) from error
     try:
         return data.decode("utf-8-sig")  # with or without a byte order mark
     except UnicodeDecodeError as error:

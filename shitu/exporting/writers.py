@@ -129,10 +129,11 @@ def describe_for_paddlex(source: Source, folder: Path) -> tuple[str, ...]:
     )
     if preprocessing.interpolation == "linear":
         return ()
+    made = "vectors" if source.kind == "feature" else "boxes"
     return (
         f"{source.name} was made for pictures resized by {preprocessing.interpolation!r} "
         f"interpolation, which {PADDLEX_DESCRIPTION} cannot say: PaddleX resizes otherwise, and "
-        "its vectors differ a little.",
+        f"its {made} differ a little.",
     )
 
 

@@ -122,7 +122,7 @@ def test_files_that_list_nothing(tmp_path: Path, text: str) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="cannot be read"):
+    with pytest.raises(DatasetError, match="cannot be read: it does not exist; check the name"):
         entries_from_file(tmp_path / "none.txt")
 
 
