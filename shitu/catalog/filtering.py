@@ -72,7 +72,7 @@ class Among:
         self._catalog = catalog
         self.selection = catalog.select(where)
         if not len(self.selection.ids):
-            raise DatasetError(". ".join(self.selection.notes))
+            raise DatasetError("; ".join(self.selection.notes))
 
     def search(self, queries: npt.NDArray[np.float32], k: int) -> Neighbours:
         """Return the k nearest of each query (m, dim) among what is allowed."""

@@ -119,6 +119,8 @@ def test_among_is_a_catalog_of_what_is_allowed(catalog: Catalog) -> None:
     assert among.search(colours(paint(3))[None], 9).reference_ids.max() > 0
     with pytest.raises(DatasetError, match="allows no reference"):
         Among(catalog, parse_where("label=juice"))
+    with pytest.raises(DatasetError, match=r"attribute .aisle.; the filter"):
+        Among(catalog, parse_where("has aisle"))
 
 
 def any_change(catalog: Catalog, shop: Shop, rng: random.Random, number: int) -> None:
