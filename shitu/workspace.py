@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
 
+from shitu._forking import after_fork
+from shitu.arguments import list_of, path_of
 from shitu.candidates import Decider, depth
 from shitu.config import DEFAULT_FAR, DETECTOR_MODEL, FEATURE_MODEL, Config, load_config
 from shitu.cropper import Candidates
@@ -41,6 +42,7 @@ from shitu.lineup import Lineup, find_lineup, lineup_of
 from shitu.looking import Look, in_order
 from shitu.models.spec import ModelSpec
 from shitu.networks import SEVERAL, Networks
+from shitu.opening import opened
 from shitu.recognition import Recognition
 from shitu.recognizer import Recognizer
 from shitu.runtime.session import Float32Array, Session
@@ -98,40 +100,7 @@ def _after_fork() -> None:
         workspace._leave_to_the_parent()
 
 
-os.register_at_fork(after_in_child=_after_fork)
-
-_Opened = TypeVar("_Opened")
-_Listed = TypeVar("_Listed")
-
-
-class _opened(Generic[_Opened]):  # noqa: N801 - used as `cached_property` is
-    """What is opened when it is first used: once, whoever asks at the same time, until `close`."""
-
-    def __init__(self, open_: Callable[[Workspace], _Opened]) -> None:
-        self._open = open_
-        self.__doc__ = open_.__doc__
-
-    def __set_name__(self, owner: type[Workspace], name: str) -> None:
-        self._name = name
-
-    @overload
-    def __get__(self, workspace: None, owner: type[Workspace]) -> _opened[_Opened]: ...
-
-    @overload
-    def __get__(self, workspace: Workspace, owner: type[Workspace]) -> _Opened: ...
-
-    def __get__(
-        self, workspace: Workspace | None, owner: type[Workspace]
-    ) -> _Opened | _opened[_Opened]:
-        if workspace is None:
-            return self
-        kept = workspace.__dict__
-        with workspace._opening:
-            workspace._require_open()
-            if self._name not in kept:
-                kept[self._name] = self._open(workspace)
-            found: _Opened = kept[self._name]
-            return found
+after_fork(_after_fork)
 
 
 class Workspace:
@@ -158,7 +127,7 @@ class Workspace:
             load_config(
                 overrides={
                     **settings,
-                    "index": None if index is None else str(_path("index", index)),
+                    "index": None if index is None else str(path_of("index", index)),
                 }
             )
         )
@@ -196,7 +165,7 @@ class Workspace:
         """
         from shitu.catalog import list_entries
 
-        source = _path("gallery", gallery)
+        source = path_of("gallery", gallery)
         entries = list_entries(source)
         return self.catalog_for_writing().build(
             entries,
@@ -214,7 +183,7 @@ class Workspace:
         progress: Progress | None = None,
     ) -> SyncReport:
         """Make the gallery equal to a folder (one per label); see `Catalog.sync`."""
-        folder = _path("folder", folder)
+        folder = path_of("folder", folder)
         catalog = self.catalog_for_writing()
         return catalog.sync(folder, dry_run=dry_run, force=force, progress=progress)
 
@@ -227,7 +196,7 @@ class Workspace:
         attributes: Mapping[str, Any] | None = None,
     ) -> AddSummary:
         """Add pictures as references of an item, which is made if there is none of that label."""
-        paths = [_path("a picture", picture) for picture in _listed("pictures", pictures)]
+        paths = [path_of("a picture", picture) for picture in list_of("pictures", pictures)]
         self._make_a_start(len(paths))
         return self.catalog_for_writing().add(paths, label, box=box, attributes=attributes)
 
@@ -241,13 +210,13 @@ class Workspace:
 
     def merge(self, labels: Sequence[str], into: str) -> MergeSummary:
         """Make the references of some items those of another; the emptied items go."""
-        return self.catalog.merge(_listed("labels", labels), into)
+        return self.catalog.merge(list_of("labels", labels), into)
 
     def set_attributes(
         self, label: str, attributes: Mapping[str, Any], *, unset: Sequence[str] = ()
     ) -> Item:
         """Set attributes of an item to anything JSON can hold, and remove those to `unset`."""
-        return self.catalog.set_attributes(label, attributes, unset=_listed("unset", unset))
+        return self.catalog.set_attributes(label, attributes, unset=list_of("unset", unset))
 
     def undo(self, generation: int | None = None, *, back_to: Named | None = None) -> UndoSummary:
         """Undo one change, by default the last; or all after the generation or date `back_to`."""
@@ -316,7 +285,7 @@ class Workspace:
             TypeError: `pictures` is one picture, or no list at all.
         """
         self._require_open()
-        given = _listed("pictures", pictures)
+        given = list_of("pictures", pictures)
         if where is not None:
             from shitu.gallery.where import parse_where
 
@@ -536,7 +505,7 @@ class Workspace:
         report = evaluate_boxes(pictures, recognize, labels, plan, told)
         return replace(report, verify=self.config.verify)
 
-    @_opened
+    @opened
     def catalog(self) -> Catalog:
         """The gallery and its index, which must exist."""
         return self._open_catalog(create=False)
@@ -550,7 +519,7 @@ class Workspace:
         self._follow_the_gallery()
         return self.catalog
 
-    @_opened
+    @opened
     def recognizer(self) -> Recognizer:
         """Recognition with the settings of this workspace."""
         return self._recognizer_over(self.catalog)
@@ -596,7 +565,7 @@ class Workspace:
             self._drop(["recognizer"])
         return self._networks
 
-    @_opened
+    @opened
     def _verifier(self) -> Verifier | None:
         if self.config.verify == OFF:
             return None
@@ -604,7 +573,7 @@ class Workspace:
 
         return Verifier(ReferenceFeatures(self.catalog.gallery), self.config.verify)
 
-    @_opened
+    @opened
     def _checks(self) -> Workers:
         """Threads that compare objects with references, while those of the networks look ahead."""
         return Workers(self._networks.threads, thread_name_prefix="shitu-check")
@@ -811,7 +780,7 @@ class Workspace:
         whole_image: bool = False,
     ) -> GoldenSummary:
         """Keep a picture with its answer, None for unknown; see `Catalog.add_golden`."""
-        path = _path("picture", picture)
+        path = path_of("picture", picture)
         self._require_own_space()
         return self.catalog.add_golden(path, label, box=box, whole_image=whole_image)
 
@@ -912,7 +881,7 @@ class Workspace:
         """The models in use: those of the settings, else those that the gallery was built with."""
         return self._networks.lineup
 
-    @_opened
+    @opened
     def _networks(self) -> Networks:
         lineup = self._lineup()
         started: HeadStart | None = self.__dict__.get("_started")
@@ -981,19 +950,6 @@ class Workspace:
 
 def _towards(total: int, progress: Progress | None) -> Callable[[int], None] | None:
     return None if progress is None else lambda done: progress(done, total)
-
-
-def _path(name: str, given: object) -> Path:
-    if not isinstance(given, (str, os.PathLike)):
-        raise TypeError(f"{name} has to be a path, not {type(given).__name__}")
-    return Path(given)
-
-
-def _listed(name: str, given: Iterable[_Listed]) -> list[_Listed]:
-    """What was given, as a list; of one text Python would take each letter."""
-    if isinstance(given, (str, bytes, os.PathLike)) or not isinstance(given, Iterable):
-        raise TypeError(f"{name} has to be a list, not {type(given).__name__}")
-    return list(given)
 
 
 def _part(path: Path, box: Box | None) -> Image:

@@ -17,6 +17,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
+from shitu._forking import before_fork
 from shitu.errors import GalleryError, GalleryLocked
 from shitu.images import display_path
 
@@ -32,7 +33,7 @@ def _before_fork() -> None:
         engine.dispose()
 
 
-os.register_at_fork(before=_before_fork)
+before_fork(_before_fork)
 
 _PATIENCE = 2.0  # seconds that one without rights waits for a writer to come or go
 _TURN = 0x5417  # what PostgreSQL knows the lock of all writers by

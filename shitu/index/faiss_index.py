@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import faiss as _stubbed
 import numpy as np
 
+from shitu._forking import after_fork
 from shitu.errors import IndexFileError
 from shitu.images import display_path
 from shitu.index.opening import MAPPED, open_index
@@ -29,7 +29,7 @@ faiss: Any = _stubbed  # its type stubs leave out half of it
 faiss.cvar.distance_compute_blas_threshold = 20
 
 # The threads of OpenMP do not come along into a forked process, which would wait for them for ever.
-os.register_at_fork(after_in_child=lambda: faiss.omp_set_num_threads(1))
+after_fork(lambda: faiss.omp_set_num_threads(1))
 
 _UNIT = 1e-3  # how far from 1 a length may be
 _BLOCK = 1 << 20

@@ -101,7 +101,7 @@ def test_all_parts_for_all_networks(
     for name, rows in found.items():
         networks = list(dict.fromkeys(row["network"] for row in rows))
         assert networks == [str(folder / "own"), "t1", "t2", "ensemble"], name
-    assert [len(found[name]) for name in ALL] == [3 * 2 * 4, 2 * 4, 6 * 4, 2 * 4]
+    assert [len(found[name]) for name in ALL] == [3 * 2 * 4, 2 * (4 + 3), 6 * 4, 2 * 4]
     # Pictures of a label differ in size only, so that all are named unless they are turned.
     assert {row["recall_at_1"] for row in found["retrieval"] if row["network"] == "t1"} == {1.0}
     assert {row["mean_recall_at_1"] for row in found["labelled"]} == {1.0}

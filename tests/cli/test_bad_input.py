@@ -216,8 +216,8 @@ def test_a_box_outside_the_picture(run: Run, shop: Path, query: Path) -> None:
     assert_sentence(result, "box")
 
 
-def test_another_box_for_a_picture_that_is_there(run: Run, built: Path, query: Path) -> None:
-    index = ("--index", built / "index")
+def test_another_box_for_a_picture_that_is_there(run: Run, shop: Path, query: Path) -> None:
+    index = ("--index", shop / "index")
     assert run("add-item", query, "--label", "x", *index).exit_code == 0
     again = run("add-item", query, "--label", "x", "--box", "1,1,9,9", *index)
     assert (again.exit_code, again.stdout) == (0, "x: 0 added, 1 already there.\n")
