@@ -285,3 +285,13 @@ def test_the_most_ambiguous_comes_first(catalog: Catalog) -> None:
     clear, doubtful = logged(catalog, paint(1)), logged(catalog, between(3, 4, 0.55))
     assert [one.recognition_id for one in catalog.unanswered()] == [doubtful, clear]
     assert [one.recognition_id for one in catalog.unanswered(1)] == [doubtful]
+
+
+def test_what_two_items_tie_for_is_unknown_and_the_most_ambiguous(catalog: Catalog) -> None:
+    mixed = [between(1, 3, share / 100) for share in range(40, 60)]
+    tie = next(image for image in mixed if answer(catalog, image) is None)
+    named, tied = logged(catalog, between(1, 3, 0.3)), logged(catalog, tie)
+    first, second = catalog.unanswered()
+    assert (first.recognition_id, second.recognition_id) == (tied, named)
+    assert first.seen.matches[0].score > first.seen.threshold
+    assert first.seen.ambiguity == 1.0
