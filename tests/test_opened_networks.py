@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shitu.config import load_config
+from shitu.errors import Closed
 from shitu.lineup import WHOLE, Lineup
 from shitu.networks import SEVERAL, Networks
 
@@ -52,5 +53,5 @@ def test_other_models_go_on_with_the_same_threads() -> None:
     assert (after.pool, after.streams) == (before.pool, 2)
     assert after.space != before.space
     after.close()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(Closed):
         before.pool.submit(print)
