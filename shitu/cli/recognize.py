@@ -274,7 +274,7 @@ def _lacking(item: RecognizedObject, result: Recognition) -> str:
 
     best = item.matches[0].label
     if item.decided_by == LEAD:
-        return f"{best} is hardly ahead of the next"
+        return f"{best} is hardly ahead"
     wanted = result.threshold if result.operating_point is None else result.operating_point
     return f"{best} is below {wanted:.2f}"
 
