@@ -15,7 +15,7 @@ from shitu.deciding import Rule
 from shitu.gallery import Reference
 from shitu.images import Image
 from shitu.index import Neighbours
-from shitu.prototypes import DEPTH, SAME, Floats, leads, promoted, taken
+from shitu.prototypes import DEPTH, Floats, leads, promoted, taken
 from shitu.recognition import CONFIDENCE, GEOMETRY, LEAD, SCORE, Match, Near
 from shitu.verifier.reranking import OFF, ON, Checked, Contender, Sight, Verifier
 
@@ -186,7 +186,7 @@ class Decider:
         evidence = ordered.evidence
         there, known, point = evidence.item >= 0, self._known, self.operating_point
         if known is None or point is None:
-            clear = (ordered.leads >= self.rule.lead) | (evidence.score >= SAME)
+            clear = self.rule.is_clear(evidence.score, ordered.leads)
             return np.asarray(there & (evidence.score >= self.rule.threshold) & clear)
         if self._with_points is None:
             return np.asarray(there & (known.confidence(evidence) >= point))
@@ -232,9 +232,9 @@ class Decider:
     def _trusted(self, score: float, lead: float, confidence: float | None) -> tuple[bool, str]:
         point = self.operating_point
         if point is None:
-            if score >= self.rule.threshold and lead < self.rule.lead and score < SAME:
-                return False, LEAD
-            return score >= self.rule.threshold, SCORE
+            if score < self.rule.threshold:
+                return False, SCORE
+            return (True, SCORE) if self.rule.is_clear(score, lead) else (False, LEAD)
         return confidence is not None and confidence >= point, CONFIDENCE
 
     def _likelier(self, found: Found, seen: Weighed) -> tuple[Weighed, float | None]:

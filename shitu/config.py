@@ -15,8 +15,8 @@ from shitu.errors import ConfigError
 FEATURE_MODEL = "pplcnetv2_base_shitu"
 DETECTOR_MODEL = "picodet_lcnet_mainbody"
 DEFAULT_FAR = 0.01  # share of strangers that may get an answer
-LEAD = 0.02  # of an answer over the next item, where no calibration decides
 MOST_FALSE = 0.5  # the highest such share that can be asked for
+LEAD = 0.02  # of an answer over the next item, where no calibration decides
 PROTOTYPE_WEIGHT = 1.0  # of the mean of an item's references, beside the nearest one
 INDEX_KINDS = ("auto", "flat", "ivf-sq8", "ivf-rabitq", "hnsw")
 AUTO = "auto"

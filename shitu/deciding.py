@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from shitu.config import LEAD, PROTOTYPE_WEIGHT
+from shitu.prototypes import SAME
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,12 @@ class Rule:
     by_score: bool = False
     prototype_weight: float = PROTOTYPE_WEIGHT
     lead: float = LEAD
+
+    def is_clear(self, score: Any, lead: Any) -> Any:
+        """Whether a best item is far enough ahead, or the query a reference of it.
+
+        Args:
+            score: cosine to its nearest reference; of one query, or (m,) of many.
+            lead: how far it is ahead, likewise.
+        """
+        return (lead >= self.lead) | (score >= SAME)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from feature_rows import Rows
+from feature_rows import Rows, embedded
 from feature_teachers import inner_crop
 
 from shitu.prototypes import Prototypes, leads, nearest, promoted, taken
@@ -117,12 +117,7 @@ def main() -> None:
     parser.add_argument("rows", type=Path, help="folder that feature_data.py wrote")
     parser.add_argument("--cache", type=Path, help="file that keeps the embeddings")
     args = parser.parse_args()
-    if args.cache is not None and args.cache.exists():
-        kept = dict(np.load(args.cache))
-    else:
-        kept = embed(Rows(args.rows))
-        if args.cache is not None:
-            np.savez(args.cache, **kept)
+    kept = embedded(args.rows, args.cache, embed)
     threshold = Workspace().threshold
     played = {name: list(shops(kept[name], kept[name + "_label"])) for name in SETS}
     print("|", " | ".join(["lead", "rightly", "wrongly", "unknown", *SETS]), "|")

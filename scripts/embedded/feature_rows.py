@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,18 @@ def _pack(raw: Path, count: int, data: Path, ends: Path) -> None:
     with ThreadPoolExecutor(2) as pool, data.open("wb") as file:
         sizes = [file.write(coded.tobytes()) for coded in pool.map(code, range(count))]
     np.save(ends, np.cumsum(sizes))
+
+
+def embedded(
+    rows: Path, cache: Path | None, embed: Callable[[Rows], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """What `embed` makes of the rows in a folder, from the cache if it is there."""
+    if cache is not None and cache.exists():
+        return dict(np.load(cache))
+    kept = embed(Rows(rows))
+    if cache is not None:
+        np.savez(cache, **kept)
+    return kept
 
 
 class Rows:

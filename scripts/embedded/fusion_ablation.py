@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from feature_rows import Rows
+from feature_rows import Rows, embedded
 from feature_teachers import inner_crop
 
 from shitu.prototypes import DEPTH, Prototypes, promoted
@@ -144,12 +144,7 @@ def main() -> None:
     parser.add_argument("rows", type=Path)
     parser.add_argument("--cache", type=Path, help="file that keeps the embeddings")
     args = parser.parse_args()
-    if args.cache is not None and args.cache.exists():
-        kept = dict(np.load(args.cache))
-    else:
-        kept = embed(Rows(args.rows))
-        if args.cache is not None:
-            np.savez(args.cache, **kept)
+    kept = embedded(args.rows, args.cache, embed)
     print("|", " | ".join(["", *(f"{a}" if a == b else f"{a} to {b}" for a, b in GALLERIES)]), "|")
     for name, way in WAYS.items():
         cells = []
