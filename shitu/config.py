@@ -25,7 +25,8 @@ _TRUTH = {
     **dict.fromkeys(("false", "no", "off", "0"), False),
 }
 ENGINES = (
-    *(AUTO, "onnxruntime", "onnxruntime-int8", "openvino", "openvino-bf16"),
+    *(AUTO, "onnxruntime", "onnxruntime-int8"),
+    *("openvino", "openvino-bf16", "openvino-int8"),
     *("paddle", "paddle-bf16"),
 )
 VERIFY = ("auto", "on", "off")

@@ -16,7 +16,7 @@ from shitu.runtime.engines import EIGHT_BITS, ENGINES, IN_EIGHT_BITS, REFERENCE
 if TYPE_CHECKING:
     from shitu.choosing.trial import Task, Trial
 
-QUICK_TO_TRY = ("onnxruntime", IN_EIGHT_BITS, "openvino", "openvino-bf16")
+QUICK_TO_TRY = ("onnxruntime", IN_EIGHT_BITS, "openvino", "openvino-bf16", "openvino-int8")
 """The others take seconds to start, and are tried only by those who ask."""
 
 _WORTH_IT = 0.9  # of the reference's time: noise alone shall not change an engine

@@ -118,12 +118,7 @@ def _onnx_runtime(name: str) -> Callable[[ModelSpec, Job], Session]:
     def open_(spec: ModelSpec, job: Job) -> Session:
         from shitu.runtime.onnx_runtime import OnnxRuntimeSession
 
-        kind = ENGINES[name].file_of(spec)
-        if kind == EIGHT_BITS and not this_cpu().adds_bytes_exactly:
-            raise ModelError(
-                f"The engine {name} needs a CPU with VNNI instructions, or vectors in 8 bits are "
-                "far from those of the model: use the engine auto."
-            )
+        kind = _file_for_this_cpu(name, spec)
         # Callers that run side by side are the threads.
         threads = job.threads if job.streams == 1 or job.threads is None else 1
         return OnnxRuntimeSession(spec.files[kind].verified(), threads, engine=name)
@@ -131,20 +126,32 @@ def _onnx_runtime(name: str) -> Callable[[ModelSpec, Job], Session]:
     return open_
 
 
-def _openvino(file: str, *, bfloat16: bool) -> Callable[[ModelSpec, Job], Session]:
+def _openvino(name: str, *, bfloat16: bool = False) -> Callable[[ModelSpec, Job], Session]:
     def open_(spec: ModelSpec, job: Job) -> Session:
         from shitu.runtime.openvino_runtime import OpenVinoSession
 
-        model = spec.files[file]
+        model = spec.files[_file_for_this_cpu(name, spec)]
         return OpenVinoSession(
             model.verified(),
             job.threads,
+            engine=name,
             bfloat16=bfloat16 and _bears_it(spec),
             streams=job.streams,
             cache=_compiled(model.sha256),
         )
 
     return open_
+
+
+def _file_for_this_cpu(engine: str, spec: ModelSpec) -> str:
+    """Which file of a model the engine reads, if this CPU computes what is in it."""
+    file = ENGINES[engine].file_of(spec)
+    if file == EIGHT_BITS and not this_cpu().adds_bytes_exactly:
+        raise ModelError(
+            f"The engine {engine} needs a CPU with VNNI instructions, or vectors in 8 bits are "
+            "far from those of the model: use the engine auto."
+        )
+    return file
 
 
 def _compiled(sha256: str) -> Path | None:
@@ -173,6 +180,7 @@ def _bears_it(spec: ModelSpec) -> bool:
 
 
 _ORT = ("onnxruntime", "onnxruntime-openvino", "onnxruntime-gpu", "onnxruntime-directml")
+_OPENVINO = ("openvino",)
 _PADDLE = ("paddlepaddle", "paddlepaddle-gpu")
 
 ENGINES: Mapping[str, Engine] = {
@@ -188,8 +196,17 @@ ENGINES: Mapping[str, Engine] = {
             "onnx",  # in 8 bits it loses its boxes
             SAME_IN_EIGHT_BITS,
         ),
-        Engine("openvino", "openvino", ("openvino",), _openvino("onnx", bfloat16=False)),
-        Engine("openvino-bf16", "openvino", ("openvino",), _openvino("onnx", bfloat16=True)),
+        Engine("openvino", "openvino", _OPENVINO, _openvino("openvino")),
+        Engine("openvino-bf16", "openvino", _OPENVINO, _openvino("openvino-bf16", bfloat16=True)),
+        Engine(
+            "openvino-int8",
+            "openvino",
+            _OPENVINO,
+            _openvino("openvino-int8"),
+            EIGHT_BITS,
+            "onnx",
+            SAME_IN_EIGHT_BITS,
+        ),
         Engine("paddle", "paddle", _PADDLE, _paddle(bfloat16=False), "params"),
         Engine("paddle-bf16", "paddle", _PADDLE, _paddle(bfloat16=True), "params"),
     )

@@ -23,6 +23,7 @@ class OpenVinoSession:
     Args:
         path: the file.
         threads: that work on all of it; None leaves the choice to OpenVINO.
+        engine: what it is called.
         bfloat16: compute in bfloat16, which needs a CPU that can.
         streams: pictures that run at a time, each on its share of the threads.
         cache: folder where compiled networks are kept; None: nowhere.
@@ -38,11 +39,12 @@ class OpenVinoSession:
         path: Path,
         threads: int | None = None,
         *,
+        engine: str = "openvino",
         bfloat16: bool = False,
         streams: int = 1,
         cache: Path | None = None,
     ) -> None:
-        self.engine = "openvino-bf16" if bfloat16 else "openvino"
+        self.engine = engine
         if not path.is_file():
             raise WeightsNotFound(f"No ONNX model at {path}. Check the path, or install again.")
         self._path = path

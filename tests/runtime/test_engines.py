@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +36,23 @@ def test_an_engine_names_itself_and_its_version() -> None:
     assert ENGINES["onnxruntime"].version
 
 
+EIGHT_BIT_ENGINES = [
+    "onnxruntime-int8",
+    pytest.param(
+        "openvino-int8",
+        marks=pytest.mark.skipif(not find_spec("openvino"), reason="openvino is not installed"),
+    ),
+]
+
+
 @needs_vnni
-def test_in_8_bits_the_extractor_points_where_it_did() -> None:
+@pytest.mark.parametrize("engine", EIGHT_BIT_ENGINES)
+def test_in_8_bits_the_extractor_points_where_it_did(engine: str) -> None:
     products = sorted((SAMPLE / "products").iterdir())[::4]
     pictures = SPEC.preprocessing([load_image(sorted(one.iterdir())[0]) for one in products])
     exact, rounded = (
         open_session(SPEC, name, Job(1)).run(pictures)[0]
-        for name in ("onnxruntime", "onnxruntime-int8")
+        for name in ("onnxruntime", engine)
     )
     norms = np.linalg.norm(exact, axis=1) * np.linalg.norm(rounded, axis=1)
     cosines = (exact * rounded).sum(1) / norms
@@ -49,21 +60,23 @@ def test_in_8_bits_the_extractor_points_where_it_did() -> None:
     assert (cosines < 0.99999).all()
 
 
-def test_in_8_bits_the_detector_stays_as_it_is() -> None:
-    engine = ENGINES["onnxruntime-int8"]
-    assert engine.file_of(SPEC) == EIGHT_BITS
-    assert engine.file_of(DETECTOR) == "onnx"
-    assert engine.runs(DETECTOR)
-    session = open_session(DETECTOR, "onnxruntime-int8", Job(1))
-    assert session.engine == "onnxruntime-int8"
+@pytest.mark.parametrize("engine", EIGHT_BIT_ENGINES)
+def test_in_8_bits_the_detector_stays_as_it_is(engine: str) -> None:
+    assert ENGINES[engine].file_of(SPEC) == EIGHT_BITS
+    assert ENGINES[engine].file_of(DETECTOR) == "onnx"
+    assert ENGINES[engine].runs(DETECTOR)
+    assert open_session(DETECTOR, engine, Job(1)).engine == engine
 
 
-def test_8_bits_need_a_cpu_that_adds_them_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("engine", EIGHT_BIT_ENGINES)
+def test_8_bits_need_a_cpu_that_adds_them_exactly(
+    monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
     old = Cpu("old", ("sse2", "avx2"), 1)
     monkeypatch.setattr(engines, "this_cpu", lambda: old)
-    with pytest.raises(ModelError, match=r"onnxruntime-int8 needs a CPU with VNNI .* auto"):
-        open_session(SPEC, "onnxruntime-int8", Job(1))
-    assert open_session(DETECTOR, "onnxruntime-int8", Job(1)).engine == "onnxruntime-int8"
+    with pytest.raises(ModelError, match=rf"{engine} needs a CPU with VNNI .* auto"):
+        open_session(SPEC, engine, Job(1))
+    assert open_session(DETECTOR, engine, Job(1)).engine == engine
     assert not old.adds_bytes_exactly
     assert Cpu("new", ("sse2", "avx_vnni"), 1).adds_bytes_exactly
     assert Cpu("unknown", (), 1).adds_bytes_exactly
