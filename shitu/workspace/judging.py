@@ -1,0 +1,194 @@
+"""How well a workspace answers, how fast, and whether all is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shitu.arguments import path_of
+from shitu.candidates import Decider, depth
+from shitu.deciding import Rule
+from shitu.geometry import Box
+from shitu.models.spec import ModelSpec
+from shitu.networks import SEVERAL
+from shitu.runtime.session import Session
+from shitu.workspace.recognising import Recognising
+from shitu.workspace.wiring import Progress, towards
+
+if TYPE_CHECKING:
+    from shitu.catalog import CheckReport
+    from shitu.catalog.golden import GoldenAnswer, GoldenSummary
+    from shitu.choosing import Choice
+    from shitu.choosing.diagnosis import Diagnosis
+    from shitu.evaluation.bootstrap import Resampling
+    from shitu.evaluation.checking import Check
+    from shitu.evaluation.endtoend import BoxReport
+    from shitu.evaluation.retrieval import EvaluationOptions, Query, RetrievalReport
+    from shitu.evaluation.truths import LabelledPicture
+    from shitu.gallery.where import Where
+    from shitu.linting import LintReport
+    from shitu.timing import Timing
+
+
+class Judging(Recognising):
+    """Measures, times and checks."""
+
+    def evaluate(
+        self,
+        queries: str | Path | Sequence[Query],
+        progress: Progress | None = None,
+        *,
+        where: str | Where | None = None,
+        options: EvaluationOptions | None = None,
+    ) -> RetrievalReport:
+        """Measure how well `recognize` names pictures whose labels are known.
+
+        Args:
+            queries: folder with one folder per label, a label file, or the queries themselves.
+            progress: called with the number of pictures done so far and the total.
+            where: measure as if the gallery held only what this filter allows.
+            options: what to report; by default with the threshold of this workspace.
+        """
+        from shitu.catalog import list_entries
+        from shitu.catalog.filtering import Among
+        from shitu.evaluation.retrieval import (
+            EvaluationOptions,
+            Query,
+            describe_queries,
+            score_queries,
+        )
+
+        self.catalog.refresh()
+        self._require_own_space()
+        lookup = self.catalog if where is None else Among(self.catalog, where)
+        skipped: tuple[tuple[str, str], ...] = ()
+        if isinstance(queries, (str, Path)):
+            entries = list_entries(Path(queries))
+            queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
+            skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
+        self._networks_for(SEVERAL)
+        found = describe_queries(queries, self.describer, towards(len(queries), progress))
+        self.catalog.refresh()  # that may have taken minutes
+        options = options or EvaluationOptions(threshold=self.threshold)
+        options = replace(
+            options,
+            prototype_weight=self.config.prototype_weight,
+            check=self._check(options.threshold),
+        )
+        calibration = self.catalog.calibration()
+        if calibration is not None and options.confidence is None:
+            options = replace(options, confidence=calibration.of_neighbours)
+        report = score_queries(found, lookup, options)
+        return replace(report, skipped=(*skipped, *report.skipped))
+
+    def _check(self, threshold: float) -> Check:
+        """What recognition would make of rankings."""
+        from shitu.evaluation.checking import Check
+
+        config = self.config
+        by_score = config.threshold is not None
+        rule = Rule(threshold, by_score, config.prototype_weight, config.lead)
+        decider = Decider(rule, self.catalog.calibration(), self._verifier)
+        return Check(decider, depth(config.top_k))
+
+    def lint(self, progress: Progress | None = None) -> LintReport:
+        """Find pictures and items that make the gallery answer wrongly, or worse than it could."""
+        from shitu.linting import lint
+
+        self.catalog.refresh()
+        return lint(self.catalog.gallery, self.catalog.resembling, progress)
+
+    def evaluate_boxes(
+        self,
+        truths: str | Path | Sequence[LabelledPicture],
+        progress: Progress | None = None,
+        *,
+        where: str | Where | None = None,
+        plan: Resampling | None = None,
+    ) -> BoxReport:
+        """Measure how much of what is in whole scenes is found and named; see `evaluate_boxes`.
+
+        Args:
+            truths: file of true boxes, JSON Lines or COCO, or what it lists.
+            progress: called with the number of pictures done so far and the total.
+            where: measure as if the gallery held only what this filter allows.
+            plan: of the intervals; None: none.
+        """
+        from shitu.catalog.filtering import Among
+        from shitu.evaluation.endtoend import evaluate_boxes
+        from shitu.evaluation.truths import read_truths
+
+        pictures = read_truths(Path(truths)) if isinstance(truths, (str, Path)) else truths
+        lookup = self.catalog if where is None else Among(self.catalog, where)
+        labels = {reference.label for reference in lookup.all_references()}
+        recognize = partial(self.recognize, where=where, log=False)
+        told = towards(len(pictures), progress)
+        report = evaluate_boxes(pictures, recognize, labels, plan, told)
+        return replace(report, verify=self.config.verify)
+
+    def add_golden(
+        self,
+        picture: str | Path,
+        label: str | None,
+        *,
+        box: Box | None = None,
+        whole_image: bool = False,
+    ) -> GoldenSummary:
+        """Keep a picture with its answer, None for unknown; see `Catalog.add_golden`."""
+        path = path_of("picture", picture)
+        self._require_own_space()
+        return self.catalog.add_golden(path, label, box=box, whole_image=whole_image)
+
+    def check_golden(self, golden_id: int | None = None) -> list[GoldenAnswer]:
+        """Look all golden queries up, or one, as `recognize` would look up their crops."""
+        self._require_own_space()
+        every = self.catalog.check_golden()
+        return [one for one in every if golden_id in {None, one.golden_id}]
+
+    def diagnose(self) -> Diagnosis:
+        """Try all engines, keep the choice, and tell all that explains it; takes seconds."""
+        return self._networks.diagnose()
+
+    def choose_engine(self, names: Sequence[str] | None = None) -> Choice:
+        """Find out which engine is the fastest here, and keep that for `auto`; takes seconds.
+
+        Args:
+            names: of the engines to try; None: those that start quickly.
+        """
+        return self._networks.choose_engine(names)
+
+    def bench(self, model: str, *, pictures: Path | None = None, runs: int = 20) -> Timing:
+        """Time a model on one picture after the other, in the engine of the settings.
+
+        Args:
+            model: name or folder.
+            pictures: picture or folder; None: made-up pictures.
+            runs: how often it is timed.
+
+        Raises:
+            ModelError: there is no such model, or the engine cannot run it.
+            ImageError: a picture cannot be read, or there is none.
+        """
+        from shitu.benching import bench
+
+        self._require_open()
+        return bench(self.config, model, pictures, runs)
+
+    def open(self, spec: ModelSpec) -> Session:
+        """Load the network of a model in the engine of this workspace."""
+        return self._networks.open(spec)
+
+    def check(
+        self, *, repair: bool = False, full: bool = False, progress: Progress | None = None
+    ) -> CheckReport:
+        """Check gallery, index and pictures row by row; see `Catalog.check`."""
+        from shitu.catalog import Catalog
+
+        self._require_open()
+        config = self.config
+        where = Path(config.index)
+        with Catalog.open(where, url=config.database, read_only=not repair) as catalog:
+            return catalog.check(repair=repair, full=full, progress=progress)

@@ -1,0 +1,148 @@
+"""What a workspace learns from its gallery, from what it is told, and from other models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from shitu.candidates import depth
+from shitu.config import DEFAULT_FAR
+from shitu.describer import DescribedFolder, describe_folder
+from shitu.gallery import Space
+from shitu.geometry import Box, crop
+from shitu.images import Image, load_image
+from shitu.lazy_describer import LazyDescriber
+from shitu.lineup import Lineup, find_lineup, lineup_of
+from shitu.networks import Networks
+from shitu.verifier.reranking import OFF
+from shitu.workspace.wiring import Progress, Wiring
+
+if TYPE_CHECKING:
+    from shitu.catalog import Catalog
+    from shitu.catalog.adapting import LearnSummary
+    from shitu.catalog.feedback import ConfirmSummary, RejectSummary
+    from shitu.catalog.looking import Looking
+    from shitu.catalog.migration import Absent, MigrateSummary
+
+
+class Learning(Wiring):
+    """Adapts, calibrates, migrates, and takes answers as right or wrong."""
+
+    def adapt(
+        self, *, far: float = DEFAULT_FAR, dry_run: bool = False, progress: Progress | None = None
+    ) -> LearnSummary:
+        """Compare through a map fitted on the gallery, if that helps; see `Catalog.adapt`."""
+        return self.catalog.adapt(
+            far=far, dry_run=dry_run, progress=progress, looking=self._looking((), progress)
+        )
+
+    def calibrate(
+        self,
+        *,
+        far: float = DEFAULT_FAR,
+        strangers: str | Path | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> LearnSummary:
+        """Learn when an answer is to be believed; see `Catalog.calibrate`.
+
+        Args:
+            far: share of strangers that may get an answer.
+            strangers: folder of pictures of things that the gallery does not have.
+            dry_run: only measure.
+            progress: called with the number of strangers described, then of queries looked at
+                so far, and of all.
+
+        Raises:
+            ImageError: there is no picture in the folder, or none can be read.
+        """
+        described = DescribedFolder()
+        if strangers is not None:
+            self._require_own_space()
+            described = describe_folder(self.describer, Path(strangers), progress)
+        found = described.pictures
+        summary = self.catalog.calibrate(
+            far=far,
+            strangers=np.stack([one.embedding for _, one in found]) if found else None,
+            dry_run=dry_run,
+            looking=self._looking([partial(_part, path, one.box) for path, one in found], progress),
+        )
+        return replace(summary, skipped=described.skipped)
+
+    def _looking(
+        self, strangers: Sequence[Callable[[], Image]], progress: Progress | None
+    ) -> Looking | None:
+        """How the queries of a calibration are looked at; None: by their scores alone."""
+        if self.config.verify == OFF:
+            return None
+        from shitu.catalog.looking import Looking
+        from shitu.verifier.references import ReferenceFeatures
+
+        source, config = ReferenceFeatures(self.catalog.gallery), self.config
+        return Looking(source, config.verify, depth(config.top_k), strangers, progress)
+
+    def migrate(
+        self,
+        model: str | None = None,
+        detector: str | None = None,
+        *,
+        back: bool = False,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> MigrateSummary:
+        """Embed the gallery anew beside the old vectors, compare, and switch in one commit.
+
+        Args:
+            model: name or folder of the feature extractor to go to; None keeps the present one.
+            detector: the same for the detector, `none` for whole pictures.
+            back: go back to the models that were in use before the last migration instead.
+            progress: called with the number of references that have their vector, and of all.
+            options: see `shitu.catalog.migration.migrate`.
+        """
+        with self._catalog_of_any_model() as catalog:
+            describer = self._before(catalog) if back else self._beside(catalog, model, detector)
+            summary = catalog.migrate(describer, progress=progress, **options)
+        if "catalog" in self.__dict__:
+            self.catalog.refresh()
+            self._follow_the_gallery()
+        return summary
+
+    def drop_unused_spaces(self) -> list[Space]:
+        """Forget the vectors that no migration needs any more; see `Catalog`."""
+        with self._catalog_of_any_model() as catalog:
+            return catalog.drop_unused_spaces()
+
+    def _beside(self, catalog: Catalog, model: str | None, detector: str | None) -> LazyDescriber:
+        space = catalog.space
+        now = Lineup() if space is None else lineup_of(space)
+        return self._with(Lineup(model or now.feature, detector or now.detector))
+
+    def _before(self, catalog: Catalog) -> LazyDescriber | Absent:
+        from shitu.catalog.migration import Absent, previous_space
+
+        space = previous_space(catalog.gallery)
+        lineup = find_lineup(space)
+        return Absent(space) if lineup is None else self._with(lineup)
+
+    def _with(self, lineup: Lineup) -> LazyDescriber:
+        return LazyDescriber(Networks(self.config, lineup).ready_for)
+
+    def confirm(self, recognition_id: int, label: str | None = None) -> ConfirmSummary:
+        """Make the crop of a logged recognition a reference; see `Catalog.confirm`."""
+        self._require_own_space()
+        return self.catalog.confirm(recognition_id, label)
+
+    def reject(self, recognition_id: int, label: str | None = None) -> RejectSummary:
+        """Remember that an item is no answer to a logged recognition; see `Catalog.reject`."""
+        self._require_own_space()
+        return self.catalog.reject(recognition_id, label)
+
+
+def _part(path: Path, box: Box | None) -> Image:
+    image = load_image(path)
+    return image if box is None else crop(image, box)
