@@ -157,13 +157,20 @@ def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
         connection = sqlite3.connect(
             uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
         )
+        try:
+            prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def prepare(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA foreign_keys = ON")
         if not read_only:
             _prefer_wal(connection, timeout)
             # Not NORMAL: that may forget the last commits when the power goes, and the index
             # on disk would then claim generations which are about to happen a second time.
             connection.execute("PRAGMA synchronous = FULL")
-        return connection
 
     if read_only and not os.access(file.parent, os.W_OK):
         # Somebody with more rights may write after all: ask anew each time, keep nothing open.

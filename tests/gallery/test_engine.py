@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +39,31 @@ def test_files_that_are_no_gallery(tmp_path: Path, content: bytes, sentence: str
     with pytest.raises(GalleryError, match=sentence):
         open_and_read(file)
     assert file.read_bytes() == content, why
+
+
+def test_what_cannot_be_opened_is_let_go_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python would close it some time later, and Python 3.13 complains."""
+    open_ones: set[int] = set()
+
+    class Counted(sqlite3.Connection):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            open_ones.add(id(self))
+
+        def close(self) -> None:
+            super().close()
+            open_ones.discard(id(self))
+
+    monkeypatch.setattr(
+        "shitu.gallery.engine.sqlite3.connect", partial(sqlite3.connect, factory=Counted)
+    )
+    file = tmp_path / "gallery.db"
+    file.write_bytes(b"not a database at all" * 100)
+    with pytest.raises(GalleryError, match="is damaged"):
+        open_and_read(file)
+    assert not open_ones
 
 
 def test_a_gallery_with_a_hole_in_it(tmp_path: Path, add: Add) -> None:
