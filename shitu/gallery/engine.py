@@ -132,6 +132,9 @@ def shown(where: Path | str) -> str:
 def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
     """Connect to a file: WAL, foreign keys on, waiting up to `timeout` seconds for a writer."""
 
+    def dial() -> sqlite3.Connection:
+        return _dial(file, read_only=read_only, timeout=timeout)
+
     def look() -> sqlite3.Connection:
         deadline = time.monotonic() + min(timeout, _PATIENCE)
         while True:
@@ -148,30 +151,6 @@ def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
             else:
                 return connection
 
-    def dial() -> sqlite3.Connection:
-        mode = "mode=rwc"
-        if read_only:
-            mode = "mode=ro&immutable=1" if _frozen(file) else "mode=ro"
-        # A URI of raw bytes, so that a folder may be called anything at all.
-        uri = f"file:{quote(os.fsencode(file.absolute()))}?{mode}"
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
-        )
-        try:
-            prepare(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def prepare(connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA foreign_keys = ON")
-        if not read_only:
-            _prefer_wal(connection, timeout)
-            # Not NORMAL: that may forget the last commits when the power goes, and the index
-            # on disk would then claim generations which are about to happen a second time.
-            connection.execute("PRAGMA synchronous = FULL")
-
     if read_only and not os.access(file.parent, os.W_OK):
         # Somebody with more rights may write after all: ask anew each time, keep nothing open.
         engine = create_engine("sqlite://", creator=look, poolclass=NullPool)
@@ -180,6 +159,28 @@ def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
     _CONNECTED.add(engine)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _dial(file: Path, *, read_only: bool, timeout: float) -> sqlite3.Connection:
+    mode = "mode=rwc"
+    if read_only:
+        mode = "mode=ro&immutable=1" if _frozen(file) else "mode=ro"
+    # A URI of raw bytes, so that a folder may be called anything at all.
+    uri = f"file:{quote(os.fsencode(file.absolute()))}?{mode}"
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        if not read_only:
+            _prefer_wal(connection, timeout)
+            # Not NORMAL: that may forget the last commits when the power goes, and the index
+            # on disk would then claim generations which are about to happen a second time.
+            connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def open_blank() -> Engine:

@@ -51,8 +51,7 @@ def test_in_8_bits_the_extractor_points_where_it_did(engine: str) -> None:
     products = sorted((SAMPLE / "products").iterdir())[::4]
     pictures = SPEC.preprocessing([load_image(sorted(one.iterdir())[0]) for one in products])
     exact, rounded = (
-        open_session(SPEC, name, Job(1)).run(pictures)[0]
-        for name in ("onnxruntime", engine)
+        open_session(SPEC, name, Job(1)).run(pictures)[0] for name in ("onnxruntime", engine)
     )
     norms = np.linalg.norm(exact, axis=1) * np.linalg.norm(rounded, axis=1)
     cosines = (exact * rounded).sum(1) / norms
