@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from shitu.config import AUTO, Config
 from shitu.cropper import Cropper, CropPolicy
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SEVERAL = 8  # pictures for which it pays to look for the fastest engine, once for all
 
-_OF_THE_STREAMS = ("cropper", "embedder", "describer")
+_Loaded = TypeVar("_Loaded")
 
 
 class Networks:
@@ -45,6 +45,10 @@ class Networks:
         self.streams = 1
         self.threads = threads_for(config.threads)
         self.pool = Workers(self.threads, thread_name_prefix="shitu-look")
+        # By number of streams: who asks for one photo and for many in turn waits for each once.
+        self._croppers: dict[int, Cropper] = {}
+        self._embedders: dict[int, Embedder] = {}
+        self._describers: dict[int, Describer] = {}
 
     def of(self, lineup: Lineup) -> Networks:
         """Those of other models, with the same threads, which may still be at work."""
@@ -92,22 +96,25 @@ class Networks:
             max_objects=self.config.max_objects,
         )
 
-    @cached_property
+    @property
     def cropper(self) -> Cropper:
         """The detector, and which of its boxes are looked up."""
+        return _kept(self._croppers, self.streams, self._load_cropper)
+
+    def _load_cropper(self, streams: int) -> Cropper:
         spec = self.detector_spec
         if spec is None:
             return Cropper(None, self.policy)
-        return Cropper(self._finder(spec), self.policy)
+        return Cropper(self._finder(spec, streams), self.policy)
 
-    def _finder(self, spec: ModelSpec) -> Finder:
+    def _finder(self, spec: ModelSpec, streams: int) -> Finder:
         from shitu.runtime.exported import open_exported
 
         above = self.policy.threshold
         if "program" in spec.files or spec.head != "raw":
             return exported_finder(spec, open_exported(spec, self.threads), above)
         return Detector(
-            self.open(spec),
+            self._open(spec, streams),
             spec.preprocessing,
             spec.strides,
             spec.reg_max,
@@ -115,11 +122,15 @@ class Networks:
             explain_above=above,
         )
 
-    @cached_property
+    @property
     def embedder(self) -> Embedder:
         """The feature extractor."""
+        return _kept(self._embedders, self.streams, self._load_embedder)
+
+    def _load_embedder(self, streams: int) -> Embedder:
         spec = self.feature_spec
-        return Embedder(self.open(spec), spec.preprocessing, spec.dim, self.config.batch_size)
+        session = self._open(spec, streams)
+        return Embedder(session, spec.preprocessing, spec.dim, self.config.batch_size)
 
     @cached_property
     def text_embedder(self) -> TextEmbedder:
@@ -128,10 +139,15 @@ class Networks:
 
         return TextEmbedder(self.feature_spec)
 
-    @cached_property
+    @property
     def describer(self) -> Describer:
         """Main body and embedding of pictures of one object."""
-        return Describer(self.cropper, self.embedder, self.space, self.pool)
+        return _kept(self._describers, self.streams, self._make_describer)
+
+    def _make_describer(self, streams: int) -> Describer:
+        cropper = _kept(self._croppers, streams, self._load_cropper)
+        embedder = _kept(self._embedders, streams, self._load_embedder)
+        return Describer(cropper, embedder, self.space, self.pool)
 
     @property
     def eyes(self) -> Eyes:
@@ -140,9 +156,12 @@ class Networks:
 
     def open(self, spec: ModelSpec) -> Session:
         """Load the network of a model, any model, in the engine of these."""
+        return self._open(spec, self.streams)
+
+    def _open(self, spec: ModelSpec, streams: int) -> Session:
         from shitu.runtime.exported import open_exported
 
-        job = Job(threads=self.threads, streams=self.streams)
+        job = Job(threads=self.threads, streams=streams)
         if "program" in spec.files:
             return open_exported(spec, job.threads)
         # What is no ONNX file can only run on Paddle.
@@ -168,13 +187,11 @@ class Networks:
         """For one photo all threads work on each network; for many, each on a photo of its own.
 
         Returns:
-            Whether the networks will be loaded anew for that.
+            Whether other networks are used for that.
         """
         if streams == self.streams or ENGINES[self.engine].module == "paddle":
             return False
         self.streams = streams
-        for name in _OF_THE_STREAMS:
-            self.__dict__.pop(name, None)
         return True
 
     def ready_for(self, pictures: int) -> Networks:
@@ -186,7 +203,7 @@ class Networks:
         """Where there are several pictures, use the fastest engine, in many streams.
 
         Returns:
-            Whether the networks will be loaded anew for that.
+            Whether other networks are used for that.
         """
         if pictures < SEVERAL:
             return False
@@ -232,3 +249,9 @@ class Networks:
 
         choice = self.choose_engine(list(ENGINES))
         return diagnose(choice, self.config.engine, self._specs, self.threads)
+
+
+def _kept(table: dict[int, _Loaded], streams: int, load: Callable[[int], _Loaded]) -> _Loaded:
+    if streams not in table:
+        table[streams] = load(streams)
+    return table[streams]

@@ -14,7 +14,7 @@ def networks(engine: str = "onnxruntime") -> Networks:
     return Networks(load_config(overrides={"engine": engine, "threads": 2}), Lineup(detector=WHOLE))
 
 
-def test_several_pictures_load_the_networks_anew_once() -> None:
+def test_one_photo_and_several_have_networks_of_their_own_loaded_once() -> None:
     opened = networks()
     alone = opened.embedder
     assert not opened.get_ready(SEVERAL - 1)
@@ -24,6 +24,26 @@ def test_several_pictures_load_the_networks_anew_once() -> None:
     assert together is not alone
     assert not opened.get_ready(SEVERAL)
     assert opened.embedder is together
+    for streams, loaded in ((1, alone), (2, together), (1, alone)):
+        assert opened.use_streams(streams)
+        assert opened.embedder is loaded
+        assert opened.describer is opened.describer
+
+
+def test_networks_that_are_loaded_while_another_thread_turns_are_of_their_own_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = networks()
+
+    def meanwhile(*_: object) -> object:
+        opened.streams = 2
+        return object()
+
+    monkeypatch.setattr("shitu.networks.Embedder", meanwhile)
+    first = opened.embedder
+    assert opened.embedder is not first
+    assert opened.use_streams(1)
+    assert opened.embedder is first
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,7 @@ class Wiring:
                 return likely
         return None
 
-    # The recognizer holds networks that are to go when they are loaded anew.
+    # The recognizer holds the networks of one number of streams.
 
     def _use_streams(self, streams: int) -> None:
         if self._networks.use_streams(streams):
