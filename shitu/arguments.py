@@ -1,4 +1,4 @@
-"""Arguments of the public functions, of the right type or named in a TypeError."""
+"""Arguments of the public functions: right, or named in a TypeError or ValueError."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ def path_of(name: str, given: object) -> Path:
     """Return what was given as a path."""
     if not isinstance(given, (str, os.PathLike)):
         raise TypeError(f"{name} has to be a path, not {type(given).__name__}")
+    if not os.fspath(given):  # which Path takes for the current folder
+        raise ValueError(f"{name} has to be a path, and this one is empty")
     return Path(given)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shitu.arguments import path_of
 from shitu.errors import ConfigError
 
 FEATURE_MODEL = "pplcnetv2_base_shitu"
@@ -104,27 +105,43 @@ class Config:
     )
 
     def __post_init__(self) -> None:
-        for name, kind in _types().items():
-            _check_type(name, getattr(self, name), kind)
-        for name, low in (
-            ("detection_threshold", 0.0),
-            ("nms_threshold", 0.0),
-            ("threshold", -1.0),
-            ("lead", 0.0),
-        ):
-            value = getattr(self, name)
-            good = value is None or low <= value <= 1.0
-            _check(good, name, value, f"between {low:g} and 1")
-        for name in ("batch_size", "max_objects", "top_k"):
-            _check(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        weight = self.prototype_weight
-        _check(0 <= weight < float("inf"), "prototype_weight", weight, "a number, 0 or more")
-        _check(0 < self.recall <= 1, "recall", self.recall, "above 0 and at most 1")
-        kinds = "one of " + ", ".join(INDEX_KINDS)
-        _check(self.index_kind in INDEX_KINDS, "index_kind", self.index_kind, kinds)
-        _check(self.verify in VERIFY, "verify", self.verify, "one of " + ", ".join(VERIFY))
-        _check(self.threads >= 0, "threads", self.threads, "0 or more")
-        _check(self.engine in ENGINES, "engine", self.engine, "one of " + ", ".join(ENGINES))
+        for name in _types():
+            _check(name, getattr(self, name))
+
+
+def _between(low: float) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: low <= value <= 1.0, f"between {low:g} and 1"
+
+
+def _at_least(low: int, wanted: str) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: low <= value < float("inf"), wanted
+
+
+def _one_of(names: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value in names, "one of " + ", ".join(names)
+
+
+_NAME = (bool, "a name, which is not empty")
+_RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("index", "database", "feature_model", "detector_model"), _NAME),
+    **dict.fromkeys(("detection_threshold", "nms_threshold", "lead"), _between(0.0)),
+    **dict.fromkeys(("batch_size", "max_objects", "top_k"), _at_least(1, "at least 1")),
+    "threshold": _between(-1.0),
+    "prototype_weight": _at_least(0, "a number, 0 or more"),
+    "recall": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
+    "index_kind": _one_of(INDEX_KINDS),
+    "verify": _one_of(VERIFY),
+    "threads": _at_least(0, "0 or more"),
+    "engine": _one_of(ENGINES),
+}
+
+
+def _check(name: str, value: object, place: str = "") -> None:
+    """Raise ConfigError for a value that is not one of this setting; `place` begins with " in"."""
+    _check_type(name, value, _types()[name])
+    good, wanted = _RANGES.get(name, (lambda _: True, ""))
+    if value is not None and not good(value):
+        raise ConfigError(f"Setting {name}{place} is {value!r}; it must be {wanted}.")
 
 
 def _check_type(name: str, value: object, kind: str) -> None:
@@ -136,13 +153,8 @@ def _check_type(name: str, value: object, kind: str) -> None:
         raise ConfigError(f"Setting {name} is {value!r}; a value of type {kind} is needed.")
 
 
-def _check(good: bool, name: str, value: object, wanted: str) -> None:
-    if not good:
-        raise ConfigError(f"Setting {name} is {value!r}; it must be {wanted}.")
-
-
 def load_config(
-    file: Path | None = None,
+    file: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Config:
@@ -155,11 +167,12 @@ def load_config(
             or a file that cannot be read.
     """
     environment = os.environ if environment is None else environment
-    values = _from_yaml(file) if file is not None else {}
+    values = _from_yaml(path_of("file", file)) if file is not None else {}
     for name in _types():
         text = environment.get(f"SHITU_{name.upper()}")
         if text:
-            values[name] = _convert(name, text, f"environment variable SHITU_{name.upper()}")
+            place = f"environment variable SHITU_{name.upper()}"
+            values[name] = _checked(name, _convert(name, text, place), place)
     for name, value in (overrides or {}).items():
         if name not in _types():
             raise ConfigError(f"Unknown setting {name!r}.{_did_you_mean(name)}")
@@ -208,7 +221,12 @@ def _from_yaml_value(name: str, value: object, file: Path) -> Any:
         return "on" if value else "off"  # which is what those words are in YAML
     if value is None and "None" in _types()[name]:
         return None
-    return _convert(name, value, str(file))
+    return _checked(name, _convert(name, value, str(file)), str(file))
+
+
+def _checked(name: str, value: object, place: str) -> object:
+    _check(name, value, f" in {place}")
+    return value
 
 
 def _did_you_mean(name: str) -> str:

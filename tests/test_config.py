@@ -112,6 +112,10 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         ({"threads": None}, "threads is None", "only some settings can be unset"),
         ({"log_recognitions": 1}, "log_recognitions is 1; a value of type bool", "1 is not true"),
         ({"index": 3}, "index is 3; a value of type str", "a number for a name"),
+        ({"index": ""}, "index is ''; it must be a name, which is not empty", "the current folder"),
+        ({"database": ""}, "database is ''; it must be a name", "unset is None"),
+        ({"feature_model": ""}, "feature_model is ''; it must be a name", "unset is None"),
+        ({"detector_model": ""}, "detector_model is ''; it must be a name", "none is `none`"),
     ],
 )
 def test_bad_values_are_refused(settings: dict[str, Any], message: str, why: str) -> None:
@@ -147,7 +151,7 @@ def test_the_ends_of_the_ranges_are_allowed(settings: dict[str, Any], why: str) 
         ("threads:", "Setting threads in ", "no value"),
         ("index: 7", "a value of type str is needed", "a number for a name"),
         ("threads: [1, 2]", "a value of type int is needed", "a list for a number"),
-        ("top_k: 0", "top_k is 0; it must be at least 1", "ranges hold for files, too"),
+        ("top_k: 0", "shitu.yaml is 0; it must be at least 1", "ranges hold for files, too"),
         ("- index", "must hold lines of the form `name: value`", "a list"),
         ("just words", "must hold lines of the form `name: value`", "text"),
         ("index: [", "is not valid YAML", "broken YAML"),
@@ -181,6 +185,15 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_a_bad_variable_is_named() -> None:
     with pytest.raises(ConfigError, match="environment variable SHITU_THREADS is 'x'"):
         load_config(environment={"SHITU_THREADS": "x"})
+    with pytest.raises(ConfigError, match=r"variable SHITU_LEAD is 5\.0; it must be between"):
+        load_config(environment={"SHITU_LEAD": "5"})
+
+
+def test_a_file_is_a_path_or_its_name(tmp_path: Path) -> None:
+    file = yaml_file(tmp_path, "top_k: 2")
+    assert load_config(str(file), environment={}) == load_config(file, environment={})
+    with pytest.raises(TypeError, match="file has to be a path, not int"):
+        load_config(3)  # type: ignore[arg-type]
 
 
 def test_an_unknown_keyword_is_explained() -> None:

@@ -170,6 +170,12 @@ def test_arguments_of_a_wrong_type_are_named_at_once(
         ask(shop)
 
 
+def test_an_empty_path_is_not_the_current_folder(shop: Workspace) -> None:
+    for ask in (Workspace, shop.build, shop.sync, lambda empty: shop.add([empty], "Tea")):
+        with pytest.raises(ValueError, match="has to be a path, and this one is empty"):
+            ask("")
+
+
 def test_what_is_no_picture_among_others_takes_its_place(shop: Workspace) -> None:
     wrong: Any = [None, 5, np.zeros((8, 8, 3), np.uint8), first("products", LABELS[0])]
     *refused, found = shop.recognize_many(wrong)
