@@ -16,6 +16,7 @@ from shitu.errors import ConfigError
 FEATURE_MODEL = "pplcnetv2_base_shitu"
 DETECTOR_MODEL = "picodet_lcnet_mainbody"
 DEFAULT_FAR = 0.01  # share of strangers that may get an answer
+MOST_MATCHES = 1000  # of an object; there is a place for each, found or not
 MOST_FALSE = 0.5  # the highest such share that can be asked for
 LEAD = 0.02  # of an answer over the next item, where no calibration decides
 PROTOTYPE_WEIGHT = 1.0  # of the mean of an item's references, beside the nearest one
@@ -95,7 +96,7 @@ class Config:
         "lay the pictures of the nearest items over the query, point by point: "
         "auto where the scores leave doubt, on always, off never",
     )
-    top_k: int = _setting(5, "items listed as matches of an object")
+    top_k: int = _setting(5, f"items listed as matches of an object, {MOST_MATCHES} at most")
     prototype_weight: float = _setting(
         PROTOTYPE_WEIGHT,
         "how much the mean of an item's references counts beside the nearest one; 0: not at all",
@@ -109,8 +110,8 @@ class Config:
             _check(name, getattr(self, name))
 
 
-def _between(low: float) -> tuple[Callable[[Any], bool], str]:
-    return lambda value: low <= value <= 1.0, f"between {low:g} and 1"
+def _between(low: float, high: float = 1.0) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: low <= value <= high, f"between {low:g} and {high:g}"
 
 
 def _at_least(low: int, wanted: str) -> tuple[Callable[[Any], bool], str]:
@@ -125,8 +126,9 @@ _NAME = (bool, "a name, which is not empty")
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("index", "database", "feature_model", "detector_model"), _NAME),
     **dict.fromkeys(("detection_threshold", "nms_threshold", "lead"), _between(0.0)),
-    **dict.fromkeys(("batch_size", "max_objects", "top_k"), _at_least(1, "at least 1")),
+    **dict.fromkeys(("batch_size", "max_objects"), _at_least(1, "at least 1")),
     "threshold": _between(-1.0),
+    "top_k": _between(1, MOST_MATCHES),
     "prototype_weight": _at_least(0, "a number, 0 or more"),
     "recall": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
     "index_kind": _one_of(INDEX_KINDS),

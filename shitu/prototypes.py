@@ -15,6 +15,7 @@ _Scalar = TypeVar("_Scalar", bound=np.generic)
 Floats = npt.NDArray[np.floating[Any]]
 Ids = npt.NDArray[np.int64]
 
+_AT_ONCE = 256  # prototypes copied for each query: so many of 512 numbers are half a MB
 DEPTH = 20  # neighbours looked at; the same wherever evidence is taken, or it would not compare
 _MOST = 1000  # references that a prototype is made of; of more only every second, third, ...
 _KEPT = 20_000  # prototypes in memory; 40 MB at most
@@ -138,7 +139,10 @@ class Prototypes:
             return np.zeros(codes.shape, np.float32)
         there = codes >= 0
         at = np.where(there, codes, 0)
-        dots = np.einsum("md,mkd->mk", queries, self.sums[at])
+        dots = np.empty(at.shape, np.result_type(queries, self.sums))
+        for some in range(0, at.shape[1], _AT_ONCE):
+            part = slice(some, some + _AT_ONCE)
+            dots[:, part] = np.einsum("md,mkd->mk", queries, self.sums[at[:, part]])
         squares = self.squares[at]
         if own is not None:
             mine = at == own[:, None]

@@ -49,6 +49,17 @@ def test_two_cosines(
     assert first(scores, items, closeness) == expected, why
 
 
+def test_many_at_once_are_what_each_is_alone() -> None:
+    rng = np.random.default_rng(0)
+    kept = Prototypes.summed(list(rng.normal(size=(50, 12)).astype(np.float32)), 12)
+    queries = rng.normal(size=(3, 12)).astype(np.float32)
+    codes = rng.integers(-1, 50, (3, 1000))
+    close = kept.closeness(queries, codes)
+    for column in range(0, 1000, 90):
+        alone = kept.closeness(queries, codes[:, column : column + 1])
+        assert (alone == close[:, column : column + 1]).all()
+
+
 def test_those_beyond_the_depth_are_no_answer() -> None:
     scores, items = [0.7] * DEPTH + [0.699], [*range(DEPTH), 99]
     assert first(scores, items, {99: 1.0} | dict.fromkeys(range(DEPTH), 0.1)) == 0
