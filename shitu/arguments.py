@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Listed = TypeVar("_Listed")
 
@@ -24,3 +25,37 @@ def list_of(name: str, given: Iterable[_Listed]) -> list[_Listed]:
     if isinstance(given, (str, bytes, os.PathLike)) or not isinstance(given, Iterable):
         raise TypeError(f"{name} has to be a list, not {type(given).__name__}")
     return list(given)
+
+
+def number_of(name: str, given: Any) -> int:
+    """Return a whole number, which may be one of NumPy, as one of Python."""
+    try:
+        if not isinstance(given, bool):
+            return operator.index(given)
+    except TypeError:
+        pass
+    raise TypeError(f"{name} has to be a whole number, not {type(given).__name__}")
+
+
+def box_of(given: Any) -> tuple[float, float, float, float]:
+    """Return four numbers, which may be in a list or an array, as a box."""
+    try:
+        left, top, right, bottom = map(_coordinate, given)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"box has to be four numbers, left, top, right and bottom in pixels, not {given!r:.80}"
+        ) from None
+    return left, top, right, bottom
+
+
+def _coordinate(given: Any) -> float:
+    if isinstance(given, (str, bytes, bool)):
+        raise TypeError
+    return float(given)
+
+
+def named_of(name: str, given: Any) -> dict[str, Any]:
+    """Return a mapping whose keys are text; JSON would make text of all others."""
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise TypeError(f"{name} has to be a mapping with text as keys, not {given!r:.80}")
+    return dict(given)

@@ -30,6 +30,9 @@ def first(folder: str, label: str) -> Path:
     return sorted((SAMPLE / folder / label).iterdir())[0]
 
 
+NEW = first("products", LABELS[2])
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Workspace:
     """Two items of one picture each."""
@@ -161,6 +164,25 @@ def test_a_gallery_of_another_model_is_listed_and_not_recognised_with(
         (lambda shop: shop.remove(5), "a label has to be text, not int"),
         (lambda shop: shop.relabel(LABELS[0], None), "a label has to be text, not NoneType"),
         (lambda shop: shop.add_golden(None, None), "picture has to be a path, not NoneType"),
+        (
+            lambda shop: shop.add([NEW], "x", box=(1, 2, 3)),
+            r"box has to be four num.*not \(1, 2, 3\)",
+        ),
+        (lambda shop: shop.add([NEW], "x", box="1,2,3,4"), "box has to be four numbers.*'1,2,3,4'"),
+        (lambda shop: shop.add([NEW], "x", box=("1", "2", "3", "4")), "box has to be four numbers"),
+        (lambda shop: shop.add([NEW], "x", box=5), "box has to be four numbers.*not 5"),
+        (lambda shop: shop.add_golden(NEW, None, box=[[1, 2, 3, 4]]), "box has to be four numbers"),
+        (lambda shop: shop.add([NEW], "x", attributes="a"), "attributes has to be a mapping.*'a'"),
+        (lambda shop: shop.set_attributes(LABELS[0], {1: 2}), "attributes has to be a mapping"),
+        (lambda shop: shop.set_attributes(LABELS[0], None), "attributes has to be a mapping"),
+        (lambda shop: shop.undo("x"), "generation has to be a whole number, not str"),
+        (lambda shop: shop.undo(True), "generation has to be a whole number, not bool"),
+        (lambda shop: shop.undo(1.5), "generation has to be a whole number, not float"),
+        (lambda shop: shop.undo(1, back_to=1), "undo takes a generation or back_to, not both"),
+        (lambda shop: shop.remove(reference_id="3"), "reference_id has to be a whole number"),
+        (lambda shop: shop.confirm([1]), "recognition_id has to be a whole number, not list"),
+        (lambda shop: shop.reject(None), "recognition_id has to be a whole number, not NoneType"),
+        (lambda shop: shop.check_golden("x"), "golden_id has to be a whole number, not str"),
     ],
 )
 def test_arguments_of_a_wrong_type_are_named_at_once(
@@ -168,6 +190,23 @@ def test_arguments_of_a_wrong_type_are_named_at_once(
 ) -> None:
     with pytest.raises(TypeError, match=f"^{said}"):
         ask(shop)
+
+
+def test_numbers_and_boxes_of_numpy_are_taken(shop: Workspace) -> None:
+    done = shop.add([NEW], "Tea", box=np.array([1, 2, 60, 60]))  # type: ignore[arg-type]
+    [number] = done.reference_ids
+    assert shop.catalog.references([number])[number].box == (1.0, 2.0, 60.0, 60.0)
+    assert shop.remove(reference_id=np.int64(number)).reference_ids == (number,)  # type: ignore[arg-type]
+    assert shop.undo(np.int64(done.generation + 1)).restored == (number,)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ask", [Workspace.confirm, Workspace.reject, Workspace.check_golden])
+def test_what_is_not_there_is_said(shop: Workspace, ask: Callable[..., Any]) -> None:
+    with pytest.raises(ItemNotFound, match=r"there is no .* 77"):
+        ask(shop, 77)
+    for huge in (2**63, 10**30):
+        with pytest.raises(GalleryError):
+            ask(shop, huge)
 
 
 def test_an_empty_path_is_not_the_current_folder(shop: Workspace) -> None:

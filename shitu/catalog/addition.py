@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from shitu.arguments import box_of, named_of
 from shitu.catalog.describing import Describer, check_box, describe
 from shitu.catalog.files import copy_in, file_state, folder_name, sha256
 from shitu.catalog.labels import given_label
@@ -43,6 +44,8 @@ def add_pictures(
 ) -> AddSummary:
     """See `Catalog.add`; `home` becomes the root if there is none yet."""
     name = given_label(label, gallery)
+    box = None if box is None else box_of(box)
+    attributes = None if attributes is None else named_of("attributes", attributes)
     if not paths:
         raise GalleryError(f"no picture to add to {name!r} was named")
     space = describer.space  # before: networks may follow the gallery to other models meanwhile

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from shitu.arguments import number_of
 from shitu.catalog.addition import folder_of, undone_on_error
 from shitu.catalog.describing import Describer
 from shitu.catalog.files import copy_in, file_state
@@ -67,6 +68,7 @@ class RejectSummary:
 
 def logged(gallery: Gallery, recognition_id: int) -> LoggedRecognition:
     """Return a recognition of the log; raises ItemNotFound."""
+    recognition_id = number_of("recognition_id", recognition_id)
     with gallery.noted() as log:
         found = log.get(recognition_id)
     if found is None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from shitu.arguments import box_of
 from shitu.catalog.describing import Describer, check_box, describe
 from shitu.catalog.foresight import Answer
 from shitu.catalog.golden_guard import GoldenGuard
@@ -73,6 +74,7 @@ def add_golden(
     whole_image: bool = False,
 ) -> GoldenSummary:
     """Keep a picture with its answer (None: unknown); see `Catalog.add_golden`."""
+    box = None if box is None else box_of(box)
     image = load_image(path)
     check_box(image, box, path)
     height, width = image.shape[:2]

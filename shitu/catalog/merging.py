@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from shitu.arguments import named_of
 from shitu.catalog.labels import clean_label
 from shitu.catalog.summaries import Conflict, MergeSummary
 from shitu.errors import GalleryError, ItemNotFound
@@ -65,6 +66,7 @@ def set_attributes(
 ) -> Item:
     """Set and remove attributes of an item; see `Catalog.set_attributes`."""
     name = clean_label(label)
+    attributes = named_of("attributes", attributes)
     both = sorted(set(attributes) & set(unset))
     if both:
         raise GalleryError(f"the attribute {both[0]!r} is to be set and unset: decide for one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from shitu.arguments import number_of
 from shitu.catalog.files import is_gone, put_aside, put_back
 from shitu.catalog.labels import clean_label, given_label
 from shitu.catalog.summaries import RemoveSummary
@@ -57,7 +58,7 @@ def _chosen(
         if not those:
             raise ItemNotFound(f"{item.label!r} was removed meanwhile: nothing is left of it")
         return those
-    found = gallery.references([reference_id])
+    found = gallery.references([number_of("reference_id", reference_id)])
     if not found:
         raise ItemNotFound(
             f"there is no reference {reference_id} in the gallery: `shitu list-items --json` shows "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shitu.arguments import number_of
 from shitu.catalog.feedback import HOW
 from shitu.catalog.files import is_gone, put_aside, put_back
 from shitu.catalog.finding import bring_back
@@ -25,8 +26,9 @@ _BROUGHT = {"add", HOW}  # pictures that came into the folder with the reference
 
 def undo(gallery: Gallery, generation: int | None) -> UndoSummary:
     """Undo one change, the last one if none is named; see `Catalog.undo`."""
+    wanted = None if generation is None else number_of("generation", generation)
     with _files_put_back_on_error() as moves, gallery.write("undo") as transaction:
-        number = transaction.generation if generation is None else generation
+        number = transaction.generation if wanted is None else wanted
         if number == transaction.generation == 0:
             raise GalleryError("the gallery is as it was made: there is nothing to undo")
         _refuse_unknown(number, transaction, first=1)

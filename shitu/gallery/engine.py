@@ -255,6 +255,8 @@ def translated(where: str) -> Iterator[None]:
     except DBAPIError as error:
         why = " ".join(str(error.orig).split())
         raise _explain(where, why) from error
+    except OverflowError as error:  # SQLite has 64 bits for a number
+        raise GalleryError(f"{where} has no number so large: name a smaller one") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:  # of a value that was read
         why = " ".join(str(error).split())
         raise GalleryError(_DAMAGED.format(where=where, why=why)) from error

@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shitu.arguments import path_of
+from shitu.arguments import number_of, path_of
 from shitu.candidates import Decider, depth
 from shitu.deciding import Rule
+from shitu.errors import ItemNotFound
 from shitu.geometry import Box
 from shitu.models.spec import ModelSpec
 from shitu.networks import SEVERAL
@@ -146,7 +147,13 @@ class Judging(Recognising):
         """Look all golden queries up, or one, as `recognize` would look up their crops."""
         self._require_own_space()
         every = self.catalog.check_golden()
-        return [one for one in every if golden_id in {None, one.golden_id}]
+        if golden_id is None:
+            return every
+        number = number_of("golden_id", golden_id)
+        those = [one for one in every if one.golden_id == number]
+        if not those:
+            raise ItemNotFound(f"there is no golden query {number}: `shitu golden list` has them")
+        return those
 
     def diagnose(self) -> Diagnosis:
         """Try all engines, keep the choice, and tell all that explains it; takes seconds."""

@@ -116,6 +116,8 @@ class Workspace(Judging, Learning):
 
     def undo(self, generation: int | None = None, *, back_to: Named | None = None) -> UndoSummary:
         """Undo one change, by default the last; or all after the generation or date `back_to`."""
+        if generation is not None and back_to is not None:
+            raise TypeError("undo takes a generation or back_to, not both")
         return self.catalog.undo(generation) if back_to is None else self.catalog.go_back(back_to)
 
     def compact(self, before: Named | None = None) -> CompactSummary:

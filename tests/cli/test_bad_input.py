@@ -53,6 +53,23 @@ def test_no_index_yet(run: Run, tmp_path: Path, query: Path, command: str) -> No
     assert not (tmp_path / "index").exists()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ["remove-item", "--reference"],
+        ["confirm"],
+        ["reject"],
+        ["golden", "remove"],
+        ["review", "--limit"],
+        ["history", "--limit"],
+    ],
+)
+def test_a_number_larger_than_a_database_has(run: Run, built: Path, asked: list[str]) -> None:
+    assert_sentence(
+        run(*asked, 2**63, "--index", built / "index"), "gallery.db has no number so large"
+    )
+
+
 def broken_pictures(folder: Path, good: Path) -> dict[str, Path]:
     content = good.read_bytes()
     files = {
