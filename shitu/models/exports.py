@@ -53,7 +53,12 @@ def read_export(
         return read(folder, fields, files, graph)
     except KeyError as error:
         raise ModelError(f"The model description {path} lacks {error}.") from None
-    except (AttributeError, TypeError, ValueError, StopIteration, ConfigError) as error:
+    except (AttributeError, TypeError, StopIteration):
+        raise ModelError(
+            f"The model description {path} cannot be followed: a part of it is empty, or of "
+            "another form than upstream's. Fetch or export it again."
+        ) from None
+    except (ValueError, ConfigError) as error:
         raise ModelError(f"The model description {path} cannot be followed: {error}.") from None
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shitu.models.store import Installed
 
 _EMBEDDED = Path(__file__).parent / "weights"
+_CALLED = {"feature": "feature extractor"}
 
 
 def model_names() -> list[str]:
@@ -54,7 +55,10 @@ def find_model(name: str, kind: str) -> ModelSpec:
     """
     spec = read_model(name)
     if spec.kind != kind:
-        raise ModelError(f"The model {name!r} is a {spec.kind}; a {kind} is needed here.")
+        raise ModelError(
+            f"The model {name!r} is a {_CALLED.get(spec.kind, spec.kind)}; a "
+            f"{_CALLED.get(kind, kind)} is needed here, such as {', '.join(names_here(kind))}."
+        )
     return spec
 
 
@@ -117,7 +121,7 @@ def read_folder(folder: Path) -> ModelSpec:
 
     if not (folder / DESCRIPTION).exists() and is_export(folder):
         return read_export(folder)
-    return read_spec(folder)
+    return read_spec(folder, "Fetch or export it again.")
 
 
 def _is_folder(name: str) -> bool:

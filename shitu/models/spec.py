@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,11 @@ class ModelSpec:
         return self.files["onnx"].sha256
 
 
-def read_spec(folder: Path) -> ModelSpec:
+def read_spec(folder: Path, remedy: str = ModelFile.remedy) -> ModelSpec:
     """Read the description of the model in a folder.
+
+    Args:
+        remedy: what to do where one of its files turns out to be damaged.
 
     Raises:
         WeightsNotFound: no `model.yml` there.
@@ -128,60 +132,109 @@ def read_spec(folder: Path) -> ModelSpec:
     """
     path = folder / DESCRIPTION
     try:
-        fields: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise WeightsNotFound(f"No model in {folder}: {path.name}: {error.strerror}.") from None
+        raise WeightsNotFound(
+            f"No model in {folder}: {path.name}: {error.strerror}, and no export of PaddleX, "
+            "PaddleClas or PaddleDetection."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = " ".join(str(error).split())
         raise ModelError(f"The model description {path} is not valid YAML: {where}") from None
+    if not isinstance(fields, dict):
+        raise ModelError(f"The model description {path} is wrong: it holds no settings.")
     try:
-        return _spec(folder, fields)
+        return _spec(folder, fields, remedy)
     except KeyError as error:
         raise ModelError(f"The model description {path} lacks {error}.") from None
-    except (AttributeError, TypeError, ValueError, ConfigError) as error:
+    except (ValueError, ConfigError) as error:
         raise ModelError(f"The model description {path} is wrong: {error}") from None
 
 
-def _spec(folder: Path, fields: dict[str, Any]) -> ModelSpec:
+def _spec(folder: Path, fields: dict[str, Any], remedy: str) -> ModelSpec:
     kind = str(fields["kind"])
     if kind not in _ONLY:
         raise ValueError(f"kind is {kind!r}, not one of {', '.join(_ONLY)}.")
-    _require(fields, _ONLY[kind])
-    height, width = fields["input_size"]
+
+    def read(name: str) -> Any:
+        convert, wanted = _READERS[name]
+        try:
+            return convert(fields[name])
+        except (AttributeError, TypeError, ValueError, OverflowError):
+            raise ValueError(f"{name} is {wanted}, not {fields[name]!r:.60}.") from None
+
+    only = {name: read(name) for name in _ONLY[kind]}
     return ModelSpec(
-        name=str(fields["name"]),
+        name=read("name"),
         kind=kind,
-        architecture=str(fields["architecture"]),
+        architecture=read("architecture"),
         preprocessing=Preprocessing(
-            input_size=(int(height), int(width)),
-            mean=_triple(fields["mean"]),
-            std=_triple(fields["std"]),
-            interpolation=fields["interpolation"],
+            input_size=read("input_size"),
+            mean=read("mean"),
+            std=read("std"),
+            interpolation=read("interpolation"),
         ),
         files={
-            name: ModelFile(folder / str(file["path"]), str(file["sha256"]))
-            for name, file in _files(fields["files"]).items()
+            name: ModelFile(folder / str(file["path"]), str(file["sha256"]), remedy)
+            for name, file in read("files").items()
         },
-        threshold=float(fields["threshold"]),
-        dim=int(fields.get("dim", 0)),
-        strides=tuple(int(stride) for stride in fields.get("strides", ())),
-        reg_max=int(fields.get("reg_max", 0)),
+        threshold=read("threshold"),
+        **only,
     )
 
 
-def _files(fields: dict[str, Any]) -> dict[str, Any]:
-    if not fields.keys() & set(_FILES):
+def _files(value: Any) -> dict[str, Mapping[str, Any]]:
+    if not value.keys() & set(_FILES):
         raise KeyError(" or ".join(_FILES))
-    return fields
+    if not all(isinstance(file, Mapping) for file in value.values()):
+        raise TypeError
+    return dict(value)
 
 
-def _require(fields: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    for name in names:
-        if not fields[name]:
-            raise ValueError(f"{name} is empty.")
-    return fields
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise TypeError
+    return str(value)
+
+
+def _number(value: Any) -> float:
+    if not math.isfinite(float(value)):
+        raise ValueError
+    return float(value)
+
+
+def _count(value: Any) -> int:
+    if int(value) != value or value < 1:
+        raise ValueError
+    return int(value)
+
+
+def _counts(value: Any) -> tuple[int, ...]:
+    if not value:
+        raise ValueError
+    return tuple(_count(each) for each in value)
+
+
+def _size(value: Any) -> tuple[int, int]:
+    height, width = _counts(value)
+    return height, width
 
 
 def _triple(values: Any) -> tuple[float, float, float]:
     red, green, blue = values
     return float(red), float(green), float(blue)
+
+
+_READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "name": (_text, "a name"),
+    "architecture": (_text, "a name"),
+    "input_size": (_size, "(height, width) in pixels"),
+    "mean": (_triple, "three numbers, one per RGB channel"),
+    "std": (_triple, "three numbers, one per RGB channel"),
+    "interpolation": (_text, "a name"),
+    "threshold": (_number, "a number"),
+    "files": (_files, "a path and a sha256 for each of " + " and ".join(_FILES)),
+    "dim": (_count, "a whole number above zero"),
+    "strides": (_counts, "whole numbers above zero"),
+    "reg_max": (_count, "a whole number above zero"),
+}

@@ -124,9 +124,9 @@ def test_a_missing_file_is_missed(copy: Path, name: str, message: str) -> None:
 
 
 def test_a_detector_is_no_feature_extractor_nor_the_other_way(levels: Path, colours: Path) -> None:
-    with pytest.raises(ModelError, match="is a detector; a feature is needed"):
+    with pytest.raises(ModelError, match="is a detector; a feature extractor is needed"):
         find_model(str(levels), "feature")
-    with pytest.raises(ModelError, match="is a feature; a detector is needed"):
+    with pytest.raises(ModelError, match="is a feature extractor; a detector is needed"):
         find_model(str(colours), "detector")
 
 
@@ -141,7 +141,7 @@ def test_a_classifier_knows_its_labels(copy: Path) -> None:
     write_yml(copy, fields)
     spec = read_folder(copy)
     assert (spec.kind, spec.labels) == ("classifier", ("cat", "7"))
-    with pytest.raises(ModelError, match="is a classifier; a feature is needed"):
+    with pytest.raises(ModelError, match="is a classifier; a feature extractor is needed"):
         find_model(str(copy), "feature")
 
 

@@ -8,7 +8,7 @@ import pytest
 from test_spec import DETECTOR, FEATURE, write
 
 from shitu.config import DETECTOR_MODEL, FEATURE_MODEL
-from shitu.errors import ModelError, WeightsNotFound
+from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
 from shitu.models import registry
 from shitu.models.registry import find_model, model_names
 
@@ -36,7 +36,11 @@ def test_a_name_is_found_in_the_package(embedded: Path) -> None:
 
 def test_a_folder_is_a_name(embedded: Path, tmp_path: Path) -> None:
     folder = write(tmp_path / "my model", FEATURE)
-    assert find_model(str(folder), "feature").files["params"].path == folder / "params.npz"
+    file = find_model(str(folder), "feature").files["params"]
+    assert file.path == folder / "params.npz"
+    file.path.write_bytes(b"")
+    with pytest.raises(WeightsCorrupt, match=r"Fetch or export it again\.$"):
+        file.verified()
 
 
 def test_the_package_comes_before_a_folder_of_the_same_name(
@@ -64,12 +68,15 @@ def test_an_unknown_name_lists_the_known_ones(embedded: Path, name: str) -> None
 
 @pytest.mark.parametrize(
     ("name", "wanted", "found"),
-    [("net_a", "feature", "detector"), ("net_b", "detector", "feature")],
+    [
+        ("net_a", "feature", "is a detector; a feature extractor is needed here, such as net_b"),
+        ("net_b", "detector", "is a feature extractor; a detector is needed here, such as net_a"),
+    ],
 )
 def test_a_model_of_the_wrong_kind_is_refused(
     embedded: Path, name: str, wanted: str, found: str
 ) -> None:
-    with pytest.raises(ModelError, match=f"is a {found}; a {wanted} is needed"):
+    with pytest.raises(ModelError, match=found):
         find_model(name, wanted)
 
 

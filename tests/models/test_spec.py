@@ -79,18 +79,25 @@ def test_every_field_that_a_kind_needs_is_missed(
     ("changes", "message", "why"),
     [
         ({"kind": "classifier"}, "kind is 'classifier', not one of feature, detector", "unknown"),
-        ({"input_size": 224}, "wrong", "one number for two"),
-        ({"input_size": [224, 224, 3]}, "wrong", "three numbers for two"),
-        ({"input_size": [0, 224]}, "input_size is", "no pixel"),
-        ({"mean": [0.5, 0.5]}, "wrong", "two channels"),
+        ({"input_size": 224}, "input_size is (height, width) in pixels, not 224.", "one number"),
+        ({"input_size": [224, 224, 3]}, "input_size is (height, width)", "three numbers for two"),
+        ({"input_size": [0, 224]}, "input_size is (height, width)", "no pixel"),
+        ({"input_size": [1.5, 224]}, "input_size is (height, width)", "half a pixel"),
+        ({"mean": [0.5, 0.5]}, "mean is three numbers, one per RGB channel, not [0.5", "two"),
+        ({"std": "x"}, "std is three numbers, one per RGB channel, not 'x'", "text for numbers"),
+        ({"name": []}, "name is a name, not []", "a list for a name"),
+        ({"interpolation": ["linear"]}, "interpolation is a name, not ['linear']", "a list"),
         ({"std": [1, 1, 0]}, "std is three numbers above zero", "division by zero"),
         ({"interpolation": "lanczos"}, "interpolation is one of", "unknown filter"),
-        ({"threshold": "high"}, "could not convert", "text for a number"),
-        ({"threshold": None}, "wrong", "nothing for a number"),
-        ({"dim": 0}, "dim is empty", "a vector without numbers"),
-        ({"dim": "many"}, "invalid literal", "text for a number"),
-        ({"files": ["model.onnx"]}, "wrong", "a list for names"),
-        ({"files": None}, "wrong", "no files"),
+        ({"threshold": "high"}, "threshold is a number, not 'high'", "text for a number"),
+        ({"threshold": None}, "threshold is a number, not None", "nothing for a number"),
+        ({"threshold": float("nan")}, "threshold is a number, not nan", "NaN decides nothing"),
+        ({"dim": 0}, "dim is a whole number above zero, not 0", "a vector without numbers"),
+        ({"dim": -1}, "dim is a whole number above zero, not -1", "less than none"),
+        ({"dim": "many"}, "dim is a whole number above zero, not 'many'", "text for a number"),
+        ({"files": ["model.onnx"]}, "files is a path and a sha256 for each", "a list for names"),
+        ({"files": {"onnx": "model.onnx"}}, "files is a path and a sha256 for", "no checksum"),
+        ({"files": None}, "files is a path and a sha256 for each", "no files"),
         ({"files": {}}, "lacks 'onnx or params'", "no files"),
         ({"files": {"notes": {"path": "x", "sha256": "y"}}}, "lacks 'onnx or", "no weights"),
         ({"files": {**FEATURE["files"], "onnx": {"path": "x"}}}, "lacks 'sha256'", "no checksum"),
@@ -112,17 +119,22 @@ def test_one_file_is_enough_and_is_its_identity(tmp_path: Path, only: str) -> No
     assert spec.weights_sha256 == files[only]["sha256"]
 
 
-@pytest.mark.parametrize("changes", [{"strides": []}, {"reg_max": 0}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"strides": []}, {"strides": [8, 0]}, {"strides": 8}, {"reg_max": 0}, {"reg_max": -1}],
+)
 def test_a_detector_without_cells_or_bins_is_refused(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    with pytest.raises(ModelError, match="is empty"):
+    with pytest.raises(
+        ModelError, match=r"(strides is|reg_max is a) whole numbers? above zero, not"
+    ):
         read_spec(write(tmp_path, {**DETECTOR, **changes}))
 
 
 @pytest.mark.parametrize("text", ["", "just words", "- a\n- b", "5"])
 def test_a_description_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ModelError, match="is wrong"):
+    with pytest.raises(ModelError, match="is wrong: it holds no settings"):
         read_spec(write(tmp_path, text))
 
 
