@@ -20,11 +20,23 @@ def path_of(name: str, given: object) -> Path:
     return Path(given)
 
 
-def list_of(name: str, given: Iterable[_Listed]) -> list[_Listed]:
+def name_of(name: str, given: object) -> str:
+    """Return what was given, a name or the path of a folder, as text."""
+    path = path_of(name, given)
+    return given if isinstance(given, str) else str(path)
+
+
+def list_of(
+    name: str, given: Iterable[_Listed], kind: type[_Listed] | None = None
+) -> list[_Listed]:
     """Return what was given as a list; of one text Python would take each letter."""
     if isinstance(given, (str, bytes, os.PathLike)) or not isinstance(given, Iterable):
         raise TypeError(f"{name} has to be a list, not {type(given).__name__}")
-    return list(given)
+    listed = list(given)
+    for one in listed:
+        if kind is not None and not isinstance(one, kind):
+            raise TypeError(f"{name} has to be a list of {kind.__name__}, not {type(one).__name__}")
+    return listed
 
 
 def number_of(name: str, given: Any) -> int:

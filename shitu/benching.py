@@ -10,6 +10,7 @@ from shitu.choosing import remembered_engine
 from shitu.config import AUTO, Config
 from shitu.detector import exported_finder
 from shitu.embedder import Embedder
+from shitu.errors import ConfigError
 from shitu.exporting.parity import pictures_of
 from shitu.images import Image
 from shitu.lineup import Lineup
@@ -24,6 +25,8 @@ from shitu.timing import Stopwatch, Timing, measure
 
 def bench(config: Config, model: str, pictures: Path | None, runs: int) -> Timing:
     """Time a model on one picture after the other; see `Workspace.bench`."""
+    if runs < 1:
+        raise ConfigError(f"runs is {runs}: a model is timed once at least")
     spec, watch = read_model(model), Stopwatch()
     if config.engine == AUTO:
         # Of what else is in a gallery's lineup it does not depend: here there is one model.

@@ -182,6 +182,18 @@ def test_a_gallery_of_another_model_is_listed_and_not_recognised_with(
         (lambda shop: shop.remove(reference_id="3"), "reference_id has to be a whole number"),
         (lambda shop: shop.confirm([1]), "recognition_id has to be a whole number, not list"),
         (lambda shop: shop.reject(None), "recognition_id has to be a whole number, not NoneType"),
+        (lambda shop: shop.evaluate(3), "queries has to be a list, not int"),
+        (lambda shop: shop.evaluate(["a.jpg"]), "queries has to be a list of Query, not str"),
+        (lambda shop: shop.evaluate_boxes(b"x"), "truths has to be a list, not bytes"),
+        (lambda shop: shop.evaluate_boxes([3]), "truths has to be a list of LabelledPicture, not"),
+        (lambda shop: shop.calibrate(strangers=3), "strangers has to be a path, not int"),
+        (lambda shop: shop.detect("a.jpg"), "images has to be a list, not str"),
+        (lambda shop: shop.embed(None), "crops has to be a list, not NoneType"),
+        (lambda shop: shop.migrate(3), "model has to be a path, not int"),
+        (lambda shop: shop.bench(3), "model has to be a path, not int"),
+        (lambda shop: shop.bench("x", pictures=3), "pictures has to be a path, not int"),
+        (lambda shop: shop.bench("x", runs="3"), "runs has to be a whole number, not str"),
+        (lambda shop: shop.choose_engine("paddle"), "names has to be a list, not str"),
         (lambda shop: shop.check_golden("x"), "golden_id has to be a whole number, not str"),
     ],
 )
@@ -207,6 +219,30 @@ def test_what_is_not_there_is_said(shop: Workspace, ask: Callable[..., Any]) -> 
     for huge in (2**63, 10**30):
         with pytest.raises(GalleryError):
             ask(shop, huge)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((8, 8, 3)), np.zeros((8, 8), np.uint8), None, 5])
+def test_what_is_no_picture_is_told_whoever_sees_it(shop: Workspace, wrong: Any) -> None:
+    for see in (
+        shop.candidates,
+        lambda image: shop.detect([image]),
+        lambda image: shop.embed([image]),
+    ):
+        with pytest.raises(ImageError, match=r"(a picture is|is no picture: give) an? |a path"):
+            see(wrong)
+
+
+def test_engines_and_runs_that_are_none(shop: Workspace) -> None:
+    with pytest.raises(ConfigError, match="'ort' is no engine that can be tried: onnxruntime, "):
+        shop.choose_engine(["ort"])
+    with pytest.raises(ConfigError, match="runs is 0: a model is timed once at least"):
+        shop.bench("pplcnetv2_base_shitu", runs=0)
+
+
+def test_a_workspace_shows_where_it_is(shop: Workspace, tmp_path: Path) -> None:
+    assert repr(shop) == f"<Workspace {str(tmp_path / 'index')!r}>"
+    shop.close()
+    assert repr(shop) == f"<Workspace {str(tmp_path / 'index')!r}, closed>"
 
 
 def test_an_empty_path_is_not_the_current_folder(shop: Workspace) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from shitu.arguments import list_of
 from shitu.choosing.circumstances import circumstances, key_of
+from shitu.errors import ConfigError
 from shitu.models.spec import ModelSpec
 from shitu.runtime.cache import cache_folder, replace_file
 from shitu.runtime.cpu import this_cpu
@@ -80,7 +82,12 @@ def _cost(trial: Trial, photos: float) -> float:
 
 
 def candidates(specs: Sequence[ModelSpec], names: Sequence[str] = QUICK_TO_TRY) -> list[str]:
-    """Engines that are installed and read all of these models."""
+    """Engines that are installed and read all of these models; raises ConfigError."""
+    unknown = [name for name in list_of("names", names) if name not in ENGINES]
+    if unknown:
+        raise ConfigError(
+            f"{unknown[0]!r} is no engine that can be tried: {', '.join(ENGINES)} are"
+        )
     return [
         name
         for name in names

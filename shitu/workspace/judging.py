@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shitu.arguments import number_of, path_of
+from shitu.arguments import list_of, name_of, number_of, path_of
 from shitu.candidates import Decider, depth
 from shitu.deciding import Rule
 from shitu.errors import ItemNotFound
@@ -67,9 +67,10 @@ class Judging(Recognising):
         lookup = self.catalog if where is None else Among(self.catalog, where)
         skipped: tuple[tuple[str, str], ...] = ()
         if isinstance(queries, (str, Path)):
-            entries = list_entries(Path(queries))
+            entries = list_entries(path_of("queries", queries))
             queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
             skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
+        queries = list_of("queries", queries, Query)
         self._networks_for(SEVERAL)
         found = describe_queries(queries, self.describer, towards(len(queries), progress))
         self.catalog.refresh()  # that may have taken minutes
@@ -120,9 +121,11 @@ class Judging(Recognising):
         """
         from shitu.catalog.filtering import Among
         from shitu.evaluation.endtoend import evaluate_boxes
-        from shitu.evaluation.truths import read_truths
+        from shitu.evaluation.truths import LabelledPicture, read_truths
 
-        pictures = read_truths(Path(truths)) if isinstance(truths, (str, Path)) else truths
+        if isinstance(truths, (str, Path)):
+            truths = read_truths(path_of("truths", truths))
+        pictures = list_of("truths", truths, LabelledPicture)
         lookup = self.catalog if where is None else Among(self.catalog, where)
         labels = {reference.label for reference in lookup.all_references()}
         recognize = partial(self.recognize, where=where, log=False)
@@ -167,7 +170,7 @@ class Judging(Recognising):
         """
         return self._networks.choose_engine(names)
 
-    def bench(self, model: str, *, pictures: Path | None = None, runs: int = 20) -> Timing:
+    def bench(self, model: str, *, pictures: str | Path | None = None, runs: int = 20) -> Timing:
         """Time a model on one picture after the other, in the engine of the settings.
 
         Args:
@@ -176,13 +179,15 @@ class Judging(Recognising):
             runs: how often it is timed.
 
         Raises:
+            ConfigError: it is to be timed less than once.
             ModelError: there is no such model, or the engine cannot run it.
             ImageError: a picture cannot be read, or there is none.
         """
         from shitu.benching import bench
 
         self._require_open()
-        return bench(self.config, model, pictures, runs)
+        where = None if pictures is None else path_of("pictures", pictures)
+        return bench(self.config, name_of("model", model), where, number_of("runs", runs))
 
     def open(self, spec: ModelSpec) -> Session:
         """Load the network of a model in the engine of this workspace."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shitu.arguments import name_of, path_of
 from shitu.candidates import depth
 from shitu.config import DEFAULT_FAR
 from shitu.describer import DescribedFolder, describe_folder
@@ -64,7 +65,8 @@ class Learning(Wiring):
         described = DescribedFolder()
         if strangers is not None:
             self._require_own_space()
-            described = describe_folder(self.describer, Path(strangers), progress)
+            folder = path_of("strangers", strangers)
+            described = describe_folder(self.describer, folder, progress)
         found = described.pictures
         summary = self.catalog.calibrate(
             far=far,
@@ -120,7 +122,9 @@ class Learning(Wiring):
     def _beside(self, catalog: Catalog, model: str | None, detector: str | None) -> LazyDescriber:
         space = catalog.space
         now = Lineup() if space is None else lineup_of(space)
-        return self._with(Lineup(model or now.feature, detector or now.detector))
+        feature = now.feature if model is None else name_of("model", model)
+        finder = now.detector if detector is None else name_of("detector", detector)
+        return self._with(Lineup(feature, finder))
 
     def _before(self, catalog: Catalog) -> LazyDescriber | Absent:
         from shitu.catalog.migration import Absent, previous_space

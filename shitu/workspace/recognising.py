@@ -216,15 +216,18 @@ class Recognising(Wiring):
     def candidates(self, image: Image, threshold: float | None = None) -> Candidates:
         """Boxes of a picture that would be looked up, by default from the detector's threshold."""
         cropper = self._networks.cropper
-        return (cropper if threshold is None else cropper.at(threshold)).candidates(image)
+        seen = _image(image)
+        return (cropper if threshold is None else cropper.at(threshold)).candidates(seen)
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:
         """Return all that the detector finds in pictures, however weak; nothing without one."""
-        return self._networks.cropper.detect(images)
+        seen = [_image(image) for image in list_of("images", images)]
+        return self._networks.cropper.detect(seen)
 
     def embed(self, crops: Sequence[Image]) -> Float32Array:
         """Embeddings (n, dim) of crops, uint8 RGB (h, w, 3), each of length one."""
-        return self._networks.embedder.embed(crops)
+        seen = [_image(crop) for crop in list_of("crops", crops)]
+        return self._networks.embedder.embed(seen)
 
 
 def _image(picture: str | Path | bytes | Image) -> Image:

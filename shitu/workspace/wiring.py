@@ -85,6 +85,10 @@ class Wiring:
         workspace._set_up(config)
         return workspace
 
+    def __repr__(self) -> str:
+        closed = ", closed" if self._closed else ""
+        return f"<{type(self).__name__} {self.config.index!r}{closed}>"
+
     def __reduce__(self: _Own) -> tuple[Callable[[Config], _Own], tuple[Config]]:
         """For other processes: the settings, by which all is opened anew."""
         return type(self).of, (self.config,)
