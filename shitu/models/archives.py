@@ -41,7 +41,8 @@ def unpack(archive: Path, folder: Path, most_bytes: int = _MOST_BYTES) -> list[P
         with _members(archive) as members:
             files = _write(archive, members, folder, most_bytes)
     except _UNREADABLE as error:
-        raise _refused(archive, f"it is damaged or no archive ({error})") from None
+        why = str(error).partition("\n")[0].rstrip(":")  # then come all kinds that it is not
+        raise _refused(archive, f"it is damaged or no archive ({why})") from None
     if not files:
         raise _refused(archive, "it is empty")
     return _without_common_folder(folder, files)

@@ -71,6 +71,13 @@ def official(name: str) -> Official:
     if name not in OFFICIAL:
         from difflib import get_close_matches
 
+        from shitu.models.registry import model_names
+
+        if name in model_names():
+            raise ModelError(
+                f"{name} comes with the package, so there is nothing of it to pull, verify or "
+                "remove: `shitu doctor` looks whether its files are whole."
+            )
         close = get_close_matches(name, OFFICIAL, n=1)
         hint = f"Did you mean {close[0]!r}?" if close else "`shitu models list` lists them."
         raise ModelError(f"No official model is called {name!r}. {hint}")

@@ -78,6 +78,14 @@ def test_scripts_get_json(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("mirror")
+@pytest.mark.parametrize("what", ["pull", "show", "verify", "path", "rm"])
+def test_what_comes_with_the_package_is_not_looked_for_elsewhere(run: Run, what: str) -> None:
+    result = run("models", what, "pplcnetv2_base_shitu")
+    assert result.exit_code == 1
+    assert "pplcnetv2_base_shitu comes with the package" in result.stderr
+    assert "`shitu doctor`" in result.stderr
+
+
 def test_one_archive_is_one_model(run: Run, tmp_path: Path) -> None:
     result = run("models", "pull", NAME, "PP-ShiTuV2_det", "--from", tmp_path / "a.tar")
     assert result.exit_code == 2
