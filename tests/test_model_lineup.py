@@ -9,7 +9,7 @@ import pytest
 
 from shitu import Workspace
 from shitu.config import DETECTOR_MODEL, FEATURE_MODEL
-from shitu.errors import ModelError, SpaceMismatch
+from shitu.errors import ModelError, SpaceMismatch, WeightsNotFound
 from shitu.gallery import Space
 from shitu.lineup import Lineup, find_lineup, lineup_of, named
 from shitu.models import registry
@@ -92,8 +92,14 @@ def test_a_gallery_remembers_its_models_wherever_one_stands(
     mine.rename(tmp_path / "away")
     with Workspace(index) as reader:
         assert [item.label for item in reader.catalog.items()] == LABELS
-        with pytest.raises(SpaceMismatch, match=f"{mine} .detector none., not {FEATURE_MODEL}"):
+        with pytest.raises(WeightsNotFound, match=f"The model {mine} is not there: bring it back"):
             reader.recognize(picture(LABELS[0], 2))
+        assert reader.relabel(LABELS[0], "tea").label == "tea"
+        assert reader.calibrate(dry_run=True).outcome == "too little"
+        reader.undo()
+    with Workspace(index, feature_model=str(tmp_path / "away"), detector_model="none") as reader:
+        assert reader.recognize(picture(LABELS[0], 2)).objects[0].matches[0].label == LABELS[0]
+    with Workspace(index) as reader:
         # The vectors of the model before are still there, and so is that model.
         assert reader.migrate(back=True).embedded == 0
         assert reader.lineup == Lineup(detector="none")

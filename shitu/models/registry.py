@@ -96,6 +96,10 @@ def _read_other(name: str) -> ModelSpec:
             f"The model {name} is not on this machine: `shitu models pull {name}` "
             f"({OFFICIAL[name].megabytes:g} MB)."
         )
+    elif Path(name).is_absolute():  # as galleries note theirs
+        raise WeightsNotFound(
+            f"The model {name} is not there: bring it back, or name the place where it is now."
+        )
     else:
         raise ModelError(
             f"No model is called {name!r}. Known: {', '.join(model_names())}, and what `shitu "

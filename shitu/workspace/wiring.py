@@ -22,7 +22,7 @@ from shitu.head_start import HeadStart
 from shitu.index.kinds import IndexChoice
 from shitu.index.manifest import read_manifest
 from shitu.lazy_describer import LazyDescriber
-from shitu.lineup import Lineup, find_lineup
+from shitu.lineup import Lineup, find_lineup, lineup_of
 from shitu.networks import SEVERAL, Networks
 from shitu.opening import opened
 from shitu.recognizer import Recognizer
@@ -232,7 +232,7 @@ class Wiring:
             return Lineup(feature or FEATURE_MODEL, detector or DETECTOR_MODEL)
         with contextlib.suppress(IndexNotFound):
             space = self.catalog.gallery.active_space()
-            return (space and find_lineup(space)) or Lineup()
+            return Lineup() if space is None else lineup_of(space)
         return Lineup()
 
     @property
@@ -340,8 +340,8 @@ class Wiring:
         config, wanted = self.config, self.config.threshold
         if wanted is not None:
             return Rule(wanted, True, config.prototype_weight, config.lead)
-        lineup = find_lineup(space)
-        own = self.threshold if lineup is None else lineup.feature_spec().threshold
+        # Of a model that is not installed the threshold is not known.
+        own = (find_lineup(space) or Lineup()).feature_spec().threshold
         return Rule(own, prototype_weight=config.prototype_weight, lead=config.lead)
 
     @property
