@@ -10,7 +10,7 @@ from typing import Any
 
 from shitu.arguments import box_of, named_of
 from shitu.catalog.describing import Describer, check_box, describe
-from shitu.catalog.files import copy_in, file_state, folder_name, sha256
+from shitu.catalog.files import copy_in, file_state, folder_name, path_in, sha256
 from shitu.catalog.labels import given_label
 from shitu.catalog.reading import Picture, read_picture
 from shitu.catalog.summaries import AddSummary, Skipped
@@ -163,7 +163,7 @@ def folder_of(gallery: Gallery, label: str, root: Path) -> Path:
 def _row(
     one: _Ready, root: Path, folder: Path, box: Box | None, copied: list[Path]
 ) -> NewReference:
-    path, state = one.picture.path, one.picture.state
+    path, state = path_in(root, one.picture.path), one.picture.state
     if not _at_home(path, root):
         path, written = copy_in(_same_bytes(one.picture), path.name, folder)
         if written:

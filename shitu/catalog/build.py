@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from shitu.catalog.describing import Describer, describe
-from shitu.catalog.entries import Entry
+from shitu.catalog.entries import Entry, moved_below
+from shitu.catalog.files import known_folder
 from shitu.catalog.ledger import Ledger
 from shitu.catalog.reading import Picture, read_ahead
 from shitu.catalog.summaries import BuildSummary
@@ -68,7 +69,8 @@ class Build:
     ) -> None:
         self._gallery = gallery
         self._describer = describer
-        self._root = root
+        self._given = root
+        self._root = known_folder(root, gallery.folders())
         self._followed = followed
         self._batch_size = max(1, batch_size)
         self._batch: list[News] = []
@@ -84,6 +86,8 @@ class Build:
     ) -> BuildSummary:
         """Build, and say what was done."""
         start = time.perf_counter()
+        if self._root != self._given:
+            entries = [moved_below(entry, self._given, self._root) for entry in entries]
         self.ledger = ledger = Ledger(self._root, self._gallery.known_files(self._root))
         # What is new is described and committed in batches.
         with (

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shitu.catalog.labels import clean_label
@@ -57,6 +57,13 @@ def entries_from_folder(folder: Path) -> list[Entry]:
             f"put pictures into those{loose}"
         )
     return entries
+
+
+def moved_below(entry: Entry, folder: Path, name: Path) -> Entry:
+    """Return an entry with its picture under another name of the folder that it lies in."""
+    if not entry.path.is_relative_to(folder):
+        return entry
+    return replace(entry, path=name / entry.path.relative_to(folder))
 
 
 def _entry_of(picture: Path, folder: Path) -> Entry:

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from shitu.errors import GalleryError, ImageError
@@ -27,6 +27,33 @@ _LAST_NS = (1 << 63) - 1
 def absolute(path: Path | str) -> Path:
     """Return the full path without `..`; links stay as the user sees them."""
     return Path(os.path.abspath(path))  # noqa: PTH100
+
+
+def known_folder(folder: Path, known: Sequence[Path]) -> Path:
+    """Return the name by which a folder is known already, else the one given.
+
+    A link leads to the same pictures, and so does another case where that does not matter: by
+    another name each picture would be a copy of itself.
+    """
+    if folder in known:
+        return folder
+    return next((name for name in known if _same_folder(name, folder)), folder)
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
+
+
+def path_in(root: Path, path: Path) -> Path:
+    """Return the name of a file below a root, if links lead there; else the one given."""
+    if path.is_relative_to(root):
+        return path
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # in a circle; not below it
+        return root / path.parent.resolve().relative_to(root.resolve()) / path.name
+    return path
 
 
 def may_write(path: Path) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from shitu.catalog.build import Build, find_news
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry, entries_from_folder
-from shitu.catalog.files import absolute
+from shitu.catalog.files import absolute, known_folder
 from shitu.catalog.ledger import Ledger
 from shitu.catalog.summaries import Moved, Relabelled, Skipped, SyncReport
 from shitu.errors import GalleryError
@@ -57,9 +58,9 @@ class Sync:
         ledger = build.ledger
         return _report(ledger, ledger.added, done.removed, done.generation, done.seconds)
 
-    @property
+    @cached_property
     def _root(self) -> Path:
-        return absolute(self.folder)
+        return known_folder(absolute(self.folder), self.gallery.folders())
 
     def _entries(self) -> list[Entry]:
         if not self._root.is_dir():

@@ -316,6 +316,15 @@ class Gallery:
         with self._read() as connection:
             return self._roots(connection).root
 
+    def folders(self) -> list[Path]:
+        """Return the root, if there is one, and the other folders that builds listed."""
+        source = item_references.c.source
+        query = select(source).where(source.is_not(None)).distinct().order_by(source)
+        with self._read() as connection:
+            root = self._roots(connection).root
+            listed = map(Path, connection.execute(query).scalars())
+            return list(dict.fromkeys([*([] if root is None else [root]), *listed]))
+
     def setting(self, key: str) -> str | None:
         """Return what was learnt from the gallery and is kept with it; see `Transaction`."""
         with self._read() as connection:
