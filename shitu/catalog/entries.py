@@ -45,10 +45,11 @@ def entries_from_folder(folder: Path) -> list[Entry]:
     """List the pictures of a folder with one folder per label, at any depth below those.
 
     Raises:
-        GalleryError: there is no picture in any of them.
+        GalleryError: there is no picture in any of them, or it is a whole disk or home folder.
         ImageError: the folder is missing or may not be read.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - links are kept as the user sees them
+    _refuse_everything(folder)
     entries = [_entry_of(picture, folder) for picture in find_images(folder)]
     if not any(not entry.problem for entry in entries):
         loose = f"; {len(entries)} lie directly in it" if entries else ""
@@ -57,6 +58,18 @@ def entries_from_folder(folder: Path) -> list[Entry]:
             f"put pictures into those{loose}"
         )
     return entries
+
+
+def _refuse_everything(folder: Path) -> None:
+    """Refuse a folder that can only be meant by mistake, before it is walked through for hours."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - which stays `~` where there is none
+    home, real = os.path.realpath("/" if home == "~" else home), os.path.realpath(folder)
+    if Path(home).is_relative_to(real):
+        what = "your home folder" if real == home != "/" else "a whole disk"
+        raise GalleryError(
+            f"{display_path(folder)} is no gallery, but {what}: name the folder that holds a "
+            "folder of pictures per label, and nothing else"
+        )
 
 
 def moved_below(entry: Entry, folder: Path, name: Path) -> Entry:

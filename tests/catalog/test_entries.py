@@ -25,6 +25,33 @@ def listed(folder: Path, text: str | bytes) -> Pairs:
     return [(os.path.relpath(entry.path, folder), entry.label) for entry in entries]
 
 
+@pytest.mark.parametrize("folder", ["/", "/proc/self/root", "home/..", "home", "link"])
+def test_a_whole_disk_or_home_folder_is_refused_unlooked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    paint_file(tmp_path / "home" / "tea" / "1.png", 1)
+    (tmp_path / "link").symlink_to("home", target_is_directory=True)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+
+    with pytest.raises(GalleryError, match=r"is no gallery, but (a whole disk|your home folder)"):
+        entries_from_folder(tmp_path / folder)
+
+
+@pytest.mark.parametrize("home", [None, "", "/", "/nowhere"])
+def test_folders_elsewhere_are_galleries_whatever_the_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    paint_file(tmp_path / "tea" / "1.png", 1)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}["nobody"])
+    if home is None:
+        monkeypatch.delenv("HOME", raising=False)
+    else:
+        monkeypatch.setenv("HOME", home)
+
+    assert [entry.label for entry in entries_from_folder(Path())] == ["tea"]
+
+
 @pytest.mark.parametrize(
     ("text", "wanted", "why"),
     [
