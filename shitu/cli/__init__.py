@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from shitu import __version__
-from shitu.cli._common import FilePath, OutputError, say, show_path
+from shitu.cli._common import FilePath, OutputError, always_talk, say, show_path
 from shitu.errors import ShituError
 
 _WHERE = {
@@ -87,6 +87,7 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, if there is an output; help and version print without `invoke`."""
+        always_talk()
         if sys.stdout is None:
             say("Error: stdout is closed, so nothing was done: send the output to a file.")
             sys.exit(1)

@@ -255,12 +255,26 @@ def echo(text: str) -> None:
         raise OutputError(error) from None
 
 
-def say(text: str) -> None:
-    """Talk on stderr, unless that is closed."""
+def always_talk() -> None:
+    """Talk to nobody where stderr is closed: whoever asks it for anything finds a file."""
     if sys.stderr is None:
-        return
+        _listen_no_more()
+
+
+def _listen_no_more() -> None:
+    # What is left in the old one's buffer would fail again when Python ends.
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
+def say(text: str) -> None:
+    """Talk on stderr; where that is full, nobody listens, which is no reason to stop."""
     encoding = sys.stderr.encoding or "utf-8"
-    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=True)
+    try:
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=True)
+    except BrokenPipeError:  # who read has read enough
+        raise
+    except OSError:
+        _listen_no_more()
 
 
 def say_notes(notes: Iterable[str]) -> None:

@@ -57,9 +57,22 @@ def test_a_closed_input_is_one_sentence(built: Path) -> None:
     ]
 
 
-def test_nobody_listens_to_what_is_said(built: Path) -> None:
-    done = shell(f"shitu list-items --where 'nothing=1' --index '{built / 'index'}' 2>&-")
-    assert done.returncode == 0
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+@pytest.mark.parametrize("command", ["list-items --where 'nothing=1'", "lint", "recognize '{}'"])
+def test_nobody_listens_to_what_is_said(
+    built: Path, query: Path, command: str, stderr: str
+) -> None:
+    ending = f"--index '{built / 'index'}'"
+    heard = shell(f"shitu {command.format(query)} {ending}")
+    done = shell(f"shitu {command.format(query)} {ending} {stderr}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, heard.stdout, "")
+
+
+def test_an_error_that_nobody_hears_is_a_code(built: Path) -> None:
+    missing = shell(f"shitu check --index '{built / 'nothing'}' 2>&-")
+    assert (missing.returncode, missing.stdout) == (1, "")
+    wrong = shell("shitu list-items --nonsense 2>&-")
+    assert (wrong.returncode, wrong.stdout) == (2, "")
 
 
 def test_who_has_read_enough_is_not_told(built: Path) -> None:
