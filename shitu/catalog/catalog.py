@@ -937,7 +937,8 @@ class Catalog:
         if self._read_only:
             raise GalleryError(
                 f"the gallery in {display_path(self.folder)} is open for reading only: open it for "
-                "writing to change it, and check the permissions of its files and their folder"
+                "writing to change it, and check the permissions of its files and their folder and "
+                "the space left on the disk"
             )
 
     def _follow_and_save(self, *, lazily: bool) -> None:

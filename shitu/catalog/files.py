@@ -15,6 +15,7 @@ from pathlib import Path
 
 from shitu.errors import GalleryError, ImageError
 from shitu.gallery import FileState
+from shitu.gallery.room import may_make_files
 from shitu.images import display_path, read_bytes
 
 REMOVED = ".removed"  # hidden, so that no build walks into it
@@ -58,7 +59,7 @@ def path_in(root: Path, path: Path) -> Path:
 
 def may_write(path: Path) -> bool:
     """Whether a file, and others beside it, may be written; true of what does not exist yet."""
-    return not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
+    return not path.exists() or (os.access(path, os.W_OK) and may_make_files(path.parent))
 
 
 def file_state(path: Path | str) -> FileState | None:

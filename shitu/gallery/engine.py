@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from shitu._forking import before_fork
 from shitu.errors import GalleryError, GalleryLocked
+from shitu.gallery.room import may_make_files
 from shitu.images import display_path
 
 WRITING = "shitu_writing"
@@ -35,6 +36,7 @@ def _before_fork() -> None:
 
 before_fork(_before_fork)
 
+_SHARED = 1 << 15  # bytes of the file by which processes share a database in use
 _PATIENCE = 2.0  # seconds that one without rights waits for a writer to come or go
 _TURN = 0x5417  # what PostgreSQL knows the lock of all writers by
 
@@ -151,7 +153,7 @@ def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
             else:
                 return connection
 
-    if read_only and not os.access(file.parent, os.W_OK):
+    if read_only and not may_make_files(file.parent):
         # Somebody with more rights may write after all: ask anew each time, keep nothing open.
         engine = create_engine("sqlite://", creator=look, poolclass=NullPool)
     else:
@@ -243,8 +245,18 @@ def _prefer_wal(connection: sqlite3.Connection, timeout: float) -> None:
 
 def _frozen(file: Path) -> bool:
     """Whether nobody can be writing here: no log, and a folder in which none can be made."""
-    wal = file.with_name(file.name + "-wal")
-    return not os.access(file.parent, os.W_OK) and not wal.exists()
+    if may_make_files(file.parent):
+        return False
+    wal, shared = (file.with_name(file.name + ending) for ending in ("-wal", "-shm"))
+    # Where the disk is full, those who tried left an empty one, and too little to share.
+    return not wal.exists() or (_length(wal) == 0 and _length(shared) < _SHARED)
+
+
+def _length(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 @contextmanager

@@ -62,11 +62,31 @@ def test_a_disk_that_fills_up_during_a_build(
 
 def test_a_full_disk_can_still_be_read_from(forker: Forker, where: Where, small_disk: Path) -> None:
     assert forker.run(do="build", batch=2, **where).code == 1
-    with contextlib.suppress(OSError), (small_disk / "rest").open("wb", buffering=0) as rest:
-        while True:
-            rest.write(b"\0" * 512)
+    fill(small_disk)
     outcome = forker.run(do="look", options={"read_only": True}, **where)
     assert (outcome.code, "tea" in outcome.text) == (0, True), outcome.text
+
+
+def test_a_full_disk_can_be_read_from_by_who_comes_later(
+    forker: Forker, where: Where, small_disk: Path
+) -> None:
+    subprocess.run(["mount", "-o", "remount,size=2m", str(small_disk)], check=True)
+    assert forker.run(do="build", **where).code == 0
+    fill(small_disk)
+    for options in ({"read_only": True}, {}):
+        outcome = forker.run(do="look", options=options, **where)
+        assert (outcome.code, outcome.text) == (0, "[('tea', 40)]"), outcome.text
+    outcome = forker.run(do="relabel", label="tea", to="coffee", **where)
+    assert (outcome.code, "the space left on the disk" in outcome.text) == (1, True), outcome.text
+    (small_disk / "rest").unlink()
+    assert forker.run(do="relabel", label="tea", to="coffee", **where).code == 0
+    assert committed(where) == 40
+
+
+def fill(disk: Path) -> None:
+    with contextlib.suppress(OSError), (disk / "rest").open("wb", buffering=0) as rest:
+        while True:
+            rest.write(b"\0" * 512)
 
 
 @pytest.mark.parametrize("largest", [0, 10_000, 60_000, 120_000])
