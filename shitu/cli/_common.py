@@ -215,15 +215,16 @@ def refuse_others(path: Path | None, start: str) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a page.
+    """Write a page, all of it or nothing.
 
     Raises:
         GalleryError: it cannot be written.
     """
     from shitu.errors import GalleryError
+    from shitu.images.writing import write_whole
 
     try:
-        path.write_text(text, encoding="utf-8")
+        write_whole(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise GalleryError(
             f"{show_path(path)} cannot be written ({error.strerror}): name another file"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from shitu.errors import DatasetError
 from shitu.images import display_path
+from shitu.images.writing import write_whole
 
 _FORMAT = "shitu eval-recall run"
 _VERSION = 1
@@ -105,25 +103,17 @@ def _row(row: Mapping[str, Any]) -> RunRow:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 beside the target and rename it.
+    """Write UTF-8, all of it or nothing.
 
     Raises:
         DatasetError: the file cannot be written.
     """
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
-        with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise DatasetError(
             f"{display_path(path)} cannot be written ({error.strerror}): name another place."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def by_key(rows: Sequence[RunRow]) -> dict[str, RunRow]:

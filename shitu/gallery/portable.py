@@ -62,11 +62,11 @@ def creating(target: Path) -> Iterator[sqlite3.Connection]:
 def _refuse_to_overwrite(target: Path) -> None:
     if not target.exists():
         return
-    try:
-        with target.open("rb") as file:
-            head = file.read(72)
-    except OSError:
-        head = b""
+    head = b""
+    with contextlib.suppress(OSError):
+        if target.is_file():  # reading a pipe would wait for ever
+            with target.open("rb") as file:
+                head = file.read(72)
     if head[68:] != APPLICATION_ID.to_bytes(4, "big"):
         raise GalleryError(
             f"{display_path(target)} is there and is no exported gallery: name another file"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from shitu.errors import ImageError
 from shitu.geometry import Box, crop
 from shitu.images.decode import Image
 from shitu.images.names import cannot, display_path, reason
+from shitu.images.writing import write_whole
 
 _FORMATS = {
     ".jpg": "JPEG",
@@ -70,19 +68,10 @@ def save_image(path: Path | str, image: Image, *, remark: str = "") -> None:
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_text("Comment", remark)
     data = _encode(image, kind, **options)
-    # A short random name: the target's own may be as long as a name can be.
-    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
+        write_whole(target, data, follow=False)  # a link may lead to somebody's photo
     except OSError as error:
         raise ImageError(cannot("written", display_path(path), error)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _encode(image: Image, kind: str, **options: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -139,3 +140,26 @@ def test_a_run_replaces_runs_only(
     assert truths.read_bytes() == before
     for _ in range(2):
         assert run("eval-recall", *where, "--save", tmp_path / "run.json").exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["lint", "review"])
+def test_a_page_that_finds_no_room_leaves_the_old_one(
+    run: Run, built: Path, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    page = tmp_path / "page.html"
+    page.write_text("<!doctype html>before")
+    monkeypatch.setattr("os.fsync", full)
+    result = run(command, "--html", page, "--index", built / "index")
+    assert (result.exit_code, "No space left" in result.stderr) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    assert page.read_text() == "<!doctype html>before"
+
+
+def test_a_pipe_is_no_exported_gallery(run: Run, built: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    result = run("export-gallery", tmp_path / "pipe", "--index", built / "index")
+    assert (result.exit_code, "is no exported gallery" in result.stderr) == (1, True)
+    assert (tmp_path / "pipe").is_fifo()
