@@ -101,6 +101,7 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            _require_folder()
             return super().invoke(ctx)
         except OutputError as error:
             _give_up(error)
@@ -117,6 +118,16 @@ class _Group(click.Group):
         except KeyboardInterrupt:
             say("Interrupted. What was committed is kept; run the same command to go on.")
             ctx.exit(130)
+
+
+def _require_folder() -> None:
+    """Refuse to work where the current folder is gone: names are understood from there."""
+    try:
+        os.getcwd()  # noqa: PTH109 - without a module more
+    except FileNotFoundError:
+        raise ShituError(
+            "the folder in which this was started was deleted: change to another with `cd`"
+        ) from None
 
 
 def _give_up(error: OutputError) -> None:

@@ -293,3 +293,18 @@ def test_the_paddle_engine_without_paddle(
 def test_a_skipped_picture_is_named_once(run: Run, built: Path) -> None:
     result = run("recognize", "gone.jpg", "--index", built / "index")
     assert result.stderr.splitlines()[0].count("gone.jpg") == 1
+
+
+def test_the_current_folder_is_gone(
+    run: Run, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for index in ("index", built / "index"):
+        result = run("list-items", "--index", index)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr == (
+            "Error: the folder in which this was started was deleted: change to another with `cd`\n"
+        )
+    assert run("--help").exit_code == 0
