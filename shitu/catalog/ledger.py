@@ -13,6 +13,7 @@ from shitu.catalog.reading import Picture
 from shitu.catalog.summaries import Skipped
 from shitu.gallery import FileState, KnownFile
 from shitu.images import display_path
+from shitu.images.names import advice
 
 
 @dataclass
@@ -100,7 +101,13 @@ class Ledger:
     def _why_missing(self, path: Path) -> str:
         if was_removed(path, self.root):
             return "was removed from the gallery; `shitu add-item` brings it back"
-        return "does not exist" if is_gone(path) else "cannot be looked at: permission denied"
+        if is_gone(path):
+            return "is a link to nowhere" if path.is_symlink() else "does not exist"
+        try:
+            path.stat()
+        except OSError as error:
+            return f"cannot be looked at: {advice(error)}"
+        return "came only just now; the next build takes it"
 
     # --- once a picture was read -------------------------------------------------------
 

@@ -31,8 +31,12 @@ def reason(error: Exception) -> str:
 
 def cannot(done: str, called: str, error: OSError | ValueError) -> str:
     """Return the sentence for a file that cannot be `done` ("read", "written")."""
-    advice = _ADVICE.get(getattr(error, "errno", None) or 0)
-    return f"{called} cannot be {done}: {advice or reason(error)}."
+    return f"{called} cannot be {done}: {advice(error)}."
+
+
+def advice(error: OSError | ValueError) -> str:
+    """Return why a file cannot be used, and what to do."""
+    return _ADVICE.get(getattr(error, "errno", None) or 0) or reason(error)
 
 
 def _printable(character: str) -> str:

@@ -324,7 +324,7 @@ def test_what_cannot_be_used_is_listed_with_a_reason_and_the_rest_goes_in(
     for name, (_, reason) in wrong.items():
         assert reason in reasons[name]
         assert "\n" not in reasons[name]
-    assert "does not exist" in reasons["tea/nowhere.png"]
+    assert "a link to nowhere" in reasons["tea/nowhere.png"]
     assert "is not a regular file" in reasons["tea/pipe.png"]
     assert "no folder" in reasons["loose.png"]
     assert (summary.added, names(catalog, 3)) == (3, "coffee")
@@ -359,7 +359,9 @@ def test_a_picture_that_may_not_be_looked_at_is_not_pruned(
     monkeypatch.setattr("shitu.catalog.files.os.stat", forbidden)
     summary = shop.build(catalog, listed, prune=True)
     monkeypatch.undo()
-    assert [s.reason for s in summary.skipped] == ["cannot be looked at: permission denied"]
+    assert [s.reason for s in summary.skipped] == [
+        "cannot be looked at: permission denied; allow it, or copy the file elsewhere"
+    ]
     assert (summary.removed, names(catalog, 2)) == ((), "tea")
 
 
@@ -490,3 +492,17 @@ def test_what_another_build_added_under_another_name_is_a_duplicate(
 
     summary = tea_shop.build(catalog, progress=build_elsewhere)
     assert (summary.added, summary.unchanged, len(summary.duplicates)) == (0, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        ("3.png", "cannot be looked at: its links lead in a circle; name the file itself"),
+        ("nowhere.png", "is a link to nowhere"),
+    ],
+)
+def test_a_link_that_leads_to_no_picture_is_said(tea_shop: Shop, target: str, reason: str) -> None:
+    (tea_shop.photos / "tea" / "3.png").symlink_to(target)
+    summary = tea_shop.build(tea_shop.open())
+    assert summary.added == 3
+    assert [one.reason for one in summary.skipped] == [reason]
