@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from shitu.errors import ShituError
 if TYPE_CHECKING:
     from shitu.workspace import Workspace
 
+_ADDRESS = re.compile(r"(https?|ftp|file|s3|gs)://", re.IGNORECASE)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -31,7 +33,10 @@ class OutputError(ShituError):
 
 
 class FilePath(click.Path):
-    """The name of a file or folder; an empty one, which would mean this folder, is wrong usage."""
+    """The name of a file or folder; an empty one, which would mean this folder, is wrong usage.
+
+    So is an address on the web, which would be taken for a file in a folder `https:`.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"path_type": Path, **options})
@@ -42,6 +47,8 @@ class FilePath(click.Path):
         """See `click.Path`."""
         if not os.fspath(value):
             self.fail("the name is empty; give a file or folder (. is this folder)", param, ctx)
+        if _ADDRESS.match(os.fsdecode(value)) and not os.path.exists(value):  # noqa: PTH110
+            self.fail(f"{value!r} is an address; download it, and name the file", param, ctx)
         return super().convert(value, param, ctx)
 
 

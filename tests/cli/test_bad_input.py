@@ -308,3 +308,13 @@ def test_the_current_folder_is_gone(
             "Error: the folder in which this was started was deleted: change to another with `cd`\n"
         )
     assert run("--help").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["recognize {}", "add-item {} --label tea", "build-index --gallery {}", "sync {}"],
+)
+def test_an_address_is_no_file(run: Run, command: str) -> None:
+    result = run(*command.format("https://example.com/a.jpg").split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'https://example.com/a.jpg' is an address; download it" in result.stderr
