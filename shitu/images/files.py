@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from heapq import heappop, heappush
 from pathlib import Path
 
 from shitu.errors import ImageError
@@ -53,10 +54,10 @@ def find_images(folder: Path | str) -> list[Path]:
     """
     found: list[Path] = []
     seen: set[tuple[int, int]] = set()
-    folders, links = [Path(folder)], list[Path]()
+    folders, links = [Path(folder)], list[tuple[tuple[object, ...], Path]]()  # a heap
     while folders or links:
         # Links last: a folder that is also reached by its own name keeps that name.
-        here = folders.pop() if folders else links.pop()
+        here = folders.pop() if folders else heappop(links)[1]
         try:
             status = here.stat()
             if (status.st_dev, status.st_ino) in seen:
@@ -67,14 +68,17 @@ def find_images(folder: Path | str) -> list[Path]:
                     if entry.name.startswith("."):
                         continue
                     if _is_folder(entry):
-                        (links if entry.is_symlink() else folders).append(Path(entry.path))
+                        path = Path(entry.path)
+                        if entry.is_symlink():
+                            heappush(links, (natural_key(path), path))
+                        else:
+                            folders.append(path)
                     elif Path(entry.name).suffix.lower() in EXTENSIONS:
                         found.append(Path(entry.path))
         except NotADirectoryError as error:
             raise ImageError(f"{display_path(here)} is a file, not a folder.") from error
         except OSError as error:
             raise ImageError(cannot("listed", display_path(here), error)) from error
-        links.sort(key=natural_key, reverse=True)
     return sorted(found, key=natural_key)
 
 

@@ -127,6 +127,22 @@ def test_a_folder_and_a_link_to_it_are_listed_once_by_its_own_name(tmp_path: Pat
     assert listed(tmp_path) == ["z/a.jpg"]
 
 
+def test_of_many_links_each_is_sorted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    for number in range(100):
+        make(tmp_path, f"shelf/{number}/a.jpg")
+        (tmp_path / f"here/{number}").symlink_to(f"../shelf/{number}")
+    asked = []
+
+    def counted(path: Path | str) -> tuple[object, ...]:
+        asked.append(path)
+        return natural_key(path)
+
+    monkeypatch.setattr("shitu.images.files.natural_key", counted)
+    assert listed(tmp_path / "here") == [f"{number}/a.jpg" for number in range(100)]
+    assert len(asked) == 200  # the links, and the pictures
+
+
 def test_a_link_to_a_folder_above_ends(tmp_path: Path) -> None:
     make(tmp_path, "a/b.jpg")
     (tmp_path / "a/up").symlink_to("..")
