@@ -16,6 +16,9 @@ from shitu.errors import DatasetError, GalleryError
 from shitu.images import display_path, find_images
 from shitu.images.names import cannot
 
+_PICTURE = {"path", "picture", "image", "file"}
+"""What a column of paths may be called."""
+
 _OBJECT = re.compile(r'\s*\{\s*("|\}|$)')
 _QUOTED = re.compile(r'(^|(?<=,))\s*"([^"]|"")*"\s*(?=,|$)')
 
@@ -92,8 +95,8 @@ def entries_from_file(file: Path) -> list[Entry]:
     r"""List the pictures of a label file; relative paths start at the folder of the file.
 
     Lines are `path<TAB>label`, or CSV `path,label` with quotes where needed, or JSON objects
-    `{"path": ..., "label": ...}`. The first line decides on the form. Blank lines and a headline
-    `path,label` do not count.
+    `{"path": ..., "label": ...}`. The first line decides on the form. Blank lines do not count. A
+    headline `path,label` or `label,path` says what stands where in the lines below it.
 
     Raises:
         DatasetError: a line is malformed, or the file is not text; names file and line.
@@ -101,8 +104,7 @@ def entries_from_file(file: Path) -> list[Entry]:
     """
     file = Path(os.path.abspath(file))  # noqa: PTH100
     text = _read(file)
-    rows = _rows(text, file)
-    entries = [_checked(row, number, file) for number, row in rows if row != ["path", "label"]]
+    entries = [_checked(row, number, file) for number, row in _rows(text, file)]
     if not entries:
         raise GalleryError(
             f"{display_path(file)} lists no picture: write one `path<TAB>label` a line"
@@ -130,8 +132,20 @@ def _rows(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:
     if _OBJECT.match(first):
         return _json_rows(text, file)
     if "\t" in _QUOTED.sub("", first):
-        return _tab_rows(text)
-    return _csv_rows(text, file)
+        return _under_headlines(_tab_rows(text))
+    return _under_headlines(_csv_rows(text, file))
+
+
+def _under_headlines(rows: Iterator[tuple[int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
+    """The rows but for headlines, each with its path first."""
+    label_first = False
+    for number, row in rows:
+        names = [field.casefold() for field in row]
+        if len(names) == 2 and "label" in names and _PICTURE.intersection(names):
+            label_first = names[0] == "label"
+        else:
+            # A row of another length is told as it stands.
+            yield number, row[::-1] if label_first and len(row) == 2 else row
 
 
 def _tab_rows(text: str) -> Iterator[tuple[int, list[str]]]:

@@ -61,6 +61,7 @@ def test_folders_elsewhere_are_galleries_whatever_the_home(
         ("\ufeffa.jpg\ttea\n", [("a.jpg", "tea")], "with a byte order mark"),
         ("\n\n  \na.jpg\ttea\n\n", [("a.jpg", "tea")], "blank lines do not count"),
         ("path\tlabel\na.jpg\ttea\n", [("a.jpg", "tea")], "nor does a headline"),
+        ("label\tpath\ntea\ta.jpg\n", [("a.jpg", "tea")], "which may have the label first"),
         ("a, b.jpg\ttea, green\n", [("a, b.jpg", "tea, green")], "commas mean nothing"),
         ('a".jpg\t5" "pipe"\n', [('a".jpg', '5" "pipe"')], "quotes mean nothing"),
         ("a\u2028b.jpg\ttea\x85x\n", [("a\u2028b.jpg", "tea\x85x")], "no ends of lines"),
@@ -78,6 +79,13 @@ def test_tab_separated(tmp_path: Path, text: str, wanted: Pairs, why: str) -> No
     [
         ("a.jpg,tea\n", [("a.jpg", "tea")], "the plain case"),
         ("path,label\na.jpg,tea\n", [("a.jpg", "tea")], "with a headline"),
+        ("label,path\ntea,a.jpg\n", [("a.jpg", "tea")], "which may have the label first"),
+        ("Image,Label\na.jpg,tea\n", [("a.jpg", "tea")], "which may have other words"),
+        (
+            "label,path\ntea,a.jpg\npath,label\nb.jpg,tea\n",
+            [("a.jpg", "tea"), ("b.jpg", "tea")],
+            "two files put together",
+        ),
         ("a.jpg, tea\n", [("a.jpg", "tea")], "a blank after the comma"),
         ('"a, b.jpg","tea, ""green"""\n', [("a, b.jpg", 'tea, "green"')], "commas and quotes"),
         ('"a\nb.jpg","tea"\nc.jpg,x\n', [("a\nb.jpg", "tea"), ("c.jpg", "x")], "a line break"),
@@ -123,6 +131,7 @@ def test_json_lines(tmp_path: Path, text: str, wanted: Pairs, why: str) -> None:
         ("a.jpg\ttea\n\nb.jpg\t \n", "line 3: the label is empty", "a blank label"),
         ("a.jpg\ttea\n\ttea\n", "line 2: the path is empty", "a blank path"),
         ("a\0.jpg\ttea\n", "line 1: the path", "no file can be called that"),
+        ("label,path\ntea,a.jpg\n,b.jpg\n", "line 3: the label is empty", "the label first"),
         ("a.jpg tea\n", r"line 1: 1 field\(s\)", "upstream's form, in which no label has a blank"),
         ('a.jpg,"tea\nb.jpg,x\n', "line 1: .*check the quotes", "a quote left open"),
         ('a.jpg,x\n"a"b,x\n', "line 2: .*check the quotes", "text after a quote"),
@@ -142,7 +151,7 @@ def test_bad_files_are_told_with_their_line(
     assert str(tmp_path / "labels") in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["", "\n \n", "path\tlabel\n", "path,label\n"])
+@pytest.mark.parametrize("text", ["", "\n \n", "path\tlabel\n", "path,label\n", "label,path\n"])
 def test_files_that_list_nothing(tmp_path: Path, text: str) -> None:
     with pytest.raises(GalleryError, match="lists no picture"):
         listed(tmp_path, text)
