@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from shitu.evaluation.answers import NOBODY, AnswerKey, Ranking
 from shitu.evaluation.checking import Check, Ruling
+from shitu.evaluation.depths import ranked_deeper
 from shitu.evaluation.metrics import Bools, Floats, first_right, map_at_r
 from shitu.evaluation.queries import DescribedQueries
 from shitu.gallery import Reference
@@ -137,7 +138,8 @@ def rank_queries(
     own = key.same_files(found.hashes)
     relevant = key.relevant(codes, own)
     longest = max(map(len, own), default=0)
-    depth = min(len(key.ids), max(_DEPTH, int(relevant.max(initial=0)) + longest))
+    first = _DEPTH if check is None else check.depth
+    depth = min(len(key.ids), max(_DEPTH, first, int(relevant.max(initial=0)) + longest))
     if not depth:
         return []
     names = {code: label for label, code in key.code_of.items()}
@@ -146,12 +148,13 @@ def rank_queries(
     for start in range(0, len(codes), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(codes)))
         files = [own[row] for row in rows]
-        ranking = key.ranked(lookup.search(found.embeddings[rows], depth), files)
+        near = ranked_deeper(lookup.search, found.embeddings[rows], first, depth)
+        ranking = key.ranked(near, files)
         closeness = None
         if prototype_weight:
             # The query's own file is none of the item's references.
-            near = ranking.items[:, :considered]
-            closeness = lookup.closeness(found.embeddings[rows], near, files)
+            items = ranking.items[:, :considered]
+            closeness = lookup.closeness(found.embeddings[rows], items, files)
             order = promoted(ranking.scores, ranking.items, closeness, prototype_weight)
             ranking = ranking.reordered(order)
             closeness = np.take_along_axis(closeness, order[:, :considered], axis=1)
