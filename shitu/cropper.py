@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from shitu.detector import Detections, Finder, to_box
+from shitu.figures import apart
 from shitu.geometry import Box
 from shitu.images import Image
 
@@ -146,8 +147,8 @@ class Cropper:
                 to_box(detections.xyxy[i]),
                 float(detections.scores[i]),
                 "detection",
-                f"score {detections.scores[i]:.2f} is below {self._policy.threshold:.2f} "
-                "(detection_threshold)",
+                f"score {score} is below {needed} (detection_threshold)",
             )
             for i in np.flatnonzero(below)[:20]
+            for score, needed in [apart(float(detections.scores[i]), self._policy.threshold)]
         ]

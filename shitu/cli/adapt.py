@@ -21,6 +21,7 @@ from shitu.cli._common import (
     verify_option,
 )
 from shitu.errors import GalleryError
+from shitu.figures import short
 
 if TYPE_CHECKING:
     from shitu.adapter import Choice
@@ -159,7 +160,7 @@ def _print_measured(measured: Calibrated) -> None:
             "references asked",
             f"{measured.genuine} as themselves, {measured.strangers - measured.lent} as strangers",
         ),
-        ("operating point", f"confidence {measured.operating_point:.3f}"),
+        ("operating point", f"confidence {short(measured.operating_point)}"),
         (
             "strangers with an answer",
             f"{measured.false_accepts:.2%} (95 %: {low:.2%} to {high:.2%})",

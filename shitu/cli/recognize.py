@@ -29,6 +29,7 @@ from shitu.cli._common import (
 )
 from shitu.cli._moments import as_of_option
 from shitu.cli._saving import DRAWN, refuse_references, refuse_their_folder, without_drawn
+from shitu.figures import apart, short
 
 if TYPE_CHECKING:
     from shitu.recognition import Match, Recognition, RecognizedObject
@@ -258,10 +259,11 @@ def _row(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
     label = item.label
     if label is None and item.matches:
         label = f"unknown ({_lacking(item, result)})"
+    score, sure, _ = _decisive(item, result)
     return (
         label or "unknown",
-        "" if item.confidence is None else f"{item.confidence:.2f}",
-        "" if item.score is None else f"{item.score:.2f}",
+        sure,
+        "" if item.score is None else score,
         "" if item.detection_score is None else f"{item.detection_score:.2f}",
         _numbers(item.box),
         "" if item.recognition_id is None else str(item.recognition_id),
@@ -275,24 +277,37 @@ def _lacking(item: RecognizedObject, result: Recognition) -> str:
     best = item.matches[0].label
     if item.decided_by == LEAD:
         return f"{best} is hardly ahead"
-    wanted = result.threshold if result.operating_point is None else result.operating_point
-    return f"{best} is below {wanted:.2f}"
+    if result.operating_point is not None and item.confidence is None:
+        return f"points do not prove {best}"
+    return f"{best} is below {_decisive(item, result)[2]}"
+
+
+def _decisive(item: RecognizedObject, result: Recognition) -> tuple[str, str, str]:
+    """Score, confidence, and what one of them had to reach, which is told apart from it."""
+    score, sure = (
+        f"{item.score or 0.0:.2f}",
+        "" if item.confidence is None else f"{item.confidence:.2f}",
+    )
+    if result.operating_point is None:
+        score, needed = apart(item.score or 0.0, result.threshold)
+    elif item.confidence is None:
+        needed = short(result.operating_point)
+    else:
+        sure, needed = apart(item.confidence, result.operating_point)
+    return score, sure, needed
 
 
 def _reason(item: RecognizedObject, result: Recognition) -> tuple[str, ...]:
     """Score, margin, confidence, what was asked for, agreeing points, and what decided."""
     from shitu.recognition import LEAD
 
-    score, margin = item.score or 0.0, item.margin or 0.0
+    score, sure, needed = _decisive(item, result)
     if item.decided_by == LEAD:
-        needed = f"lead {result.lead:.2f}"
-    elif result.operating_point is None:
-        needed = f"score {result.threshold:.2f}"
+        needed = f"lead {short(result.lead)}"
     else:
-        needed = f"confidence {result.operating_point:.2f}"
-    sure = "" if item.confidence is None else f"{item.confidence:.2f}"
+        needed = f"{'score' if result.operating_point is None else 'confidence'} {needed}"
     points = _points(item.matches[0]) if item.matches else ""
-    return f"{score:.2f}", f"{margin:.2f}", sure, needed, points, item.decided_by
+    return score, f"{item.margin or 0.0:.2f}", sure, needed, points, item.decided_by
 
 
 def _references(match: Match) -> Iterator[tuple[str, ...]]:

@@ -29,6 +29,7 @@ from shitu.evaluation.metrics import (
 from shitu.evaluation.openset import OpenSetReport, free_figures, open_set_report
 from shitu.evaluation.outcomes import Confidence, QueryOutcome
 from shitu.evaluation.runs import Run, RunRow, distinct
+from shitu.figures import short
 from shitu.verifier.reranking import OFF
 
 CMC_DEPTH = 20
@@ -108,9 +109,9 @@ class Decided:
     def point(self) -> str:
         """From where on answers are given, in words."""
         if self.operating_point is None:
-            lead = f", lead {self.lead:.2f}" if self.lead else ""
-            return f"threshold {self.threshold:.2f}{lead}"
-        return f"operating point {self.operating_point:.2f}"
+            lead = f", lead {short(self.lead)}" if self.lead else ""
+            return f"threshold {short(self.threshold)}{lead}"
+        return f"operating point {short(self.operating_point)}"
 
     @property
     def sentence(self) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from shitu.figures import apart, short
+
 if TYPE_CHECKING:
     from shitu.recognition import Match, RecognizedObject
 
@@ -38,11 +40,14 @@ def what_would_change(
 
 def _too_close(item: RecognizedObject, lead: float) -> str:
     best, ahead = item.matches[0], item.lead or 0.0
+    told, needed = apart(ahead, lead)
+    if not float(told):
+        told = "less than 0.01"
     rival = max(item.matches[1:], key=_both, default=None)
     next_one = "the next item" if rival is None else repr(rival.label)
     return (
-        f"{best.label!r} is {_gap(ahead)} ahead of {next_one} by its nearest picture and the mean "
-        f"of all, {lead:.2f} is needed: name it with {_with_lead(ahead)}, or add a reference that "
+        f"{best.label!r} is {told} ahead of {next_one} by its nearest picture and the mean "
+        f"of all, {needed} is needed: name it with {_with_lead(ahead)}, or add a reference that "
         "tells them apart"
     )
 
@@ -65,15 +70,17 @@ def _unknown(
     if item.lead is not None and item.lead < lead:  # which counts where a score decides
         named += f" {_with_lead(item.lead)}"
     if operating_point is None:
+        score, needed = apart(best.score, threshold)
         return (
-            f"score {best.score:.2f} is {_gap(threshold - best.score)} below the threshold "
-            f"{threshold:.2f}: {named}, {add}"
+            f"score {score} is {_gap(threshold - best.score)} below the threshold {needed}: "
+            f"{named}, {add}"
         )
     if item.confidence is None:
         return f"local features favour {best.label!r}, but do not prove it: {named}, {add}"
+    sure, needed = apart(item.confidence, operating_point)
     return (
-        f"confidence {item.confidence:.2f} is {_gap(operating_point - item.confidence)} below the "
-        f"{operating_point:.2f} that an answer needs: {named}, {add}"
+        f"confidence {sure} is {_gap(operating_point - item.confidence)} below the {needed} that "
+        f"an answer needs: {named}, {add}"
     )
 
 
@@ -106,10 +113,10 @@ def _by_geometry(item: RecognizedObject) -> str:
 
 def _clear(item: RecognizedObject, threshold: float, operating_point: float | None) -> str:
     best, rival = item.matches[0], _rival(item)
-    if operating_point is None:
+    if operating_point is None or item.confidence is None:
         needed = f"only a threshold above {best.score:.2f} would make it unknown"
     else:
-        needed = f"only an operating point above {item.confidence:.2f} would make it unknown"
+        needed = f"only an operating point above {short(item.confidence)} would make it unknown"
     if rival is None:
         return f"{needed}; no other item is near"
     return f"{needed}; the next item, {rival.label!r}, is {_gap(best.score - rival.score)} behind"

@@ -122,7 +122,7 @@ def test_what_is_less_sure_is_unknown_unless_a_threshold_is_named(
     _know(shop, 0.9999999)
     arguments = ("recognize", query, "--index", shop / "index")
     unsure = run(*arguments)
-    assert "is below 1.00" in unsure.stdout
+    assert "is below 1.00)" in unsure.stdout
     found = json.loads(run(*arguments, "--threshold", "0.1", "--json").stdout)
     assert found["operating_point"] is None
     assert found["objects"][0]["label"] is not None

@@ -108,3 +108,15 @@ def test_the_past_is_compared_by_what_is_left_of_it(
         sheet = workspace.draw_explanation(query, past, as_of=1)
     right = sheet[:400, sheet.shape[1] // 2 + 60 : -40]
     assert right.std() > 10
+
+
+def test_a_score_that_misses_by_a_hair_is_told_with_the_hair(
+    run: Run, shop: Path, query: Path
+) -> None:
+    score = answer(run, shop, query, "--verify", "off")["objects"][0]["score"]
+    options = ("--index", shop / "index", "--verify", "off", "--threshold", score + 1e-4)
+    told = run("recognize", query, *options).stdout.splitlines()[1]
+    needed = told.split("is below ")[1].split(")")[0]
+    shown = f"{score:.{len(needed) - 2}f}"
+    assert f" {shown} " in told
+    assert float(shown) < float(needed)

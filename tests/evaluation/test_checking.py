@@ -166,7 +166,7 @@ def test_the_operating_point_decides_where_there_is_one(queries: Sequence[Query]
     found = report_of(queries, decider(OFF, 0.0, calibration(0.999)))
     assert found.open_set is not None
     assert found.open_set.at_threshold.strangers_unknown == 1, "the threshold would name them"
-    assert found.decided.point == "operating point 1.00"
+    assert found.decided.point == "operating point 0.999"
     assert report_of(queries, decider(OFF, 0.25)).decided.point == "threshold 0.25, lead 0.02"
 
 

@@ -32,6 +32,12 @@ def thing(label: str | None, *matches: tuple[str, float], **values: Any) -> Reco
             "is needed: name it with --lead 0.012, or add a reference that tells them apart",
         ),
         (
+            thing(None, ("cola", 0.5), decided_by=LEAD, lead=0.0198),
+            None,
+            "'cola' is 0.0198 ahead of the next item by its nearest picture and the mean of all, "
+            "0.0200 is needed: name it with --lead 0.019, or add a reference that tells them apart",
+        ),
+        (
             thing(None, ("cola", 0.5), decided_by=LEAD, lead=0.0),
             None,
             "'cola' is less than 0.01 ahead of the next item by its nearest picture and the mean "
@@ -66,8 +72,8 @@ def test_an_answer_that_is_hardly_ahead(
             thing(None, ("cola", 0.339)),
             0.34,
             None,
-            "score 0.34 is less than 0.01 below the threshold 0.34: name it with --threshold 0.33, "
-            "or add a picture like this one to 'cola' if that is what it is",
+            "score 0.339 is less than 0.01 below the threshold 0.340: name it with --threshold "
+            "0.33, or add a picture like this one to 'cola' if that is what it is",
         ),
         (
             thing(None, ("cola", 0.5), confidence=0.62, decided_by=CONFIDENCE),
@@ -75,6 +81,19 @@ def test_an_answer_that_is_hardly_ahead(
             0.8,
             "confidence 0.62 is 0.18 below the 0.80 that an answer needs: name it with --threshold "
             "0.50, or add a picture like this one to 'cola' if that is what it is",
+        ),
+        (
+            thing(None, ("cola", 0.5), confidence=0.99961, decided_by=CONFIDENCE),
+            0.34,
+            0.9998,
+            "confidence 0.9996 is less than 0.01 below the 0.9998 that an answer needs: name it "
+            "with --threshold 0.50, or add a picture like this one to 'cola' if that is what it is",
+        ),
+        (
+            thing("cola", ("cola", 0.71), confidence=0.9996, decided_by=CONFIDENCE),
+            0.34,
+            0.8,
+            "only an operating point above 0.9996 would make it unknown; no other item is near",
         ),
         (
             thing(None, ("cola", 0.2), ("tea", 0.3), decided_by=GEOMETRY, agreement=POINTS),
