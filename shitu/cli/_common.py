@@ -96,6 +96,22 @@ def model_options(command: _Command) -> _Command:
     return command
 
 
+def rule_options(command: _Command) -> _Command:
+    """`--threshold` and `--lead`, which decide what is unknown, for commands that answer."""
+    options = (
+        click.option("--threshold", type=float, help="Labels below this score are unknown."),
+        click.option(
+            "--lead",
+            type=float,
+            help="Labels that are less than this ahead of the next one are unknown.  "
+            "[default: 0.02]",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def verify_option(command: _Command) -> _Command:
     """`--verify`, for commands that answer."""
     return click.option(

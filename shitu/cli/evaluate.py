@@ -18,6 +18,7 @@ from shitu.cli._common import (
     print_json,
     progress_bar,
     refuse_others,
+    rule_options,
     verify_option,
     where_option,
 )
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Draw labels, not queries, for the intervals: queries of one label are much alike.",
 )
+@rule_options
 @verify_option
 @where_option
 @index_options

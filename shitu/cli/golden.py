@@ -18,6 +18,7 @@ from shitu.cli._common import (
     one_line,
     open_workspace,
     print_json,
+    rule_options,
     say,
     show_path,
     table,
@@ -41,6 +42,7 @@ def golden() -> None:
 @click.option("--whole-image", is_flag=True, help="Look up the picture as a whole.")
 @index_options
 @model_options
+@rule_options
 @verify_option
 @json_option
 @click.pass_context
@@ -114,6 +116,7 @@ def remove(
 @golden.command(epilog="Example: shitu golden check")
 @index_options
 @model_options
+@rule_options
 @verify_option
 @json_option
 @click.pass_context

@@ -19,6 +19,7 @@ from shitu.cli._common import (
     open_workspace,
     print_json,
     progress_bar,
+    rule_options,
     say,
     say_notes,
     say_skipped,
@@ -57,12 +58,7 @@ _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
     "picture of it, too.",
 )
 @click.option("--top-k", type=int, help="Items listed as matches of an object.  [default: 5]")
-@click.option("--threshold", type=float, help="Labels below this score are unknown.")
-@click.option(
-    "--lead",
-    type=float,
-    help="Labels that are less than this ahead of the next one are unknown.  [default: 0.02]",
-)
+@rule_options
 @verify_option
 @click.option("--detection-threshold", type=float, help="Boxes below this score are ignored.")
 @click.option("--max-objects", type=int, help="Look up at most so many boxes.  [default: 20]")

@@ -113,6 +113,16 @@ def test_wrong_usage(run: Run, built: Path, arguments: list[str], code: int, rea
     assert reason in result.stderr
 
 
+def test_threshold_and_lead_are_those_of_recognize(run: Run, built: Path, queries: Path) -> None:
+    where = ("eval-recall", "--queries", queries, "--index", built / "index", "--resamples", 0)
+    where += ("--verify", "off", "--json")
+    for option, value in (("--threshold", 0.995), ("--lead", 1)):
+        report = parsed(run(*where, option, value))
+        assert report["decided"][option.removeprefix("--")] == value
+        assert report["open_set"]["at_threshold"]["known_unknown"] > 0, option
+    assert parsed(run(*where))["open_set"]["at_threshold"]["known_unknown"] == 0
+
+
 def test_points_count_as_they_do_for_recognize(
     run: Run, shop: Path, queries: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
