@@ -193,6 +193,15 @@ class Decider:
         sure = known.confidence_with_points(evidence, np.zeros(len(evidence)))
         return np.asarray(there & (sure >= point))
 
+    def decides(self, ordered: Ordered) -> list[str]:
+        """Say by what that is decided of each query (m,); see `RecognizedObject`."""
+        evidence = ordered.evidence
+        if self.operating_point is not None:
+            return [CONFIDENCE] * len(evidence)
+        clear = self.rule.is_clear(evidence.score, ordered.leads)
+        by_score = clear | (evidence.score < self.rule.threshold)
+        return [SCORE if each else LEAD for each in by_score.tolist()]
+
     @property
     def operating_point(self) -> float | None:
         """Confidence from which an answer is one; None where the score decides."""

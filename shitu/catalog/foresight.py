@@ -17,7 +17,6 @@ from shitu.gallery import Reference
 from shitu.index import Neighbours
 from shitu.index.ranking import in_order
 from shitu.prototypes import DEPTH, table
-from shitu.recognition import CONFIDENCE, SCORE
 from shitu.verifier.reranking import Sight, Verifier
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class Answer:
 
     Attributes:
         item_id: None: unknown.
-        decided_by: score, confidence or geometry.
+        decided_by: score, lead, confidence or geometry.
     """
 
     item_id: int | None
@@ -104,12 +103,8 @@ def answers(
     ordered = answers_first(found, items, closeness, weight)
     evidence = ordered.evidence
     decider = Decider(rule, state.calibration, None if eyes is None else eyes.verifier)
-    by = SCORE if decider.operating_point is None else CONFIDENCE
-    trusted = decider.trusts(ordered)
-    given = [
-        Answer(int(item) if sure else None, by)
-        for item, sure in zip(evidence.item, trusted, strict=True)
-    ]
+    decided = zip(evidence.item, decider.trusts(ordered), decider.decides(ordered), strict=True)
+    given = [Answer(int(item) if sure else None, by) for item, sure, by in decided]
     if eyes is not None:
         for row, margin, sure in _to_be_seen(decider, evidence):
             near = ordered.ids[row]

@@ -34,7 +34,7 @@ class GoldenAnswer:
         expected: the label that is right, or "unknown".
         answer: label; None: unknown.
         right: None where it has no vector of the model in use, so that it cannot be looked up.
-        decided_by: score, confidence or geometry; None where it cannot be looked up.
+        decided_by: score, lead, confidence or geometry; None where it cannot be looked up.
     """
 
     golden_id: int

@@ -72,6 +72,22 @@ def test_one_that_is_removed_twice_counts_once(
         assert told == ([number] if options else "1 removed.\n")
 
 
+def test_threshold_and_lead_are_those_of_recognize(
+    run: Run, index: Path, query: Path, labels: list[str]
+) -> None:
+    where = ("--index", index, "--verify", "off", "--json")
+    added = run("golden", "add", query, labels[0], "--lead", 1, *where)
+    assert json.loads(added.stdout)["right"] is False
+    for options, answer, by in (
+        ((), labels[0], "score"),
+        (("--lead", 1), None, "lead"),
+        (("--threshold", 0.995), None, "score"),
+        (("--threshold", 0.995, "--lead", 1), None, "score"),
+    ):
+        found = json.loads(run("golden", "check", *where, *options).stdout)
+        assert (found["answer"], found["decided_by"]) == (answer, by), options
+
+
 def test_what_only_points_know_is_guarded(
     run: Run, index: Path, query: Path, labels: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
