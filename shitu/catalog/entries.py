@@ -7,7 +7,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,7 +96,8 @@ def entries_from_file(file: Path) -> list[Entry]:
 
     Lines are `path<TAB>label`, or CSV `path,label` with quotes where needed, or JSON objects
     `{"path": ..., "label": ...}`. The first line decides on the form. Blank lines do not count. A
-    headline `path,label` or `label,path` says what stands where in the lines below it.
+    headline `path,label` or `label,path` says what stands where in the lines below it. A picture
+    that is listed again counts once, and under the first of its labels.
 
     Raises:
         DatasetError: a line is malformed, or the file is not text; names file and line.
@@ -104,12 +105,24 @@ def entries_from_file(file: Path) -> list[Entry]:
     """
     file = Path(os.path.abspath(file))  # noqa: PTH100
     text = _read(file)
-    entries = [_checked(row, number, file) for number, row in _rows(text, file)]
+    entries = list(listed_once(_checked(row, number, file) for number, row in _rows(text, file)))
     if not entries:
         raise GalleryError(
             f"{display_path(file)} lists no picture: write one `path<TAB>label` a line"
         )
     return entries
+
+
+def listed_once(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries without repetitions; a second label of a picture is a problem."""
+    listed: dict[Path, Entry] = {}
+    for entry in entries:
+        first = listed.setdefault(entry.path, entry)
+        if first is entry or entry.problem:
+            yield entry
+        elif first.label != entry.label:
+            said = f"is listed twice; the first line says {first.label!r}"
+            yield replace(entry, problem=said)
 
 
 def _read(file: Path) -> str:

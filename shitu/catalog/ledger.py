@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shitu.catalog.entries import Entry
+from shitu.catalog.entries import Entry, listed_once
 from shitu.catalog.files import file_state, holds, is_gone, was_removed
 from shitu.catalog.reading import Picture
 from shitu.catalog.summaries import Skipped
@@ -55,14 +55,14 @@ class Ledger:
             file.sha256: _Holder(file.path, file.label, file.state, file) for file in self.known
         }
         self._seen: set[int] = set()  # references whose content was found, wherever
-        self._listed: dict[str, Entry] = {}
+        self._listed: set[str] = set()
         self._overwritten: set[int] = set()  # references whose path holds something else now
 
     # --- before anything is read -------------------------------------------------------
 
     def scan(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return the entries that have to be read; the others are dealt with."""
-        usable = [entry for entry in entries if self._usable(entry)]
+        usable = [entry for entry in listed_once(entries) if self._usable(entry)]
         names = self._folder_labels(usable)
         to_read = []
         for entry in usable:
@@ -79,12 +79,10 @@ class Ledger:
         return to_read
 
     def _usable(self, entry: Entry) -> bool:
-        first = self._listed.setdefault(str(entry.path), entry)
+        self._listed.add(str(entry.path))
         if entry.problem:
             self._skip(entry.path, entry.problem)
-        elif first is not entry and first.label != entry.label:
-            self._skip(entry.path, f"is listed twice; the first line says {first.label!r}")
-        return not entry.problem and first is entry
+        return not entry.problem
 
     def _folder_labels(self, entries: Iterable[Entry]) -> dict[str, str]:
         """Labels that differ from their folder's name: pictures put into it follow the others."""

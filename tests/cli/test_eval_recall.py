@@ -113,6 +113,21 @@ def test_wrong_usage(run: Run, built: Path, arguments: list[str], code: int, rea
     assert reason in result.stderr
 
 
+def test_a_query_that_is_listed_twice_counts_once_under_its_first_label(
+    run: Run, built: Path, tmp_path: Path, labels: list[str]
+) -> None:
+    picture = SAMPLE / "queries" / labels[0] / "query.jpg"
+    file = tmp_path / "list.txt"
+    file.write_text(f"{picture}\t{labels[0]}\n" * 2 + f"{picture}\t{labels[1]}\n")
+    result = run("eval-recall", "--queries", file, "--index", built / "index", "--json")
+    report = parsed(result)
+    assert (report["queries"], report["recall_at_1"]) == (1, 1)
+    said = f"is listed twice; the first line says {labels[0]!r}"
+    assert report["skipped"] == [[str(picture), said]]
+    text = run("eval-recall", "--queries", file, "--index", built / "index")
+    assert f"skipped {picture}: {said}" in text.stderr
+
+
 def test_threshold_and_lead_are_those_of_recognize(run: Run, built: Path, queries: Path) -> None:
     where = ("eval-recall", "--queries", queries, "--index", built / "index", "--resamples", 0)
     where += ("--verify", "off", "--json")
