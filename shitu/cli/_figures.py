@@ -122,10 +122,15 @@ def _print_open_set(found: OpenSetReport, decided: Decided) -> None:
 def _print_left_out(report: RetrievalReport) -> None:
     echo("")
     echo(f"{report.decided.sentence}.")
-    if report.without_answer:
-        echo(f"{report.without_answer} queries have no right item in the gallery; left out.")
-    if report.own_file_excluded:
-        echo(f"{report.own_file_excluded} queries are themselves in the gallery; own file ignored.")
+    strangers = 0 if report.open_set is None else report.open_set.at_threshold.strangers
+    alone = report.without_answer - strangers
+    for who, count, how in (
+        ("Strangers, whose label the gallery lacks", strangers, "they count in the open set alone"),
+        ("Queries whose label has no picture but their own file", alone, "left out"),
+        ("Queries that are in the gallery themselves", report.own_file_excluded, "file ignored"),
+    ):
+        if count:
+            echo(f"{who}: {count}; {how}.")
 
 
 def _print_boxes(report: BoxReport) -> None:

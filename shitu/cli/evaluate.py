@@ -113,8 +113,9 @@ def eval_recall(
 
     if (queries is None) == (boxes is None):
         raise click.UsageError("Give --queries or --boxes.", context)
-    if boxes is not None and exclude_leaks:
-        raise click.UsageError("--exclude-leaks is for --queries.", context)
+    if boxes is not None and (exclude_leaks or by_label):
+        option = "--exclude-leaks" if exclude_leaks else "--by-label"
+        raise click.UsageError(f"{option} is for --queries.", context)
     refuse_others(html, PAGE)
     refuse_others(save, RUN)
     earlier = None if against is None else load_run(against)  # before an hour of embedding

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from shitu.errors import DatasetError
-from shitu.evaluation.bootstrap import Interval, Resampling, mean_interval
-from shitu.evaluation.runs import Run, RunRow, by_key
+from shitu.evaluation.bootstrap import Codes, Interval, Resampling, mean_interval
+from shitu.evaluation.runs import Kind, Run, RunRow, by_key
 
 SIGNIFICANT = 0.05
 
@@ -94,9 +94,8 @@ def compare(before: Run, after: Run, plan: Resampling | None, *, by_label: bool)
             "the two runs have no query in common: compare runs over the same pictures and labels."
         )
     main, called = _MAIN[after.kind]
-    differences = tuple(
-        _difference(name, pairs, plan, by_label=by_label) for name in pairs[0][1].values
-    )
+    drawn = _clusters(pairs, after.kind, by_label=by_label)
+    differences = tuple(_difference(name, pairs, plan, drawn) for name in pairs[0][1].values)
     won, lost = _changes(pairs, main, 1), _changes(pairs, main, -1)
     chief = next(one for one in differences if one.name == main)
     return Comparison(
@@ -126,12 +125,12 @@ def mcnemar(won: int, lost: int) -> float:
     return min(1.0, 2 * math.fsum(math.exp(one - trials * math.log(2)) for one in logs))
 
 
-def _difference(name: str, pairs: Pairs, plan: Resampling | None, *, by_label: bool) -> Difference:
+def _difference(name: str, pairs: Pairs, plan: Resampling | None, drawn: Codes) -> Difference:
     before, after = (np.array([pair[i].values[name] for pair in pairs]) for i in (0, 1))
     change = after - before
     interval = None
     if plan is not None and plan.resamples:
-        interval = mean_interval(change, _clusters(pairs, by_label=by_label), plan)
+        interval = mean_interval(change, drawn, plan)
     p_value = None
     if name in _YES_OR_NO:
         p_value = mcnemar(int((change > 0).sum()), int((change < 0).sum()))
@@ -151,11 +150,13 @@ def _significant(p_value: float | None, interval: Interval | None) -> bool | Non
     return None if interval is None else not interval.low <= 0 <= interval.high
 
 
-def _clusters(pairs: Pairs, *, by_label: bool) -> np.ndarray:
-    if not by_label:
+def _clusters(pairs: Pairs, kind: Kind, *, by_label: bool) -> Codes:
+    """What is drawn together: a query, a picture with all its objects, or all of a label."""
+    if kind == "queries" and not by_label:
         return np.arange(len(pairs))
     number: dict[str, int] = {}
-    return np.array([number.setdefault(row.label, len(number)) for _, row in pairs])
+    names = (row.label if by_label else row.path for _, row in pairs)
+    return np.array([number.setdefault(name, len(number)) for name in names])
 
 
 def _changes(pairs: Pairs, name: str, sign: int) -> tuple[Change, ...]:

@@ -133,7 +133,8 @@ class RetrievalReport:
 
     Attributes:
         queries: how many were scored.
-        without_answer: queries whose label has no reference but the query's own file.
+        without_answer: queries that count in no mean: strangers, and those whose label has no
+            reference but the query's own file.
         own_file_excluded: queries that are themselves in the gallery; that reference was ignored.
         skipped: files that could not be read, with the reason.
         labels: per label, worst first.

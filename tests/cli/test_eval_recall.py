@@ -103,6 +103,7 @@ def test_a_run_is_kept_and_compared_with(
         ([], 2, "--queries or --boxes"),
         (["--queries", "a", "--boxes", "b"], 2, "--queries or --boxes"),
         (["--boxes", "b", "--exclude-leaks"], 2, "--exclude-leaks"),
+        (["--boxes", "b", "--by-label"], 2, "--by-label"),
         (["--boxes", "none.json"], 1, "none.json cannot be read"),
         (["--queries", "a", "--against", "none.json"], 1, "none.json cannot be read"),
     ],
@@ -126,6 +127,17 @@ def test_a_query_that_is_listed_twice_counts_once_under_its_first_label(
     assert report["skipped"] == [[str(picture), said]]
     text = run("eval-recall", "--queries", file, "--index", built / "index")
     assert f"skipped {picture}: {said}" in text.stderr
+
+
+def test_it_is_said_which_queries_count_where(
+    run: Run, built: Path, queries: Path, tmp_path: Path, labels: list[str]
+) -> None:
+    own = sorted((built / "photos" / labels[0]).iterdir())[0]
+    (queries / labels[0] / "own.jpg").write_bytes(own.read_bytes())
+    text = run("eval-recall", "--queries", queries, "--index", built / "index").stdout
+    assert "Strangers, whose label the gallery lacks: 1; they count in the open set alone." in text
+    assert "Queries that are in the gallery themselves: 1; file ignored." in text
+    assert "left out" not in text
 
 
 def test_threshold_and_lead_are_those_of_recognize(run: Run, built: Path, queries: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import comb
 from pathlib import Path
 
@@ -59,6 +60,23 @@ def test_mcnemar_is_the_binomial_tail(seed: int) -> None:
 def test_many_pairs_do_not_overflow() -> None:
     assert mcnemar(60_000, 40_000) < 1e-100
     assert mcnemar(50_000, 50_000) == 1.0
+
+
+def test_of_scenes_pictures_are_drawn_with_all_their_objects() -> None:
+    def scenes(marks: str, objects: int) -> Run:
+        rows = run_of(marks, "boxes").rows
+        return Run(
+            "boxes", tuple(replace(row, path=str(i // objects)) for i, row in enumerate(rows))
+        )
+
+    def width(objects: int) -> float:
+        before, after = scenes("." * 60, objects), scenes(("x" * 10 + "." * 10) * 3, objects)
+        [found] = compare(before, after, PLAN, by_label=False).differences
+        assert found.interval is not None
+        return found.interval.high - found.interval.low
+
+    # Ten objects of a picture are won or lost together: that is as if there were six of them.
+    assert width(10) == pytest.approx(width(1) * 10**0.5, rel=0.2)
 
 
 def test_a_real_difference_is_called_significant() -> None:
