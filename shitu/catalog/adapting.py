@@ -133,7 +133,17 @@ def calibrate(
 
 
 def turn_off(gallery: Gallery, *, adapter: bool, dry_run: bool = False) -> LearnSummary:
-    """Forget the calibration, and with `adapter` the map, too."""
+    """Forget the calibration, and with `adapter` the map, too.
+
+    Raises:
+        GalleryError: the map is to stay, of whose scores nothing would be known then.
+    """
+    raw = gallery.active_space()
+    if not adapter and raw is not None and read_view(gallery, raw).adapter is not None:
+        raise GalleryError(
+            "the gallery is adapted, and without a calibration nobody knows from which score on "
+            "its answers count: `shitu adapt --off` takes both back; nothing was changed"
+        )
     kinds = (ADAPTER, CALIBRATION) if adapter else (CALIBRATION,)
     there = any(gallery.setting(kind) is not None for kind in kinds)
     if there and not dry_run:

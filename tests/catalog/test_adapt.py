@@ -102,6 +102,17 @@ def test_off_goes_back_to_what_was(lit_shop: Shop) -> None:
     assert catalog.check().problems == ()
 
 
+def test_a_map_does_not_stay_without_its_calibration(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    generation = catalog.adapt(far=0.02).generation
+    with pytest.raises(GalleryError, match="`shitu adapt --off` takes both back"):
+        catalog.unlearn(adapter=False)
+    assert catalog.calibration() is not None
+    assert catalog.gallery.head().generation == generation
+    catalog.unlearn(adapter=True)
+    assert catalog.unlearn(adapter=False).outcome == "was off"
+
+
 def test_what_is_added_later_is_mapped_too(lit_shop: Shop, tmp_path: Path) -> None:
     catalog = lit_shop.open()
     catalog.adapt(far=0.02)
