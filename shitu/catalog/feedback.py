@@ -179,12 +179,16 @@ def _twin(transaction: Transaction, found: LoggedRecognition, label: str) -> int
         return None
     number, other = there
     if other != label:
-        raise DuplicateReference(
-            f"recognition {found.recognition_id} was confirmed as {other!r} already, as reference "
-            f"{number}: `shitu undo` that, or remove it with `shitu remove-item --reference "
-            f"{number}`; nothing was changed"
-        )
+        raise _confirmed(found, number, other)
     return number
+
+
+def _confirmed(found: LoggedRecognition, number: int, label: str) -> DuplicateReference:
+    return DuplicateReference(
+        f"recognition {found.recognition_id} was confirmed as {label!r} already, as reference "
+        f"{number}: `shitu undo` that, or remove it with `shitu remove-item --reference "
+        f"{number}`; nothing was changed"
+    )
 
 
 def _take_back(
@@ -213,6 +217,7 @@ def reject(
     if found.seen.space != space.fingerprint:
         vector, _, _ = describe_portrait(describer, found.seen.crop)
     with gallery.write("reject") as transaction:
+        _refuse_confirmed(transaction, found, item)
         known = transaction.known()
         same = [
             one
@@ -238,6 +243,14 @@ def reject(
         already=bool(same),
         generation=gallery.head().generation,
     )
+
+
+def _refuse_confirmed(transaction: Transaction, found: LoggedRecognition, item: Item) -> None:
+    """Refuse to reject an item whose picture this very crop is: it would go on being one."""
+    content = found.seen.crop_sha256
+    number, label = transaction.holders([content]).get(content, (0, None))
+    if label == item.label:
+        raise _confirmed(found, number, item.label)
 
 
 def _vectors_of(transaction: Transaction, item_id: int) -> npt.NDArray[np.float32]:

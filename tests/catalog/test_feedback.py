@@ -189,6 +189,17 @@ def test_a_confirmation_takes_back_what_says_the_opposite(catalog: Catalog) -> N
     assert answer(catalog, STRANGER) == "coffee"
 
 
+def test_what_was_confirmed_is_not_rejected_while_it_is_a_reference(catalog: Catalog) -> None:
+    number = logged(catalog, STRANGER)
+    done = catalog.confirm(number, "coffee")
+    with pytest.raises(DuplicateReference, match=f"confirmed as 'coffee'.*{done.reference_id}"):
+        catalog.reject(number, "coffee")
+    assert catalog.rejections() == []
+    assert catalog.reject(number, "tea").already is False
+    catalog.remove(reference_id=done.reference_id)
+    assert catalog.reject(number, "coffee").already is False
+
+
 def test_a_new_photo_of_the_item_wins_over_an_old_rejection(
     catalog: Catalog, tea_shop: Shop
 ) -> None:
