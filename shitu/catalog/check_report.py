@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+from shitu.telling import Told
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class CheckPart:
 
 
 @dataclass(frozen=True)
-class CheckReport:
+class CheckReport(Told):
     """Whether gallery, index and pictures fit together; no problems mean they do.
 
     Attributes:
@@ -36,6 +39,11 @@ class CheckReport:
     references: int
     parts: tuple[CheckPart, ...] = ()
     mended: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was found, and whether all is well; see `Told`."""
+        said = {"problems": list(self.problems), "notes": list(self.notes)}
+        return {"ok": not self.problems, **super().to_dict(), **said}
 
     @property
     def problems(self) -> tuple[str, ...]:

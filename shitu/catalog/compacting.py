@@ -9,12 +9,13 @@ from shitu.catalog.as_of import Named
 from shitu.errors import GalleryError
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.moments import parse_moment
+from shitu.telling import Told
 
 KEPT_DAYS = 90
 
 
 @dataclass(frozen=True)
-class CompactSummary:
+class CompactSummary(Told):
     """What a compaction did.
 
     Attributes:

@@ -23,12 +23,13 @@ from shitu.gallery.recognitions import LoggedRecognition
 from shitu.gallery.tables import path_to_text
 from shitu.gallery.transaction import Transaction
 from shitu.images import load_image, thumbnail
+from shitu.telling import Told
 
 HOW = "confirm"
 
 
 @dataclass(frozen=True)
-class ConfirmSummary:
+class ConfirmSummary(Told):
     """What a confirmation did.
 
     Attributes:
@@ -49,7 +50,7 @@ class ConfirmSummary:
 
 
 @dataclass(frozen=True)
-class RejectSummary:
+class RejectSummary(Told):
     """What a rejection did.
 
     Attributes:

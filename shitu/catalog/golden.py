@@ -22,6 +22,7 @@ from shitu.gallery.known_queries import GoldenQuery, KnownQueriesWriter
 from shitu.gallery.transaction import Transaction
 from shitu.geometry import Box
 from shitu.images import display_path, load_image
+from shitu.telling import Told
 
 KIND = "golden_queries"
 
@@ -50,7 +51,7 @@ class GoldenAnswer:
 
 
 @dataclass(frozen=True)
-class GoldenSummary:
+class GoldenSummary(Told):
     """What was added.
 
     Attributes:

@@ -31,12 +31,13 @@ from shitu.gallery.portable import PortableFile, opened
 from shitu.gallery.tables import text_to_path
 from shitu.gallery.transaction import Transaction
 from shitu.images import display_path
+from shitu.telling import Told
 
 _UNIT = 1e-3
 
 
 @dataclass(frozen=True)
-class ImportSummary:
+class ImportSummary(Told):
     """What an import did, or would do.
 
     Attributes:

@@ -29,6 +29,7 @@ from shitu.gallery.insertion import Insertion, WholeReference
 from shitu.gallery.transaction import Transaction
 from shitu.images import display_path, thumbnail
 from shitu.lineup import find_lineup
+from shitu.telling import Told
 
 HOW = "import"
 VECTORS = "vector.index"
@@ -41,7 +42,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class IndexImportSummary:
+class IndexImportSummary(Told):
     """What came out of an index of another program.
 
     Attributes:

@@ -18,6 +18,7 @@ from shitu.gallery.spaces import MIGRATE
 from shitu.geometry import Box
 from shitu.images import Image, display_path
 from shitu.lineup import named
+from shitu.telling import Told
 
 MAX_LOSS = 0.02
 
@@ -28,7 +29,7 @@ REFUSED = "refused"
 
 
 @dataclass(frozen=True)
-class MigrateSummary:
+class MigrateSummary(Told):
     """What a migration did.
 
     Attributes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from shitu.gallery import Item
+from shitu.telling import Told
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class BuildSummary:
+class BuildSummary(Told):
     """What a build did, in pictures.
 
     Attributes:
@@ -65,7 +66,7 @@ class Relabelled:
 
 
 @dataclass(frozen=True)
-class SyncReport:
+class SyncReport(Told):
     """What a sync did, or would do, in pictures.
 
     Attributes:
@@ -101,7 +102,7 @@ class SyncReport:
 
 
 @dataclass(frozen=True)
-class AddSummary:
+class AddSummary(Told):
     """What an addition did.
 
     Attributes:
@@ -125,7 +126,7 @@ class AddSummary:
 
 
 @dataclass(frozen=True)
-class RemoveSummary:
+class RemoveSummary(Told):
     """What a removal did.
 
     Attributes:
@@ -161,7 +162,7 @@ class Conflict:
 
 
 @dataclass(frozen=True)
-class MergeSummary:
+class MergeSummary(Told):
     """What a merge did.
 
     Attributes:
@@ -179,7 +180,7 @@ class MergeSummary:
 
 
 @dataclass(frozen=True)
-class UndoSummary:
+class UndoSummary(Told):
     """What an undo did.
 
     Attributes:

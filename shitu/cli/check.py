@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,22 +43,11 @@ def check(
     with open_workspace(context, **settings) as workspace, progress_bar("steps") as progress:
         report = workspace.check(repair=repair, full=full, progress=progress)
     if as_json:
-        print_json(_as_dict(report))
+        print_json(report.to_dict())
     else:
         _print(report)
     if report.problems:
         context.exit(1)
-
-
-def _as_dict(report: CheckReport) -> dict[str, Any]:
-    return {
-        "ok": not report.problems,
-        "references": report.references,
-        "parts": [asdict(part) for part in report.parts],
-        "problems": report.problems,
-        "notes": report.notes,
-        "mended": report.mended,
-    }
 
 
 def _print(report: CheckReport) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -31,7 +30,7 @@ def compact(context: click.Context, /, before: str | None, as_json: bool, **sett
     if summary.problem is not None:
         say(f"The file keeps its size for now: {summary.problem}")
     if as_json:
-        print_json(asdict(summary))
+        print_json(summary.to_dict())
         return
     noun = "reference" if summary.forgotten == 1 else "references"
     freed = summary.bytes if summary.freed_bytes is None else summary.freed_bytes

@@ -59,7 +59,7 @@ def export_gallery(
             "and are exported without one"
         )
     if as_json:
-        print_json(asdict(done))
+        print_json(done.to_dict())
         return
     pictures = f", {done.pictures} pictures" if with_pictures else ""
     echo(
@@ -113,7 +113,7 @@ def import_gallery(
 
 
 def _as_json(done: ImportSummary) -> dict[str, Any]:
-    values = asdict(done)
+    values = done.to_dict()
     values["diff"]["items"] = [
         {**asdict(item), "differs": item.differs} for item in done.diff.items
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +72,7 @@ def export(
             raise click.UsageError("--name: an exported graph keeps its description and its name.")
         summary = export_graph(found, form, output, pictures, min_cosine)
     if as_json:
-        print_json(asdict(summary))
+        print_json(summary.to_dict())
         return
     echo(table(("file", "bytes"), [(name, str(size)) for name, size in summary.files.items()]))
     echo("")

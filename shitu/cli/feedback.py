@@ -158,7 +158,7 @@ def confirm(
     with open_workspace(context, **settings) as workspace:
         done = workspace.confirm(recognition, label)
     if as_json:
-        print_json(asdict(done))
+        print_json(done.to_dict())
     elif done.already:
         echo(f"{one_line(done.label)} has this picture already, as reference {done.reference_id}.")
     else:
@@ -199,7 +199,7 @@ def reject(
             return
         done = workspace.reject(recognition, label)
     if as_json:
-        print_json(asdict(done))
+        print_json(done.to_dict())
     elif done.already:
         echo(f"{one_line(done.label)} was rejected for it before (rejection {done.rejection_id}).")
     else:

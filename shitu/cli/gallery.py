@@ -76,7 +76,7 @@ def build_index(
         could_learn = workspace.catalog.could_learn
     if as_json:
         found = None if audit is None else asdict(audit)
-        print_json({**asdict(summary), "index_kind": kind, "audit": found})
+        print_json({**summary.to_dict(), "index_kind": kind, "audit": found})
         return
     _print_summary(summary, workspace.config.index)
     if audit is not None:
@@ -139,7 +139,7 @@ def add_item(
     with open_workspace(context, **settings) as workspace:
         summary = workspace.add(images, label, box=box, attributes=attributes)
     if as_json:
-        print_json(asdict(summary))
+        print_json(summary.to_dict())
         return
     known = f", {len(summary.duplicates)} already there" if summary.duplicates else ""
     echo(f"{one_line(summary.label)}: {summary.added} added{known}.")
@@ -171,7 +171,7 @@ def remove_item(
     with open_workspace(context, **settings) as workspace:
         summary = workspace.remove(label, reference_id=reference)
     if as_json:
-        print_json(asdict(summary))
+        print_json(summary.to_dict())
     else:
         noun = "reference" if summary.removed == 1 else "references"
         echo(f"{one_line(summary.label)}: {summary.removed} {noun} removed.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +65,7 @@ def add(
         done = workspace.add_golden(image, label, box=box, whole_image=whole_image)
         [now] = workspace.check_golden(done.golden_id)
     if as_json:
-        print_json({**asdict(done), "answer": now.answer, "right": now.right})
+        print_json({**done.to_dict(), "answer": now.answer, "right": now.right})
     elif done.already:
         echo(f"It is golden query {done.golden_id} already.")
     else:

@@ -76,7 +76,7 @@ def undo(
     with open_workspace(context, **settings) as workspace:
         summary = workspace.undo(generation, back_to=back_to)
     if as_json:
-        print_json(asdict(summary))
+        print_json(summary.to_dict())
     else:
         echo(_undone(summary))
         _say_pictures(summary)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +62,7 @@ def import_index(
     for skipped in done.skipped:
         say_skipped("skipped", skipped.path, skipped.reason)
     if as_json:
-        print_json(asdict(done))
+        print_json(done.to_dict())
     else:
         _print(done, folder)
 

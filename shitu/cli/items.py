@@ -60,7 +60,7 @@ def merge_items(
             f"{one.key}={show_value(one.kept)} of {one.kept_of!r} stays"
         )
     if as_json:
-        print_json(asdict(summary))
+        print_json(summary.to_dict())
         return
     item, moved = summary.item, len(summary.reference_ids)
     echo(f"{one_line(item.label)}: {moved} references came, {item.references} in all.")

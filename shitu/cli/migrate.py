@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -86,7 +85,7 @@ def migrate(
                 progress=progress,
             )
     if as_json:
-        print_json(asdict(summary))
+        print_json(summary.to_dict())
     else:
         _print_summary(summary)
     if summary.outcome == "refused":

@@ -6,7 +6,6 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +78,7 @@ def sync(
 
 def _print(report: SyncReport, *, as_json: bool) -> None:
     if as_json:
-        print_json(asdict(report))
+        print_json(report.to_dict())
         return
     _say_left_out(report)
     rows = [row for row in _rows(report) if report.dry_run or row[0] != "new"]
@@ -148,7 +147,7 @@ def _watch(one_round: Callable[[], SyncReport], seconds: float, *, as_json: bool
 
 def _tell(report: SyncReport, *, as_json: bool) -> None:
     if as_json:
-        print_json(asdict(report))
+        print_json(report.to_dict())
     else:
         at = datetime.now().astimezone().isoformat(timespec="seconds")
         echo(f"{at}  {_counts(report)}. Generation {report.generation}.")

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shitu.errors import ModelError
+from shitu.telling import Told
 
 
 @dataclass(frozen=True)
-class ExportSummary:
+class ExportSummary(Told):
     """What was written.
 
     Attributes:

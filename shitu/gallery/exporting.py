@@ -24,6 +24,7 @@ from shitu.gallery.tables import (
     spaces,
     thumbnails,
 )
+from shitu.telling import Told
 
 _AT_A_TIME = 500
 
@@ -31,7 +32,7 @@ ReadPicture = Callable[[Path, str], bytes | None]  # path, sha256 -> content, if
 
 
 @dataclass(frozen=True)
-class ExportSummary:
+class ExportSummary(Told):
     """What an export wrote.
 
     Attributes:
