@@ -70,4 +70,6 @@ def _seen(
         confidence=item.confidence,
         threshold=found.threshold,
         operating_point=found.operating_point,
+        lead=item.lead,
+        decided_by=item.decided_by,
     )

@@ -124,6 +124,8 @@ def _plain(one: LoggedRecognition) -> dict[str, Any]:
         "label": seen.label,
         "matches": [asdict(match) for match in seen.matches],
         "margin": seen.margin,
+        "lead": seen.lead,
+        "decided_by": seen.decided_by,
         "confidence": seen.confidence,
         "threshold": seen.threshold,
         "operating_point": seen.operating_point,

@@ -46,6 +46,9 @@ class Seen:
         margin: how far the best item was ahead of the next.
         confidence: None where there was no calibration.
         operating_point: None where the score decided, by `threshold`.
+        lead: how far the best item was ahead of the next by both its cosines; None where there was
+            no other, geometry put it first, or nobody noted it.
+        decided_by: score, lead, confidence or geometry; None where nobody noted it.
     """
 
     path: str | None
@@ -62,6 +65,8 @@ class Seen:
     confidence: float | None
     threshold: float
     operating_point: float | None
+    lead: float | None = None
+    decided_by: str | None = None
 
     @property
     def ambiguity(self) -> float:
@@ -166,6 +171,8 @@ def _row(one: Seen, at: str) -> dict[str, object]:
         "threshold": one.threshold,
         "operating_point": one.operating_point,
         "ambiguity": one.ambiguity,
+        "lead": one.lead,
+        "decided_by": one.decided_by,
     }
 
 
@@ -186,5 +193,7 @@ def _logged(row: Row[tuple[object, ...]]) -> LoggedRecognition:
         confidence=r["confidence"],
         threshold=r["threshold"],
         operating_point=r["operating_point"],
+        lead=r["lead"],
+        decided_by=r["decided_by"],
     )
     return LoggedRecognition(r["recognition_id"], r["at"], seen, r["ambiguity"])

@@ -174,6 +174,8 @@ recognitions = Table(
     Column("threshold", Float, nullable=False),
     Column("operating_point", Float),
     Column("ambiguity", Float, nullable=False, index=True),
+    Column("lead", Float),
+    Column("decided_by", String(16)),
     sqlite_autoincrement=True,
 )
 

@@ -12,6 +12,7 @@ from fakes import FakeCropper, paint
 
 from shitu.catalog import Catalog
 from shitu.catalog.rejections import NEAR, radius_of
+from shitu.config import LEAD
 from shitu.errors import DuplicateReference, GalleryError, ItemNotFound
 
 if TYPE_CHECKING:
@@ -306,3 +307,7 @@ def test_what_two_items_tie_for_is_unknown_and_the_most_ambiguous(catalog: Catal
     assert (first.recognition_id, second.recognition_id) == (tied, named)
     assert first.seen.matches[0].score > first.seen.threshold
     assert first.seen.ambiguity == 1.0
+    assert (first.seen.decided_by, second.seen.decided_by) == ("lead", "score")
+    assert first.seen.lead is not None
+    assert second.seen.lead is not None
+    assert first.seen.lead < LEAD <= second.seen.lead

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,14 @@ def old(tmp_path: Path) -> Path:
         log = (1, "t" * 32, "build", "{}", json.dumps({"references": rows}), "2026-01-01")
         database.execute("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?)", log)
     return file
+
+
+@contextmanager
+def with_steps(steps: int) -> Iterator[None]:
+    """As it was when there were only so many steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:steps])
+        yield
 
 
 def query(file: Path, statement: str) -> Rows:
@@ -104,6 +112,19 @@ def test_an_upgrade_that_fails_leaves_the_old_file(
     assert (query(old, tables), query(old, "SELECT * FROM embeddings")) == before
     with closing(Gallery.open(old, old.parent)) as gallery:
         assert gallery.count() == 2
+
+
+def test_the_log_is_kept_and_says_nothing_of_what_was_not_noted(old: Path) -> None:
+    with with_steps(4), closing(Gallery.open(old, old.parent)):
+        pass
+    with closing(sqlite3.connect(old)) as database, database:
+        database.execute(
+            "INSERT INTO recognitions (at, crop, crop_sha256, space, vector, matches, threshold, "
+            "ambiguity) VALUES ('2026-01-01', x'00', 'sum', 'space-a', x'0000803f', '[]', 0.5, 0)"
+        )
+    with closing(Gallery.open(old, old.parent)) as gallery, gallery.noted() as log:
+        [one] = log.open()
+    assert (one.seen.threshold, one.seen.lead, one.seen.decided_by) == (0.5, None, None)
 
 
 def test_who_may_only_read_is_told_to_write_once(old: Path) -> None:

@@ -21,6 +21,7 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (
     partial(_step, "m0002_keep_removed"),
     partial(_step, "m0003_feedback"),
     partial(_step, "m0004_local_features"),
+    partial(_step, "m0005_why_unknown"),
 )
 
 
