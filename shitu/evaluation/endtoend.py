@@ -15,8 +15,8 @@ from shitu.evaluation.bootstrap import Interval, Resampling, ratio_interval
 from shitu.evaluation.metrics import Floats
 from shitu.evaluation.runs import Run, RunRow, distinct
 from shitu.evaluation.truths import LabelledPicture, Truth
-from shitu.geometry import Box, iou
-from shitu.images import Image, load_image, read_bytes
+from shitu.geometry import Box, area, clip, iou
+from shitu.images import Image, display_path, load_image, read_bytes
 from shitu.verifier.reranking import OFF
 
 if TYPE_CHECKING:
@@ -154,6 +154,7 @@ def evaluate_boxes(
         try:
             content = read_bytes(picture.path)
             image = load_image(content)
+            _check_boxes(picture, image)
         except ImageError as error:
             skipped.append((str(picture.path), str(error)))
         else:
@@ -162,6 +163,17 @@ def evaluate_boxes(
         if progress is not None:
             progress(number)
     return _report(outcomes, tuple(skipped), plan)
+
+
+def _check_boxes(picture: LabelledPicture, image: Image) -> None:
+    """Refuse a picture with a true box that nothing could ever be found in."""
+    height, width = image.shape[:2]
+    for truth in picture.truths:
+        if not area(clip([truth.box], width, height))[0]:
+            raise ImageError(
+                f"{display_path(picture.path)}: the box {truth.box} holds nothing of it "
+                f"({width} x {height} pixels); give left, top, right, bottom in pixels"
+            )
 
 
 def judge(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,19 @@ def read_truths(file: Path) -> list[LabelledPicture]:
         ]
     if not any(picture.truths for picture in pictures):
         raise DatasetError(f"{display_path(file)} lists no box: there is nothing to find.")
+    _refuse_repeated(pictures, file)
     return pictures
+
+
+def _refuse_repeated(pictures: Sequence[LabelledPicture], file: Path) -> None:
+    counts = Counter(picture.path for picture in pictures)
+    again = next((path for path, count in counts.items() if count > 1), None)
+    if again is not None:
+        raise DatasetError(
+            f"{display_path(file)} lists {display_path(again)} {counts[again]} times: an answer on "
+            "an object of one of these entries would be wrong in the others; list all objects of a "
+            "picture in one."
+        )
 
 
 def _read(file: Path) -> str:

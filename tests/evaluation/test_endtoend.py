@@ -139,6 +139,18 @@ def test_unreadable_pictures_are_listed_and_count_in_nothing(scenes: Scenes) -> 
     assert done == [1, 2, 3]
 
 
+def test_a_picture_with_a_box_outside_of_it_is_listed_and_counts_in_nothing(
+    scenes: Scenes,
+) -> None:
+    path, (first, _) = scenes.pictures[0].path, scenes.pictures[0].truths
+    scenes.pictures[0] = LabelledPicture(path, (first, Truth((5000, 10, 5050, 60), "tea")))
+    report = scenes.report()
+    assert (report.pictures, report.truths) == (2, 2)
+    [(name, reason)] = report.skipped
+    assert name == str(path)
+    assert "holds nothing of it" in reason
+
+
 def test_the_report_is_json_and_its_run_has_the_known_objects(scenes: Scenes) -> None:
     report = scenes.report()
     assert json.loads(json.dumps(report.to_dict()))["missed"]["overlap"] == 1
@@ -202,6 +214,11 @@ def test_coco_is_read(tmp_path: Path) -> None:
         ('{"picture": "a", "objects": [{"label": "cola"}]}', "None is no box"),
         ('{"picture": "a"}', "lists no box"),
         ("", "lists no box"),
+        (
+            '{"picture": "a", "boxes": [[1, 2, 3, 4]], "labels": ["x"]}\n'
+            '{"picture": "./a", "boxes": [[5, 6, 7, 8]], "labels": ["y"]}',
+            "a 2 times: .*all objects of a picture in one",
+        ),
         ('{"images": [{"id": 1, "file_name": "a"}]}', "no complete COCO"),
         (
             '{"images": [], "categories": [{"id": 1, "name": "c"}], '
