@@ -202,10 +202,18 @@ def put_aside(picture: Path, root: Path) -> Path | None:
 
 
 def put_back(moved: dict[Path, Path]) -> None:
-    """Undo put_aside: from each value to its key."""
+    """Undo put_aside: from each value to its key; folders that are empty then go."""
     for original, aside in moved.items():
         with contextlib.suppress(OSError):
             aside.rename(original)
+            _drop_empty(aside.parent)
+
+
+def _drop_empty(folder: Path) -> None:
+    """Remove empty folders, from this one up to `.removed`; raises OSError where one is not."""
+    if REMOVED in folder.parts:
+        folder.rmdir()
+        _drop_empty(folder.parent)
 
 
 def was_removed(path: Path, root: Path) -> bool:

@@ -126,6 +126,17 @@ def test_a_stranger_that_gets_a_name_is_noticed(
         catalog.add([save(tmp_path / "new.png", paint(9))], "nine")
 
 
+def test_a_removal_that_is_refused_leaves_no_folder_behind(
+    catalog: Catalog, keep: Callable[..., int], tea_shop: Shop
+) -> None:
+    keep(LIKE_COFFEE, "coffee")
+    catalog.remove(label="tea")
+    before = sorted(tea_shop.photos.rglob("*"))
+    with pytest.raises(GoldenBroken):
+        catalog.remove(label="coffee")
+    assert sorted(tea_shop.photos.rglob("*")) == before
+
+
 def test_removals_merges_and_labels(catalog: Catalog, keep: Callable[..., int]) -> None:
     keep(LIKE_COFFEE, "coffee")
     with pytest.raises(GoldenBroken, match=r"was 'coffee' and would be (unknown|'tea')"):
