@@ -110,6 +110,11 @@ class Config:
             _check(name, getattr(self, name))
 
 
+_PREFIX = "SHITU_"
+_FLAGS = {"model": "feature_model", "detector": "detector_model"}  # as commands call them
+_NO_SETTINGS = ("models", "mirror", "offline", "max_pixels")  # read where they are needed
+
+
 def _between(low: float, high: float = 1.0) -> tuple[Callable[[Any], bool], str]:
     return lambda value: low <= value <= high, f"between {low:g} and {high:g}"
 
@@ -162,13 +167,15 @@ def load_config(
 ) -> Config:
     """Merge the YAML file, the environment and the overrides (those that are not None).
 
-    An environment variable that is empty counts as unset.
+    An environment variable that is empty counts as unset. Others may begin with SHITU_, too, if
+    they are no setting misspelt.
 
     Raises:
         ConfigError: unknown setting (with a suggestion), wrong type, value out of range,
             or a file that cannot be read.
     """
     environment = os.environ if environment is None else environment
+    _refuse_misspelt(environment)
     values = _from_yaml(path_of("file", file)) if file is not None else {}
     for name in _types():
         text = environment.get(f"SHITU_{name.upper()}")
@@ -181,6 +188,21 @@ def load_config(
         if value is not None:
             values[name] = _convert(name, value, "the call")
     return Config(**values)
+
+
+def _refuse_misspelt(environment: Mapping[str, str]) -> None:
+    """Refuse what would be left out unsaid; what a cluster sets (SHITU_PORT) is like no setting."""
+    for variable, text in environment.items():
+        name = variable.removeprefix(_PREFIX).lower()
+        if not text or not variable.startswith(_PREFIX) or name in {*_types(), *_NO_SETTINGS}:
+            continue
+        close = difflib.get_close_matches(name, _types(), n=1, cutoff=0.85)
+        meant = _FLAGS.get(name) or next(iter(close), None)
+        if meant is not None:
+            raise ConfigError(
+                f"The environment variable {variable} is no setting. Did you mean "
+                f"{_PREFIX}{meant.upper()}?"
+            )
 
 
 def describe_config(config: Config) -> str:

@@ -187,6 +187,28 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yaml", environment={})
 
 
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("SHITU_THRESOLD", "SHITU_THRESHOLD"),
+        ("SHITU_THREAD", "SHITU_THREADS"),
+        ("SHITU_MODEL", "SHITU_FEATURE_MODEL"),
+        ("SHITU_DETECTOR", "SHITU_DETECTOR_MODEL"),
+    ],
+)
+def test_a_variable_that_is_a_setting_misspelt_is_refused(variable: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=f"variable {variable} is no setting. .* {meant}\\?$"):
+        load_config(environment={variable: "2"})
+    assert load_config(environment={variable: ""}) == load_config(environment={})
+
+
+@pytest.mark.parametrize(
+    "variable", ["SHITU_PORT", "SHITU_SERVICE_HOST", "SHITU_MODELS", "SHITU_OFFLINE", "THRESOLD"]
+)
+def test_variables_of_others_are_left_alone(variable: str) -> None:
+    assert load_config(environment={variable: "2"}) == load_config(environment={})
+
+
 def test_a_bad_variable_is_named() -> None:
     with pytest.raises(ConfigError, match="environment variable SHITU_THREADS is 'x'"):
         load_config(environment={"SHITU_THREADS": "x"})
