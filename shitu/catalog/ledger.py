@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -100,7 +101,9 @@ class Ledger:
         if was_removed(path, self.root):
             return "was removed from the gallery; `shitu add-item` brings it back"
         if is_gone(path):
-            return "is a link to nowhere" if path.is_symlink() else "does not exist"
+            # A name that no system can hold is no link, and no error either.
+            link = os.path.islink(path)  # noqa: PTH114
+            return "is a link to nowhere" if link else "does not exist"
         try:
             path.stat()
         except OSError as error:
