@@ -357,6 +357,7 @@ def test_a_picture_that_may_not_be_looked_at_is_not_pruned(
         return stat(path, **options)
 
     monkeypatch.setattr("shitu.catalog.files.os.stat", forbidden)
+    monkeypatch.setattr(Path, "stat", forbidden)  # which holds on to the real one in Python 3.10
     summary = shop.build(catalog, listed, prune=True)
     monkeypatch.undo()
     assert [s.reason for s in summary.skipped] == [
