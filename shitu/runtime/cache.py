@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from pathlib import Path
+
+from shitu.images.writing import write_whole
 
 
 def cache_folder(*names: str) -> Path | None:
@@ -21,16 +21,8 @@ def cache_folder(*names: str) -> Path | None:
 
 def replace_file(path: Path, data: bytes) -> bool:
     """Write a file that a reader never sees half of; False where it cannot be written."""
-    temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        write_whole(path, data, follow=False)
     except OSError:
         return False
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
     return True
