@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from shitu.catalog.describing import Describer, describe
-from shitu.catalog.entries import Entry, moved_below
-from shitu.catalog.files import known_folder
+from shitu.catalog.entries import Entry
 from shitu.catalog.ledger import Ledger
 from shitu.catalog.reading import Picture, read_ahead
 from shitu.catalog.summaries import BuildSummary
@@ -56,6 +55,7 @@ class Build:
     """One build; see `Catalog.build`.
 
     Args:
+        root: the folder, by the name that the gallery knows it by.
         followed: called after each commit, so that the index can follow.
     """
 
@@ -69,8 +69,7 @@ class Build:
     ) -> None:
         self._gallery = gallery
         self._describer = describer
-        self._given = root
-        self._root = known_folder(root, gallery.folders())
+        self._root = root
         self._followed = followed
         self._batch_size = max(1, batch_size)
         self._batch: list[News] = []
@@ -86,8 +85,6 @@ class Build:
     ) -> BuildSummary:
         """Build, and say what was done."""
         start = time.perf_counter()
-        if self._root != self._given:
-            entries = [moved_below(entry, self._given, self._root) for entry in entries]
         self.ledger = ledger = Ledger(self._root, self._gallery.known_files(self._root))
         # What is new is described and committed in batches.
         with (

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from shitu.catalog.cache import IndexCache
 from shitu.catalog.describing import Describer
-from shitu.catalog.files import absolute, may_write, original
+from shitu.catalog.files import absolute, known_folder, may_write, original
 from shitu.catalog.filtering import Filters
 from shitu.catalog.index_files import refuse_emptied, refuse_missing
 from shitu.catalog.learning import View, read_calibration
@@ -545,9 +545,14 @@ class Catalog:
             GalleryError: nothing is listed, or none of it can be used; nothing is written then.
         """
         from shitu.catalog.build import Build
+        from shitu.catalog.entries import moved_below
 
+        given = absolute(root)
         with self._changing(lazily=False) as describer:
-            build = Build(self.gallery, describer, absolute(root), self.refresh, batch_size)
+            known = known_folder(given, self.gallery.folders())
+            if known != given:
+                entries = [moved_below(entry, given, known) for entry in entries]
+            build = Build(self.gallery, describer, known, self.refresh, batch_size)
             return build.run(entries, prune=prune, progress=progress)
 
     def sync(

@@ -174,14 +174,19 @@ def _state(path: Path) -> FileState:
 
 def _twin(transaction: Transaction, found: LoggedRecognition, label: str) -> int | None:
     """The reference that has this crop already, if it is of that item."""
-    content = found.seen.crop_sha256
-    there = transaction.holders([content]).get(content)
+    there = _holder(transaction, found)
     if there is None:
         return None
     number, other = there
     if other != label:
         raise _confirmed(found, number, other)
     return number
+
+
+def _holder(transaction: Transaction, found: LoggedRecognition) -> tuple[int, str] | None:
+    """The reference that has this crop already, and the label of its item."""
+    content = found.seen.crop_sha256
+    return transaction.holders([content]).get(content)
 
 
 def _confirmed(found: LoggedRecognition, number: int, label: str) -> DuplicateReference:
@@ -248,10 +253,9 @@ def reject(
 
 def _refuse_confirmed(transaction: Transaction, found: LoggedRecognition, item: Item) -> None:
     """Refuse to reject an item whose picture this very crop is: it would go on being one."""
-    content = found.seen.crop_sha256
-    number, label = transaction.holders([content]).get(content, (0, None))
-    if label == item.label:
-        raise _confirmed(found, number, item.label)
+    there = _holder(transaction, found)
+    if there is not None and there[1] == item.label:
+        raise _confirmed(found, *there)
 
 
 def _vectors_of(transaction: Transaction, item_id: int) -> npt.NDArray[np.float32]:
