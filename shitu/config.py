@@ -224,8 +224,10 @@ def _types() -> dict[str, str]:
 def _from_yaml(file: Path) -> dict[str, Any]:
     import yaml
 
+    from shitu.yamls import read_yaml
+
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = read_yaml(file)
     except OSError as error:
         raise ConfigError(f"Cannot read the settings file {file}: {error.strerror}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

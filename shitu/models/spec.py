@@ -13,6 +13,7 @@ import yaml
 
 from shitu.errors import ConfigError, ModelError, WeightsCorrupt, WeightsNotFound
 from shitu.preprocess import Preprocessing
+from shitu.yamls import read_yaml
 
 DESCRIPTION = "model.yml"
 _FILES = ("onnx", "params")  # one of them is enough
@@ -132,7 +133,7 @@ def read_spec(folder: Path, remedy: str = ModelFile.remedy) -> ModelSpec:
     """
     path = folder / DESCRIPTION
     try:
-        fields: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields: Any = read_yaml(path)
     except OSError as error:
         raise WeightsNotFound(
             f"No model in {folder}: {path.name}: {error.strerror}, and no export of PaddleX, "

@@ -31,6 +31,7 @@ from shitu.paddlex.names import usable
 from shitu.paddlex.pictures import Input, Picture, pictures_of
 from shitu.paddlex.results import Result
 from shitu.workspace import Workspace
+from shitu.yamls import read_yaml
 
 NAME = "PP-ShiTuV2"
 _TOPK = 5
@@ -85,7 +86,7 @@ def _settings(pipeline: str | Path | None) -> dict[str, Any]:
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"No pipeline is called {str(pipeline)!r}: {NAME}, or a .yaml file.")
     try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+        fields = read_yaml(path)
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         where = " ".join(str(error).split())
         raise ConfigError(f"The pipeline's settings {path} cannot be read: {where}") from None

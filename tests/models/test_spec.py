@@ -138,7 +138,7 @@ def test_a_description_that_is_no_mapping_is_refused(tmp_path: Path, text: str) 
         read_spec(write(tmp_path, text))
 
 
-@pytest.mark.parametrize("content", [b"name: [", b"name: \xff\xfe"])
+@pytest.mark.parametrize("content", [b"name: [", b"name: \xff\xfe", b"name: a\nname: b"])
 def test_a_description_that_is_no_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.yml").write_bytes(content)
     with pytest.raises(ModelError, match="is not valid YAML") as caught:
