@@ -1,4 +1,5 @@
-"""Numbers in sentences: two decimals, or as many as it takes for the sentence to be true."""
+"""Numbers in sentences: two decimals, or as many as it takes for the sentence to be true; and the
+plural."""
 
 from __future__ import annotations
 
@@ -19,3 +20,8 @@ def apart(value: float, limit: float) -> tuple[str, str]:
 def short(value: float) -> str:
     """A number that is not told as another one of two decimals: 0.385, and 0.9996, not 1.00."""
     return apart(value, round(value, _DECIMALS))[0]
+
+
+def many(count: int, noun: str) -> str:
+    """A number of things: 1 picture, 2 pictures."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")

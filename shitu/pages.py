@@ -54,11 +54,6 @@ def with_commands(text: str) -> str:
     return re.sub(r"`(shitu [^`]*)`", r"<code>\1</code>", escape(text))
 
 
-def many(count: int, noun: str) -> str:
-    """Return a number of things in words."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
-
-
 def printable(text: str) -> str:
     """Return text that a page, which is UTF-8, can hold; a file name may be any bytes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shitu.figures import apart, short
+from shitu.figures import apart, many, short
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,11 @@ def test_two_numbers_are_told_apart(value: float, limit: float, told: tuple[str,
 )
 def test_a_number_is_not_told_as_another(value: float, told: str) -> None:
     assert short(value) == told
+
+
+def test_one_thing_is_told_in_the_singular() -> None:
+    assert [many(count, "picture") for count in (0, 1, 2)] == [
+        "0 pictures",
+        "1 picture",
+        "2 pictures",
+    ]

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import PurePath
 
+from shitu.figures import many
 from shitu.gallery.recognitions import LoggedRecognition
 from shitu.images import load_image, thumbnail
-from shitu.pages import head, many, picture, printable, with_commands
+from shitu.pages import head, picture, printable, with_commands
 
 ITEMS = 3  # matches shown of each recognition
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from shitu.figures import many
 from shitu.gallery import Change
 
 _SHOWN = 3  # items named before "and so many more"
@@ -37,7 +38,7 @@ def _notes(change: Change) -> Iterator[str]:
     yield from _feedback(change)
     for space in change.after.get("space", ()):
         was = change.before["space"][0]["called"]
-        cropped = _count(len(change.after.get("boxes", ())), "picture")
+        cropped = many(len(change.after.get("boxes", ())), "picture")
         yield f"went over from {was} to {space['called']}; {cropped} cropped anew"
     for row in change.after.get("adapter", ()):
         name = row["name"]
@@ -47,11 +48,11 @@ def _notes(change: Change) -> Iterator[str]:
         yield "answers are no longer calibrated" if name is None else f"calibrated for {name}"
     for note in change.after.get("compact", ()):
         yield (
-            f"forgot vectors and thumbnails of {_count(note['forgotten'], 'reference')} removed "
+            f"forgot vectors and thumbnails of {many(note['forgotten'], 'reference')} removed "
             f"before generation {note['before']}"
         )
         if note.get("queries"):
-            yield f"forgot {_count(note['queries'], 'picture')} of rejections and golden queries"
+            yield f"forgot {many(note['queries'], 'picture')} of rejections and golden queries"
     for row in change.after.get("space", ()):
         yield f"vectors of the model {row['called']} are in use"
 
@@ -94,11 +95,11 @@ def _references(change: Change) -> Iterator[str]:
     yield from _each(came, items["came"], "came with", "got", "pictures came to")
     yield from _each(went, items["went"], "went with", "lost", "pictures went from")
     for (old, new), count in assigned.items():
-        yield f"{_count(count, 'picture')} of {old!r} came to {new!r}"
+        yield f"{many(count, 'picture')} of {old!r} came to {new!r}"
     for name in sorted(items["went"] - set(went)):
         yield f"{name!r} went"
     if moved:
-        yield f"{_count(moved, 'picture')} moved on the disk"
+        yield f"{many(moved, 'picture')} moved on the disk"
 
 
 def _rejections(change: Change) -> Iterator[str]:
@@ -151,17 +152,17 @@ def _labels(change: Change, kind: str) -> set[str]:
 
 
 def _each(
-    counts: Counter[str], whole: set[str], with_item: str, alone: str, many: str
+    counts: Counter[str], whole: set[str], with_item: str, alone: str, together: str
 ) -> Iterator[str]:
     """One part for each item where they are few, one for all where they are many."""
     if len(counts) > _SHOWN:
         named = ", ".join(repr(name) for name in list(counts)[:_SHOWN])
         rest = len(counts) - _SHOWN
-        yield f"{counts.total()} {many} {len(counts)} items: {named} and {rest} more"
+        yield f"{counts.total()} {together} {len(counts)} items: {named} and {rest} more"
         return
     for name, count in counts.items():
         verb = with_item if name in whole else alone
-        yield f"{name!r} {verb} {_count(count, 'picture')}"
+        yield f"{name!r} {verb} {many(count, 'picture')}"
 
 
 def _root(change: Change) -> Iterator[str]:
@@ -174,7 +175,3 @@ def _pairs(change: Change, kind: str, key: str) -> Iterable[tuple[_Row | None, _
     before = {row[key]: row for row in change.before.get(kind, ())}
     after = {row[key]: row for row in change.after.get(kind, ())}
     return [(before.get(i), after.get(i)) for i in sorted({*before, *after})]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shitu.cli._common import echo, say, say_skipped, show_path, table
+from shitu.figures import many
 
 if TYPE_CHECKING:
     from shitu.evaluation.bootstrap import Interval
@@ -60,7 +61,7 @@ def print_report(report: RetrievalReport | BoxReport) -> None:
     else:
         _print_boxes(report)
     if report.skipped:
-        echo(f"{len(report.skipped)} pictures skipped.")
+        echo(f"{many(len(report.skipped), 'picture')} skipped.")
 
 
 def _print_retrieval(report: RetrievalReport) -> None:
@@ -113,7 +114,7 @@ def _print_open_set(found: OpenSetReport, decided: Decided) -> None:
     ]
     echo("")
     last = "95 % interval" if found.intervals else ""
-    header = (f"open set: {at.strangers} strangers, {decided.point}", "", last)
+    header = (f"open set: {many(at.strangers, 'stranger')}, {decided.point}", "", last)
     echo(table(header, rows))
     if at.strangers < 100:
         say(f"DIR at FAR 1% needs 100 strangers; of {at.strangers} none may pass.")
@@ -145,7 +146,8 @@ def _print_boxes(report: BoxReport) -> None:
         for key, name in _BOX_NAMES.items()
     ]
     last = "95 % interval" if report.intervals else ""
-    echo(table((f"{report.truths} objects in {report.pictures} pictures", "", last), rows))
+    title = f"{many(report.truths, 'object')} in {many(report.pictures, 'picture')}"
+    echo(table((title, "", last), rows))
     echo("")
     echo(f"verify {report.verify}.")
     if report.strangers:

@@ -21,7 +21,7 @@ from shitu.cli._common import (
     verify_option,
 )
 from shitu.errors import GalleryError
-from shitu.figures import short
+from shitu.figures import many, short
 
 if TYPE_CHECKING:
     from shitu.adapter import Choice
@@ -131,7 +131,7 @@ def _print_tables(summary: LearnSummary) -> None:
     if summary.measured is not None:
         _print_measured(summary.measured)
     if summary.skipped:
-        echo(f"{len(summary.skipped)} pictures of strangers skipped.")
+        echo(f"{many(len(summary.skipped), 'picture')} of strangers skipped.")
     if summary.outcome != "too little":
         echo(f"{summary.outcome}: {summary.reason}.")
 
@@ -150,7 +150,7 @@ def _print_choice(choice: Choice) -> None:
     ]
     header = ("map", "recall@1", "references", "of new items", "references", "")
     echo(table(header, rows))
-    echo(f"measured on {choice.references} references of {choice.labels} items\n")
+    echo(f"measured on {many(choice.references, 'reference')} of {many(choice.labels, 'item')}\n")
 
 
 def _print_measured(measured: Calibrated) -> None:

@@ -23,6 +23,7 @@ from shitu.cli._common import (
     show_path,
     table,
 )
+from shitu.figures import many
 
 if TYPE_CHECKING:
     from shitu.catalog.differing import GalleryDiff
@@ -61,9 +62,9 @@ def export_gallery(
     if as_json:
         print_json(done.to_dict())
         return
-    pictures = f", {done.pictures} pictures" if with_pictures else ""
+    pictures = f", {many(done.pictures, 'picture')}" if with_pictures else ""
     echo(
-        f"{done.items} items, {done.references} references"
+        f"{many(done.items, 'item')}, {many(done.references, 'reference')}"
         f"{_known(done.rejections, done.golden)}{pictures} of generation "
         f"{done.generation} in {show_path(file)} ({done.size / 1e6:.1f} MB)."
     )
@@ -151,9 +152,12 @@ def _print(done: ImportSummary) -> None:
     else:
         taken = f", {done.reassigned} given to another item" if done.reassigned else ""
         known = _known(done.known.rejections, done.known.golden)
-        echo(f"{done.added} references{known} imported{taken}. Generation {done.generation}.")
+        echo(
+            f"{many(done.added, 'reference')}{known} imported{taken}. Generation {done.generation}."
+        )
         if done.pictures:
-            say(f"{len(done.pictures)} pictures written, the first {show_path(done.pictures[0])}")
+            written = many(len(done.pictures), "picture")
+            say(f"{written} written, the first {show_path(done.pictures[0])}")
 
 
 def _known(rejections: int, golden: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from shitu.cli._common import FilePath, echo, json_option, print_json, say_notes, show_path, table
+from shitu.figures import many
 
 if TYPE_CHECKING:
     from shitu.exporting import Source
@@ -76,8 +77,9 @@ def export(
         return
     echo(table(("file", "bytes"), [(name, str(size)) for name, size in summary.files.items()]))
     echo("")
+    pictures = many(summary.compared, "picture")
     echo(
-        f"{show_path(output)}: lowest cosine of {summary.compared} pictures {summary.cosine:.6f}"
+        f"{show_path(output)}: lowest cosine of {pictures} {summary.cosine:.6f}"
         + ("" if summary.text_cosine is None else f", of texts {summary.text_cosine:.6f}")
     )
     say_notes(summary.notes)

@@ -20,6 +20,7 @@ from shitu.cli._common import (
     say_skipped,
     show_path,
 )
+from shitu.figures import many
 
 if TYPE_CHECKING:
     from shitu.catalog import IndexImportSummary
@@ -70,8 +71,9 @@ def import_index(
 def _print(done: IndexImportSummary, folder: Path) -> None:
     if max(abs(done.shortest - 1), abs(done.longest - 1)) > _EVEN:
         say(f"vectors had lengths from {done.shortest:.3g} to {done.longest:.3g}; made 1")
+    noun = "reference" if done.added == 1 else "references"
     counts = (
-        (done.added, f"references of {done.items} items added"),
+        (done.added, f"{noun} of {many(done.items, 'item')} added"),
         (done.known, "there already"),
         (done.attached, "given their pictures"),
         (len(done.skipped), "skipped"),
@@ -79,5 +81,5 @@ def _print(done: IndexImportSummary, folder: Path) -> None:
     parts = [f"{count} {what}" for count, what in counts if count] or ["nothing to add"]
     echo(
         f"{show_path(folder)} ({done.kind}, {done.metric}, {done.space}): {', '.join(parts)}. "
-        f"{done.pictures} pictures found. Generation {done.generation}."
+        f"{many(done.pictures, 'picture')} found. Generation {done.generation}."
     )

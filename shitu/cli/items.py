@@ -18,6 +18,7 @@ from shitu.cli._common import (
     print_json,
     say,
 )
+from shitu.figures import many
 
 
 @click.command(epilog="Example: shitu relabel 'Cola' 'Cola, 0.33 l'")
@@ -63,7 +64,7 @@ def merge_items(
         print_json(summary.to_dict())
         return
     item, moved = summary.item, len(summary.reference_ids)
-    echo(f"{one_line(item.label)}: {moved} references came, {item.references} in all.")
+    echo(f"{one_line(item.label)}: {many(moved, 'reference')} came, {item.references} in all.")
 
 
 @click.command(epilog="Example: shitu set-attr 'Cola, 0.33 l' price=1.5 brand=Acme --unset shelf")

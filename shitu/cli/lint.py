@@ -22,6 +22,7 @@ from shitu.cli._common import (
     table,
     write_text,
 )
+from shitu.figures import many
 
 if TYPE_CHECKING:
     from shitu.linting import LintReport
@@ -90,7 +91,8 @@ def _print(report: LintReport) -> None:
         ]
         echo(table(("severity", "kind", "strength", "what to do"), rows))
     else:
-        echo(f"Nothing found in {report.items} items with {report.references} references.")
+        items, references = many(report.items, "item"), many(report.references, "reference")
+        echo(f"Nothing found in {items} with {references}.")
     for what, count in report.lacking.items():
         some, they = ("reference", "it has") if count == 1 else ("references", "they have")
         more = "" if what == UNSEEABLE else "; `shitu check` says what to do"

@@ -13,6 +13,7 @@ from shitu.evaluation.openset import OpenSetReport
 from shitu.evaluation.outcomes import QueryOutcome
 from shitu.evaluation.pictures import Pictures
 from shitu.evaluation.report import Decided, RetrievalReport
+from shitu.figures import many
 
 MISTAKES = 60
 """Mistakes shown as pictures; each takes about 20 kB."""
@@ -63,8 +64,8 @@ def boxes_page(report: BoxReport, pictures: Pictures, compared: Comparison | Non
         else ""
     )
     parts = [
-        f"<p>{report.truths} objects in {report.pictures} pictures, {report.answers} answers with "
-        f"a label; verify {report.verify}.</p>",
+        f"<p>{many(report.truths, 'object')} in {many(report.pictures, 'picture')}, "
+        f"{many(report.answers, 'answer')} with a label; verify {report.verify}.</p>",
         _figures(report, _SHARES, report.intervals),
         _comparison(compared),
         _section("Missed, by stage", _table(("stage", "objects"), missed)) if missed else "",
@@ -149,7 +150,7 @@ def _open_set(found: OpenSetReport | None, decided: Decided) -> str:
         between = "" if interval is None else f"{interval.low:.3f} to {interval.high:.3f}"
         rows.append((name, f"{value:.3f}", between))
     header = ("", "", "95 % interval" if found.intervals else "")
-    return _section(f"{at.strangers} strangers", _table(header, rows))
+    return _section(many(at.strangers, "stranger"), _table(header, rows))
 
 
 def _reliability(report: RetrievalReport) -> str:

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from html import escape
 
+from shitu.figures import many
 from shitu.gallery import Reference
 from shitu.linting.findings import KINDS, Finding, LintReport
-from shitu.pages import head, many, picture, printable, with_commands
+from shitu.pages import head, picture, printable, with_commands
 
 MOST = 300  # findings with pictures; a page of more is too heavy for a phone
 PICTURES = 8  # of one finding

@@ -61,7 +61,7 @@ def test_strangers_that_cannot_be_read_are_listed_and_counted(
     shutil.copy(query, strangers / "query.jpg")
     said = run(*arguments, "--dry-run")
     assert f"skipped {strangers / 'empty.jpg'}" in said.stderr
-    assert "1 pictures of strangers skipped." in said.stdout
+    assert "1 picture of strangers skipped." in said.stdout
     [[path, reason]] = json.loads(run(*arguments, "--dry-run", "--json").stdout)["skipped"]
     assert (path, "is empty" in reason) == (str(strangers / "empty.jpg"), True)
 

@@ -80,7 +80,7 @@ def test_the_worst_mistakes_stand_side_by_side(tmp_path: Path) -> None:
     mistakes = page[page.index("2 mistakes") :]
     assert mistakes.index("answer, 1.000") < mistakes.index("answer, 0.800"), "the surest first"
     assert "right, 0.600, rank 2" in mistakes
-    for word in ("mAP@R", "95 % interval", "AUROC of the margin", "taken for", "1 strangers"):
+    for word in ("mAP@R", "95 % interval", "AUROC of the margin", "taken for", "1 stranger"):
         assert word in page
     assert "no calibrated confidence" in page
     assert found.seen.count("svg") == 5 + 1, "a bar for each figure, and the CMC curve"

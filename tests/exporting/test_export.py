@@ -313,7 +313,7 @@ def test_the_command(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["export", DETECTOR, "--format", "onnx", "--output", out])
     assert result.exit_code == 0, result.output
     assert "model.onnx" in result.stdout
-    assert "lowest cosine of 1 pictures 1.0000" in result.stdout
+    assert "lowest cosine of 1 picture 1.0000" in result.stdout
     again = CliRunner().invoke(main, ["export", DETECTOR, "--format", "onnx", "--output", out])
     assert again.exit_code == 1
     assert "not empty" in again.stderr
