@@ -29,4 +29,9 @@ def read_yaml(path: Path) -> Any:
         UnicodeDecodeError: it is not UTF-8.
         yaml.YAMLError: it is not YAML, or gives a key twice.
     """
-    return yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
+    loader = _Loader(path.read_text(encoding="utf-8"))
+    loader.name = path.name  # which its errors tell beside the line
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()

@@ -161,7 +161,11 @@ def test_the_ends_of_the_ranges_are_allowed(settings: dict[str, Any], why: str) 
         ("just words", "must hold lines of the form `name: value`", "text"),
         ("index: [", "is not valid YAML", "broken YAML"),
         (b"index: \xff", "is not valid YAML", "not UTF-8"),
-        ("top_k: 1\nindex: flat\ntop_k: 2", "'top_k' is given twice", "the last would count"),
+        (
+            "top_k: 1\nindex: flat\ntop_k: 2",
+            "'top_k' is given twice; keep one of them in \"shitu.yaml\", line 3",
+            "the last would count",
+        ),
     ],
 )
 def test_bad_files_are_explained(tmp_path: Path, text: str | bytes, message: str, why: str) -> None:
