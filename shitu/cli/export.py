@@ -77,9 +77,9 @@ def export(
         return
     echo(table(("file", "bytes"), [(name, str(size)) for name, size in summary.files.items()]))
     echo("")
-    pictures = many(summary.compared, "picture")
+    compared = many(summary.compared, "picture")
     echo(
-        f"{show_path(output)}: lowest cosine of {pictures} {summary.cosine:.6f}"
+        f"{show_path(output)}: lowest cosine of {compared} {summary.cosine:.6f}"
         + ("" if summary.text_cosine is None else f", of texts {summary.text_cosine:.6f}")
     )
     say_notes(summary.notes)
