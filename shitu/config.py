@@ -222,17 +222,14 @@ def _types() -> dict[str, str]:
 
 
 def _from_yaml(file: Path) -> dict[str, Any]:
-    import yaml
-
     from shitu.yamls import read_yaml
 
     try:
         content = read_yaml(file)
     except OSError as error:
         raise ConfigError(f"Cannot read the settings file {file}: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = " ".join(str(error).split())
-        raise ConfigError(f"The settings file {file} is not valid YAML: {where}") from None
+    except ValueError as error:
+        raise ConfigError(f"The settings file {file} is not valid YAML: {error}") from None
     if content is None:
         return {}
     if not isinstance(content, dict):

@@ -26,11 +26,17 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        UnicodeDecodeError: it is not UTF-8.
-        yaml.YAMLError: it is not YAML, or gives a key twice.
+        ValueError: it is not UTF-8, not YAML, or gives a key twice; in one line.
     """
-    loader = _Loader(path.read_text(encoding="utf-8"))
-    loader.name = path.name  # which its errors tell beside the line
+    try:
+        return _read(path.read_text(encoding="utf-8"), path.name)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def _read(text: str, name: str) -> Any:
+    loader = _Loader(text)
+    loader.name = name  # which its errors tell beside the line
     try:
         return loader.get_single_data()
     finally:

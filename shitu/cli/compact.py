@@ -8,6 +8,7 @@ import click
 
 from shitu.cli._common import echo, index_options, json_option, open_workspace, print_json, say
 from shitu.cli._moments import moment_option
+from shitu.figures import many
 
 
 @click.command(epilog="Example: shitu compact --before 2026-11-01")
@@ -32,9 +33,8 @@ def compact(context: click.Context, /, before: str | None, as_json: bool, **sett
     if as_json:
         print_json(summary.to_dict())
         return
-    noun = "reference" if summary.forgotten == 1 else "references"
     freed = summary.bytes if summary.freed_bytes is None else summary.freed_bytes
     echo(
-        f"{summary.forgotten} {noun} forgotten that had been removed before generation "
+        f"{many(summary.forgotten, 'reference')} forgotten that had been removed before generation "
         f"{summary.before}; {freed:,} bytes freed."
     )

@@ -31,6 +31,7 @@ from shitu.cli._common import (
 )
 from shitu.cli._moments import as_of_option
 from shitu.config import INDEX_KINDS
+from shitu.figures import many
 
 if TYPE_CHECKING:
     from shitu.catalog import BuildSummary
@@ -173,8 +174,7 @@ def remove_item(
     if as_json:
         print_json(summary.to_dict())
     else:
-        noun = "reference" if summary.removed == 1 else "references"
-        echo(f"{one_line(summary.label)}: {summary.removed} {noun} removed.")
+        echo(f"{one_line(summary.label)}: {many(summary.removed, 'reference')} removed.")
         for path in summary.moved:
             say(f"picture put aside: {show_path(path)}")
         _say_kept(summary.kept)

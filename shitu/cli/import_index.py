@@ -71,14 +71,14 @@ def import_index(
 def _print(done: IndexImportSummary, folder: Path) -> None:
     if max(abs(done.shortest - 1), abs(done.longest - 1)) > _EVEN:
         say(f"vectors had lengths from {done.shortest:.3g} to {done.longest:.3g}; made 1")
-    noun = "reference" if done.added == 1 else "references"
+    added = f"{many(done.added, 'reference')} of {many(done.items, 'item')} added"
     counts = (
-        (done.added, f"{noun} of {many(done.items, 'item')} added"),
-        (done.known, "there already"),
-        (done.attached, "given their pictures"),
-        (len(done.skipped), "skipped"),
+        (done.added, added),
+        (done.known, f"{done.known} there already"),
+        (done.attached, f"{done.attached} given their pictures"),
+        (len(done.skipped), f"{len(done.skipped)} skipped"),
     )
-    parts = [f"{count} {what}" for count, what in counts if count] or ["nothing to add"]
+    parts = [what for count, what in counts if count] or ["nothing to add"]
     echo(
         f"{show_path(folder)} ({done.kind}, {done.metric}, {done.space}): {', '.join(parts)}. "
         f"{many(done.pictures, 'picture')} found. Generation {done.generation}."

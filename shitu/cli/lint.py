@@ -94,9 +94,9 @@ def _print(report: LintReport) -> None:
         items, references = many(report.items, "item"), many(report.references, "reference")
         echo(f"Nothing found in {items} with {references}.")
     for what, count in report.lacking.items():
-        some, they = ("reference", "it has") if count == 1 else ("references", "they have")
+        they = "it has" if count == 1 else "they have"
         more = "" if what == UNSEEABLE else "; `shitu check` says what to do"
-        say(f"{count} {some} could not be looked at: {they} {what}{more}.")
+        say(f"{many(count, 'reference')} could not be looked at: {they} {what}{more}.")
 
 
 def _write_page(path: Path, workspace: Workspace, report: LintReport) -> None:

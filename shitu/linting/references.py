@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from shitu.figures import many
 from shitu.gallery import Reference
 from shitu.linting.findings import Finding
 from shitu.linting.subject import Subject
@@ -43,8 +44,7 @@ def tiny(subject: Subject) -> Iterator[Finding]:
     for reference, thumbnail in zip(subject.references, subject.measures.sides, strict=True):
         side = _side(reference, int(thumbnail))
         if side < TINY:
-            large = "1 pixel" if round(side) == 1 else f"{side:.0f} pixels"
-            advice = f"shows the item only {large} large"
+            advice = f"shows the item only {many(round(side), 'pixel')} large"
             yield _bad("tiny", "warning", reference, 1 - side / TINY, advice)
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from shitu.errors import ConfigError, ModelError, WeightsCorrupt, WeightsNotFound
 from shitu.preprocess import Preprocessing
 from shitu.yamls import read_yaml
@@ -139,9 +137,8 @@ def read_spec(folder: Path, remedy: str = ModelFile.remedy) -> ModelSpec:
             f"No model in {folder}: {path.name}: {error.strerror}, and no export of PaddleX, "
             "PaddleClas or PaddleDetection."
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = " ".join(str(error).split())
-        raise ModelError(f"The model description {path} is not valid YAML: {where}") from None
+    except ValueError as error:
+        raise ModelError(f"The model description {path} is not valid YAML: {error}") from None
     if not isinstance(fields, dict):
         raise ModelError(f"The model description {path} is wrong: it holds no settings.")
     try:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from shitu.config import load_config
 from shitu.drawing.annotate import Mark
@@ -87,9 +86,8 @@ def _settings(pipeline: str | Path | None) -> dict[str, Any]:
         raise ConfigError(f"No pipeline is called {str(pipeline)!r}: {NAME}, or a .yaml file.")
     try:
         fields = read_yaml(path)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        where = " ".join(str(error).split())
-        raise ConfigError(f"The pipeline's settings {path} cannot be read: {where}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The pipeline's settings {path} cannot be read: {error}") from None
     if not isinstance(fields, dict):
         raise ConfigError(f"The pipeline's settings {path} must be lines of `name: value`.")
     return fields
