@@ -1,4 +1,4 @@
-"""Local features of a picture: RootSIFT, few and small enough to be kept for every reference."""
+"""Local features of a picture: its blobs by RootSIFT, few enough to be kept for every reference."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.images import Image
+from shitu.verifier.blobs import Grey, find_blobs
+from shitu.verifier.descriptors import Descriptors, describe, directions
+from shitu.verifier.patches import Pyramid
 
 Points: TypeAlias = npt.NDArray[np.float32]
-Descriptors: TypeAlias = npt.NDArray[np.uint8]
 
-SCALE = 512.0  # of RootSIFT, whose values lie in 0..1 and hardly ever above a half
 _HEAD = struct.Struct("<4sHHH")  # magic, number of points, width, height
-_MAGIC = b"RSF1"
+_MAGIC = b"RSF2"
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,12 @@ class Extractor:
     Attributes:
         side: larger pictures are made smaller, to this length of the longer side in pixels.
         most: at most so many points, the strongest.
-        contrast: below which a point is none; SIFT's own is 0.04.
+        contrast: below which a point is none, in grey levels.
     """
 
     side: int = 240
-    most: int = 300
-    contrast: float = 0.03
+    most: int = 350
+    contrast: float = 1.4
 
     def fingerprint(self, about: object = None) -> str:
         """Name what features depend on: these settings, and whatever else JSON can hold."""
@@ -91,50 +92,40 @@ class Extractor:
 
     def extract(self, image: Image) -> Features:
         """Find the features of a picture, uint8 RGB (h, w, 3)."""
-        import cv2
-
-        grey = self._small(cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY))
+        grey = shrink(image, self.side)
         height, width = grey.shape
-        sift = cv2.SIFT.create(self.most, 3, self.contrast)
-        found, raw = sift.detectAndCompute(grey, None)
-        if raw is None or not len(found):
-            none = np.empty((0, 2), np.float32)
-            return Features(none, none, np.empty((0, 128), np.uint8), (width, height))
-        # SIFT keeps all points as strong as the weakest one wanted, so there may be more of them.
-        strength = np.array([point.response for point in found], np.float32)
-        best = np.argsort(-strength, kind="stable")[: self.most]
-        points = np.array([found[i].pt for i in best], np.float32) / (width, height)
-        frames = np.array([(found[i].angle / 360, np.log2(found[i].size)) for i in best])
+        blobs, pyramid = find_blobs(grey, self.contrast)[: self.most], Pyramid(grey)
+        which, turns = directions(pyramid, blobs)
+        blobs, turns = blobs[which[: self.most]], turns[: self.most]
+        points = blobs.places / np.array((width, height), np.float32)
+        frames = np.stack([turns, np.log2(2 * blobs.sigmas)], axis=1)
         # Rounded as they will be kept, so that the cache never changes an answer.
         rounded, turned = (
             part.astype("<f2").astype(np.float32) for part in (points.clip(0, 1), frames)
         )
-        return Features(rounded, turned, _root(raw[best]), (width, height))
-
-    def _small(self, grey: Descriptors) -> Descriptors:
-        import cv2
-
-        height, width = grey.shape
-        scale = self.side / max(height, width)
-        if scale >= 1:
-            return grey
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+        return Features(rounded, turned, describe(pyramid, blobs, turns), (width, height))
 
 
-def _root(raw: npt.NDArray[np.float32]) -> Descriptors:
-    """RootSIFT (Arandjelović and Zisserman 2012): the root of the share of each bin."""
-    shares = raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-7)
-    return np.asarray(np.rint(np.sqrt(shares) * SCALE).clip(0, 255), np.uint8)
+def shrink(image: Image, side: int) -> Grey:
+    """Return a picture in grey, made smaller where its longer side is longer than that."""
+    import cv2
+
+    grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    while max(grey.shape) >= 2 * side:  # by halves, which are soon made of whole pairs
+        height, width = (max(2, length // 2 * 2) for length in grey.shape)
+        grey = cv2.resize(
+            grey[:height, :width], (width // 2, height // 2), interpolation=cv2.INTER_AREA
+        )
+    height, width = grey.shape
+    scale = side / max(height, width)
+    if scale >= 1:
+        return np.asarray(grey, np.uint8)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def corners(image: Image, side: int = 160) -> int:
     """Count corners in a small copy of a picture: whether it has texture, in half a millisecond."""
     import cv2
 
-    height, width = image.shape[:2]
-    scale = min(1.0, side / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    grey = cv2.cvtColor(np.ascontiguousarray(small), cv2.COLOR_RGB2GRAY)
-    return len(cv2.FastFeatureDetector.create(20).detect(grey, None))
+    return len(cv2.FastFeatureDetector.create(20).detect(shrink(image, side), None))

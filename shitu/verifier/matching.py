@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.index.distances import squared_distances
-from shitu.verifier.features import SCALE, Descriptors, Features
+from shitu.verifier.descriptors import SCALE, Descriptors
+from shitu.verifier.features import Features
 from shitu.verifier.maps import LEAST_POINTS
 
 Pairs: TypeAlias = npt.NDArray[np.int64]
 
-NEAR = 0.4  # distance of RootSIFT within which some points of two pictures of one print lie
+NEAR = 0.25  # distance of RootSIFT within which some points of two pictures of one print lie
 RATIO = 0.85  # a point that resembles two others nearly as well says nothing (Lowe 2004)
 _TURN = 0.09  # turns, and ...
 _SIZE = 0.9  # octaves by which pairs of one map differ at most; a tilt makes some difference

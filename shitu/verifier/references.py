@@ -16,7 +16,7 @@ from shitu.geometry import crop
 from shitu.images import Image, load_image, read_bytes
 from shitu.verifier.features import Extractor, Features
 
-_IN_MEMORY = 1000  # references; 40 MB at most
+_IN_MEMORY = 1000  # references; 48 MB at most
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from flat import print_of, view
 
 from shitu.verifier import Agreement, Extractor, agree
 from shitu.verifier.agreement import significance
-from shitu.verifier.features import SCALE, Features
+from shitu.verifier.descriptors import SCALE
+from shitu.verifier.features import Features
 from shitu.verifier.maps import LEAST_POINTS, Matrix, credible, fit, transform
 from shitu.verifier.matching import NEAR, match
 
