@@ -79,7 +79,7 @@ class Extractor:
 
     side: int = 240
     most: int = 350
-    contrast: float = 1.4
+    contrast: float = 2.8
 
     def fingerprint(self, about: object = None) -> str:
         """Name what features depend on: these settings, and whatever else JSON can hold."""
