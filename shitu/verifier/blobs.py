@@ -1,8 +1,7 @@
 """Blobs of a picture: extrema of differences of Gaussians in place and size.
 
 Lowe, "Distinctive image features from scale-invariant keypoints" (2004), sections 3 and 4, with two
-sizes an octave, from the picture as it is: SIFT makes it twice as large first, which takes most of
-its time.
+sizes an octave, from the picture as it is: SIFT makes it twice as large first, which takes long.
 """
 
 from __future__ import annotations
