@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from flat import print_of
+from flat import print_of, view
 
 from shitu.verifier import Extractor, Features, agree
 from shitu.verifier.blobs import find_blobs
@@ -92,14 +92,8 @@ def test_no_more_is_lost_than_with_opencv_s_sift() -> None:
 
 def _photo(image: np.ndarray, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    height, width = image.shape[:2]
-    corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    angle, middle = rng.uniform(0, 2 * np.pi), np.array((width, height)) / 2
-    spin = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
-    seen = (corners - middle) @ spin.T * 0.8 + 160 + rng.uniform(-15, 15, (4, 2))
-    matrix = cv2.getPerspectiveTransform(corners, seen.astype(np.float32))
-    laid = cv2.warpPerspective(image, matrix, (320, 320), borderValue=(90, 90, 90))
-    return np.asarray(cv2.GaussianBlur(laid, (0, 0), 0.8) * 0.6, np.uint8)
+    seen, _ = view(image, float(rng.uniform(0, 360)), 0.8, float(rng.uniform(-0.3, 0.3)))
+    return np.asarray(cv2.GaussianBlur(seen, (0, 0), 0.8) * 0.6, np.uint8)
 
 
 def _sift(image: np.ndarray) -> Features:
