@@ -187,6 +187,7 @@ def test_a_gallery_of_another_model_is_listed_and_not_recognised_with(
         (lambda shop: shop.evaluate_boxes(b"x"), "truths has to be a list, not bytes"),
         (lambda shop: shop.evaluate_boxes([3]), "truths has to be a list of LabelledPicture, not"),
         (lambda shop: shop.calibrate(strangers=3), "strangers has to be a path, not int"),
+        (lambda shop: shop.calibrate(queries=3), "queries has to be a list, not int"),
         (lambda shop: shop.detect("a.jpg"), "images has to be a list, not str"),
         (lambda shop: shop.embed(None), "crops has to be a list, not NoneType"),
         (lambda shop: shop.migrate(3), "model has to be a path, not int"),

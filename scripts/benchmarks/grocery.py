@@ -20,12 +20,14 @@ class Grocery:
 
     Attributes:
         train: photos taken in shops.
+        val: a few more.
         test: other photos taken in shops.
         iconic: one catalogue picture of each of the 81 labels.
         packages: the labels of cartons and tubs; the others are fruit and vegetables.
     """
 
     train: tuple[Query, ...]
+    val: tuple[Query, ...]
     test: tuple[Query, ...]
     iconic: tuple[Query, ...]
     packages: frozenset[str]
@@ -35,7 +37,7 @@ def read_grocery(folder: Path, per_label: int | None = None) -> Grocery:
     """Read the lists of the dataset.
 
     Args:
-        folder: the one with classes.csv, train.txt and test.txt.
+        folder: the one with classes.csv, train.txt, val.txt and test.txt.
         per_label: take only the first so many photos of each label, by name.
 
     Raises:
@@ -43,16 +45,19 @@ def read_grocery(folder: Path, per_label: int | None = None) -> Grocery:
     """
     try:
         classes = _classes(folder / "classes.csv")
-        train, test = (
-            _photos(folder / f"{part}.txt", list(classes), per_label) for part in ("train", "test")
+        train, val, test = (
+            _photos(folder / f"{part}.txt", list(classes), per_label)
+            for part in ("train", "val", "test")
         )
     except OSError as error:
         raise DatasetError(
             f"{error.filename} cannot be read ({error.strerror}): give the folder that holds the "
-            "Grocery Store Dataset as grocery/, with classes.csv, train.txt and test.txt in it"
+            "Grocery Store Dataset as grocery/, with classes.csv and the lists train.txt, val.txt "
+            "and test.txt in it"
         ) from None
     return Grocery(
         train,
+        val,
         test,
         tuple(Query(folder / path.lstrip("/"), label) for label, path in classes.items()),
         frozenset(label for label, path in classes.items() if path.startswith(_PACKAGES)),

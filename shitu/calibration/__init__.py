@@ -15,7 +15,14 @@ if TYPE_CHECKING:
         calibrate_points,
     )
     from shitu.calibration.calibration import Calibration, WithPoints
-    from shitu.calibration.cases import Cases, Near, ask_strangers, gather, gather_strangers
+    from shitu.calibration.cases import (
+        Cases,
+        Near,
+        ask_photos,
+        ask_pictures,
+        gather,
+        gather_strangers,
+    )
     from shitu.calibration.evidence import Evidence, evidence_of
     from shitu.calibration.rates import cases_needed
 
@@ -28,7 +35,8 @@ __all__ = [
     "Refusal",
     "SeenCases",
     "WithPoints",
-    "ask_strangers",
+    "ask_photos",
+    "ask_pictures",
     "calibrate",
     "calibrate_points",
     "cases_needed",
@@ -48,7 +56,8 @@ __getattr__ = rooms(
         "Refusal": "shitu.calibration.calibrating",
         "SeenCases": "shitu.calibration.calibrating",
         "WithPoints": "shitu.calibration.calibration",
-        "ask_strangers": "shitu.calibration.cases",
+        "ask_photos": "shitu.calibration.cases",
+        "ask_pictures": "shitu.calibration.cases",
         "cases_needed": "shitu.calibration.rates",
         "calibrate": "shitu.calibration.calibrating",
         "calibrate_points": "shitu.calibration.calibrating",

@@ -18,6 +18,7 @@ FEWEST_ITEMS = 5
 FEWEST_GENUINE = 30
 _FOLDS = 5
 _BINS = 10
+_MOST_OF_A_PHOTO = 10.0  # references that it counts for
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,11 @@ class Calibrated:
     """A calibration and what it was measured to do.
 
     Everything but the false-accept rate at the operating point is measured on items that the
-    weights were not fitted on.
+    weights were not fitted on, and where there are photos of known items, on photos alone.
 
     Attributes:
         genuine, strangers: cases.
+        photos, strange_photos: how many of these were photos, and no references.
         lent: how many of the strangers came with the model.
         items: asked for.
         false_accepts: share of the strangers that get an answer.
@@ -67,6 +69,8 @@ class Calibrated:
     auroc: float
     auroc_of_score: float
     calibration_error: float
+    photos: int = 0
+    strange_photos: int = 0
     compared: int = 0
     named_without_points: float | None = None
 
@@ -183,6 +187,7 @@ def _candidates(cases: Cases, seen: SeenCases) -> tuple[Cases, Floats]:
         right=np.append(cases.right, (seen.others.item == group) & ~stranger),
         stranger=np.append(cases.stranger, stranger),
         lent=np.append(cases.lent, cases.lent[some]),
+        photo=np.append(cases.photo, cases.photo[some]),
         group=np.append(cases.group, group),
     )
     points = np.append(seen.points, seen.their_points)
@@ -222,7 +227,7 @@ def _learn(
         given: (queries,) whether an answer is given anyway.
         rivals: which rows are answers to one query.
     """
-    targets, weights = cases.right.astype(np.float64), _weights(cases.stranger)
+    targets, weights = cases.right.astype(np.float64), _weights(cases)
     found = fit_logistic(columns, targets, weights)
     chances = _chances(found, columns)
     unseen = _cross_fitted(cases, columns, targets, weights)
@@ -238,7 +243,10 @@ def _rows_of(cases: Cases, rows: Ids) -> Cases:
     return replace(
         cases,
         evidence=cases.evidence.where(rows),
-        **{name: getattr(cases, name)[rows] for name in ("right", "stranger", "lent", "group")},
+        **{
+            name: getattr(cases, name)[rows]
+            for name in ("right", "stranger", "lent", "photo", "group")
+        },
     )
 
 
@@ -253,7 +261,7 @@ def _refusal(cases: Cases, far: float) -> Refusal | None:
         return Refusal(
             f"a false-accept rate of {far:.2%} takes {needed} references to be measured, "
             f"{FEWEST_GENUINE} of them with another one of the same item; there are "
-            f"{strangers}{lent} and {genuine}",
+            f"{strangers}{lent} and {genuine}; photos of the items count like references",
             needed,
         )
     if items < FEWEST_ITEMS:
@@ -263,10 +271,21 @@ def _refusal(cases: Cases, far: float) -> Refusal | None:
     return None
 
 
-def _weights(stranger: Bools) -> Floats:
-    """Strangers together weigh as much as all others."""
-    strangers = np.count_nonzero(stranger)
-    return np.where(stranger, (len(stranger) - strangers) / strangers, 1.0)
+def _weights(cases: Cases) -> Floats:
+    """Strangers together weigh as much as all others; of either, photos as much as references.
+
+    For references, often taken at one time and place, resemble each other more than photos do. No
+    photo outweighs ten of them, so that a few say little.
+    """
+    weights = np.ones(len(cases.right))
+    for kind in (cases.stranger, ~cases.stranger):
+        photos = kind & cases.photo
+        others = np.count_nonzero(kind) - np.count_nonzero(photos)
+        ratio = others / max(np.count_nonzero(photos), 1)
+        weights[photos] = np.clip(ratio, 1.0, _MOST_OF_A_PHOTO)
+    genuine = weights[~cases.stranger].sum()
+    weights[cases.stranger] *= genuine / weights[cases.stranger].sum()
+    return weights
 
 
 def _chances(found: Floats, columns: Floats) -> Floats:
@@ -314,9 +333,10 @@ def _measured(
     worth = effective_cases(accepted, cases.group[stranger])
     low, high = clopper_pearson(float(accepted.mean()) * worth, worth)
     reached = np.where(anyway, np.inf, unseen)
-    given = reached[~stranger] >= _point(cases, reached, far)
-    by_score = score[~stranger] >= _point(cases, score, far)
-    right = cases.right[~stranger]
+    given = reached >= _point(cases, reached, far)
+    by_score = score >= _point(cases, score, far)
+    right, photo, judged = cases.right, cases.photo, _judged(cases)
+    known, strange = judged & ~stranger, judged & stranger
     return {
         "genuine": int(np.count_nonzero(~stranger)),
         "strangers": int(np.count_nonzero(stranger)),
@@ -325,13 +345,23 @@ def _measured(
         "false_accepts": float(accepted.mean()),
         "false_accepts_low": low,
         "false_accepts_high": high,
-        "named": float((given & right).mean()),
-        "misnamed": float((given & ~right).mean()),
-        "named_by_score": float((by_score & right).mean()),
-        "auroc": auroc(unseen[~stranger], unseen[stranger]),
-        "auroc_of_score": auroc(score[~stranger], score[stranger]),
-        "calibration_error": calibration_error(unseen, cases.right, _weights(stranger)),
+        "named": float((given & right)[known].mean()),
+        "misnamed": float((given & ~right)[known].mean()),
+        "named_by_score": float((by_score & right)[known].mean()),
+        "auroc": auroc(unseen[known], unseen[strange]),
+        "auroc_of_score": auroc(score[known], score[strange]),
+        "calibration_error": calibration_error(
+            unseen[judged], right[judged], _weights(cases)[judged]
+        ),
+        "photos": int(np.count_nonzero(photo & ~stranger)),
+        "strange_photos": int(np.count_nonzero(photo & stranger)),
     }
+
+
+def _judged(cases: Cases) -> Bools:
+    """What tells how it will be in use: photos, where there are such of known items."""
+    photos = bool((cases.photo & ~cases.stranger).any())
+    return cases.photo if photos else np.ones(len(cases.photo), bool)
 
 
 def auroc(higher: Floats, lower: Floats) -> float:

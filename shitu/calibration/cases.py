@@ -1,4 +1,4 @@
-"""Queries whose answer is known: the gallery's own references, asked about the others.
+"""Queries whose answer is known: the gallery's own references, asked about the others, and photos.
 
 A genuine one is looked up among the others. For an impostor the references of its own item are
 hidden, so that whatever is found is wrong. Where vectors are mapped, neither is judged by a map
@@ -76,6 +76,7 @@ class Cases:
         right: (n,) whether the best answer is right; never of a stranger.
         stranger: (n,) whether the gallery, as it was asked, lacked the item.
         lent: (n,) whether it is no picture of the user's: strangers that come with the model.
+        photo: (n,) whether it is a photo as they will be asked, and no reference.
         group: (n,) the item asked for; queries of one group resemble each other. Below 0: none.
         usual: by item, the score that its references usually find each other with.
         usual_of_all: the mean of all items, for those that are not in `usual`.
@@ -86,6 +87,7 @@ class Cases:
     right: Bools
     stranger: Bools
     lent: Bools
+    photo: Bools
     group: Ids
     usual: dict[int, float]
     usual_of_all: float
@@ -100,15 +102,53 @@ class Cases:
             near: what they were looked up among; None: they are vectors without pictures.
         """
         many = len(found)
-        groups = min(int(self.group.min(initial=0)), 0) - 1 - np.arange(many)
+        return self._with(
+            found,
+            stranger=np.ones(many, bool),
+            lent=np.full(many, lent),
+            photo=np.zeros(many, bool),
+            group=self._no_item - 1 - np.arange(many),
+            near=Near.nothing(many) if near is None else near,
+        )
+
+    def with_photos(
+        self, found: Evidence, shown: Ids, near: Near | None = None, *, hidden: bool = False
+    ) -> Cases:
+        """With photos as they will be asked.
+
+        Args:
+            shown: (m,) the item that each shows; below 0, a number for each thing, of what the
+                gallery does not have.
+            near: what they were looked up among; None: they are vectors without pictures.
+            hidden: the item was hidden from them.
+        """
+        many = len(found)
+        return self._with(
+            found,
+            stranger=(shown < 0) | hidden,
+            lent=np.zeros(many, bool),
+            photo=np.ones(many, bool),
+            group=np.where(shown < 0, self._no_item + shown, shown),
+            near=Near.nothing(many) if near is None else near,
+        )
+
+    @property
+    def _no_item(self) -> int:
+        """Numbers below this are no group yet."""
+        return min(int(self.group.min(initial=0)), 0)
+
+    def _with(
+        self, found: Evidence, stranger: Bools, lent: Bools, photo: Bools, group: Ids, near: Near
+    ) -> Cases:
         return replace(
             self,
             evidence=Evidence.joined([self.evidence, found]),
-            right=np.append(self.right, np.zeros(many, bool)),
-            stranger=np.append(self.stranger, np.ones(many, bool)),
-            lent=np.append(self.lent, np.full(many, lent)),
-            group=np.append(self.group, groups),
-            near=Near.joined([self.near, Near.nothing(many) if near is None else near]),
+            right=np.append(self.right, (found.item == group) & ~stranger),
+            stranger=np.append(self.stranger, stranger),
+            lent=np.append(self.lent, lent),
+            photo=np.append(self.photo, photo),
+            group=np.append(self.group, group),
+            near=Near.joined([self.near, near]),
         )
 
 
@@ -159,6 +199,7 @@ def gather(
         right=(evidence.item == group) & ~strange,
         stranger=strange,
         lent=np.zeros(len(evidence), bool),
+        photo=np.zeros(len(evidence), bool),
         group=group,
         usual={int(names[code]): score for code, score in usual.items()},
         usual_of_all=of_all,
@@ -170,26 +211,75 @@ def gather_strangers(
     queries: Vectors, gallery: Vectors, items: Ids, prototype_weight: float = PROTOTYPE_WEIGHT
 ) -> Evidence:
     """Ask pictures (m, e) of things that the gallery (n, e) certainly does not have."""
-    return ask_strangers(queries, gallery, items, prototype_weight)[0]
+    return ask_pictures(queries, gallery, items, prototype_weight)[0]
 
 
-def ask_strangers(
+def ask_pictures(
     queries: Vectors,
     gallery: Vectors,
     items: Ids,
     prototype_weight: float = PROTOTYPE_WEIGHT,
     depth: int = DEPTH,
+    *,
+    places: Ids | None = None,
+    hidden: Ids | None = None,
 ) -> tuple[Evidence, Near]:
-    """The same, and what they were looked up among; see `gather_strangers`."""
+    """Ask pictures (m, e) that are no references of the gallery (n, e).
+
+    Args:
+        places: (m,) of the pictures; see `Near.query`; None: 0, 1, 2 ...
+        hidden: (m,) ids of the items that each is not to find; None: none is hidden.
+
+    Returns:
+        Evidence, and what they were looked up among.
+    """
+    places = np.arange(len(queries)) if places is None else places
     shelf, found, near = _Shelf.of(gallery, items, np.arange(len(items))), [], []
     for start in range(0, max(len(queries), 1), _BLOCK):
-        block = queries[start : start + _BLOCK]
-        numbers = -1 - np.arange(start, start + len(block))
+        part = slice(start, start + _BLOCK)
+        block, numbers = queries[part], -1 - places[part]
         scores = block @ gallery.T
+        if hidden is not None:
+            scores[hidden[part, None] == items] = -np.inf
         evidence, some = shelf.evidence(numbers, block, scores, prototype_weight, depth)
         found.append(evidence)
         near.append(some)
     return Evidence.joined(found), Near.joined(near)
+
+
+def ask_photos(
+    cases: Cases,
+    photos: Vectors,
+    shown: Ids,
+    gallery: Vectors,
+    items: Ids,
+    prototype_weight: float = PROTOTYPE_WEIGHT,
+    depth: int = DEPTH,
+    *,
+    first: int | None = None,
+) -> Cases:
+    """Ask each photo as itself and, if the gallery has its item, with that hidden, too.
+
+    Args:
+        cases: to which these are added.
+        photos: (m, e), as they will be asked, and no references of the gallery (n, e).
+        shown: (m,) what they show; see `Cases.with_photos`.
+        first: place of the first photo among the pictures; None: there are no pictures to look at.
+    """
+    places, known = (first or 0) + np.arange(len(shown)), shown >= 0
+    for rows, hidden in ((np.arange(len(shown)), False), (np.flatnonzero(known), True)):
+        theirs = shown[rows]
+        found, near = ask_pictures(
+            photos[rows],
+            gallery,
+            items,
+            prototype_weight,
+            depth,
+            places=places[rows],
+            hidden=theirs if hidden else None,
+        )
+        cases = cases.with_photos(found, theirs, None if first is None else near, hidden=hidden)
+    return cases
 
 
 def _asked(count: int, seed: int, limit: int) -> Bools:

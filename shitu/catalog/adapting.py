@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from shitu.catalog.asking import Ids, Others, Photos, Shop, Vectors, cases_of
 from shitu.catalog.learning import (
     ADAPTER,
     CALIBRATION,
@@ -20,18 +20,14 @@ from shitu.catalog.learning import (
 )
 from shitu.config import MOST_FALSE, PROTOTYPE_WEIGHT
 from shitu.errors import ConfigError, GalleryError
-from shitu.gallery import Reference, Space
+from shitu.gallery import Space
 from shitu.gallery.gallery import Gallery
-from shitu.models.background import background
-from shitu.prototypes import DEPTH
 
 if TYPE_CHECKING:
     from shitu.adapter import Choice, Recipe
-    from shitu.calibration import Calibrated, Cases, Refusal
+    from shitu.calibration import Calibrated, Refusal
     from shitu.catalog.looking import Looking
 
-Ids = npt.NDArray[np.int64]
-Vectors = npt.NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
 
@@ -46,7 +42,7 @@ class LearnSummary:
         choice: what maps were measured; None where none were.
         measured: what the calibration does; None where there is none.
         generation: of the gallery afterwards.
-        skipped: pictures of strangers that could not be read, with the reason.
+        skipped: pictures of strangers and photos that were left out, with the reason.
     """
 
     outcome: str
@@ -89,8 +85,8 @@ def adapt(
         outcome = "nothing to gain" if choice.trials else "too little"
         return LearnSummary(outcome, choice.reason, choice, None, gallery.head().generation)
     view = view_of(raw, choice.adapter)
-    shop = _Shop(gallery, ids, items, vectors, view, choice.recipe, prototype_weight)
-    found = _calibrated(shop, far, None, looking)
+    shop = Shop(gallery, ids, items, vectors, view, choice.recipe, prototype_weight)
+    found = _calibrated(shop, far, Others(), looking)
     if isinstance(found, Refusal):
         reason = f"scores would change, and no point from which they count is known: {found.reason}"
         return LearnSummary("too little", reason, choice, None, gallery.head().generation)
@@ -109,6 +105,7 @@ def calibrate(
     far: float,
     strangers: Vectors | None,
     dry_run: bool,
+    photos: Photos | None = None,
     prototype_weight: float = PROTOTYPE_WEIGHT,
     looking: Looking | None = None,
 ) -> LearnSummary:
@@ -118,8 +115,8 @@ def calibrate(
     _check_rate(far)
     raw, ids, items, vectors = _references(gallery)
     view = read_view(gallery, raw)
-    shop = _Shop(gallery, ids, items, vectors, view, _recipe(view), prototype_weight)
-    found = _calibrated(shop, far, strangers, looking)
+    shop = Shop(gallery, ids, items, vectors, view, _recipe(view), prototype_weight)
+    found = _calibrated(shop, far, Others(strangers, photos), looking)
     if isinstance(found, Refusal):
         return LearnSummary("too little", found.reason, None, None, gallery.head().generation)
     outcome = "dry run"
@@ -162,27 +159,6 @@ def enough_to_adapt(gallery: Gallery) -> bool:
     return gallery.setting(ADAPTER) is None and far_enough and sum(c > 1 for c in counts) >= 5
 
 
-@dataclass(frozen=True, eq=False)
-class _Shop:
-    """What is learnt from: n references, and how they are compared."""
-
-    gallery: Gallery
-    ids: Ids
-    items: Ids
-    vectors: Vectors
-    view: View
-    recipe: Recipe | None
-    prototype_weight: float
-
-    def references(self) -> list[Reference]:
-        """The references by row."""
-        numbers = self.ids.tolist()
-        known = self.gallery.references(numbers)
-        if len(known) < len(numbers):
-            raise GalleryError("the gallery was changed meanwhile: nothing was learnt; try again")
-        return [known[number] for number in numbers]
-
-
 def _references(gallery: Gallery) -> tuple[Space, Ids, Ids, Vectors]:
     """Space, ids (n,) ascending, item ids (n,), and vectors (n, d) as the network made them."""
     raw = gallery.active_space()
@@ -212,14 +188,14 @@ def _check_rate(far: float) -> None:
 
 
 def _calibrated(
-    shop: _Shop, far: float, strangers: Vectors | None, looking: Looking | None
+    shop: Shop, far: float, others: Others, looking: Looking | None
 ) -> Calibrated | Refusal:
     from shitu.calibration import Refusal, calibrate_points
     from shitu.calibration import calibrate as learn
 
     if len(np.unique(shop.items)) < 2:
         return Refusal("it takes two items or more to mistake one for another", 2)
-    cases = _cases(shop, far, strangers, looking)
+    cases = cases_of(shop, far, others, looking)
     found = learn(cases, far, shop.view.space.fingerprint)
     if looking is None or isinstance(found, Refusal):
         return found
@@ -227,42 +203,3 @@ def _calibrated(
 
     seen = look_at(cases, found.calibration, shop.references(), looking)
     return calibrate_points(found, cases, seen, looking.mode)
-
-
-def _cases(shop: _Shop, far: float, strangers: Vectors | None, looking: Looking | None) -> Cases:
-    """Queries whose truth is known: the references, strangers, and those that are lent."""
-    from shitu.calibration import ask_strangers, cases_needed, gather
-
-    asked: dict[str, int] = {}
-    if looking is not None:
-        from shitu.catalog.looking import LIMIT
-
-        asked = {"depth": looking.depth, "limit": max(LIMIT, cases_needed(far))}
-    view, vectors, items, weight = shop.view, shop.vectors, shop.items, shop.prototype_weight
-    cases = gather(vectors, items, shop.recipe, prototype_weight=weight, **asked)
-    if strangers is not None and len(strangers):
-        found, near = ask_strangers(
-            view(strangers), view(vectors), items, weight, asked.get("depth", DEPTH)
-        )
-        seen = looking is not None and len(looking.strangers) == len(strangers)
-        cases = cases.with_strangers(found, near=near if seen else None)
-    return _lent(cases, vectors, items, view, far, weight)
-
-
-def _lent(
-    cases: Cases,
-    vectors: Vectors,
-    items: npt.NDArray[np.int64],
-    view: View,
-    far: float,
-    prototype_weight: float,
-) -> Cases:
-    """With the strangers that come with the model, where there are too few of the gallery's own."""
-    from shitu.calibration import cases_needed, gather_strangers
-
-    few = np.count_nonzero(cases.stranger) < cases_needed(far)
-    others = background(view.raw.fingerprint) if few else None
-    if others is None:
-        return cases
-    found = gather_strangers(view(others), view(vectors), items, prototype_weight)
-    return cases.with_strangers(found, lent=True)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from shitu.calibration import Calibration
     from shitu.catalog.adapting import LearnSummary, Progress
     from shitu.catalog.as_of import Named, PastGallery
+    from shitu.catalog.asking import Photos
     from shitu.catalog.check_report import CheckReport
     from shitu.catalog.chronicle import Event
     from shitu.catalog.compacting import CompactSummary
@@ -717,6 +718,7 @@ class Catalog:
         *,
         far: float = DEFAULT_FAR,
         strangers: npt.NDArray[np.float32] | None = None,
+        photos: Photos | None = None,
         dry_run: bool = False,
         looking: Looking | None = None,
     ) -> LearnSummary:
@@ -725,6 +727,7 @@ class Catalog:
         Args:
             far: share of strangers that may get an answer.
             strangers: embeddings (n, dim) of things that the gallery does not have.
+            photos: pictures as they will be asked, and what they show.
             dry_run: only measure.
             looking: lets the verifier have its say; None: scores alone.
         """
@@ -735,6 +738,7 @@ class Catalog:
                 self.gallery,
                 far=far,
                 strangers=strangers,
+                photos=photos,
                 dry_run=dry_run,
                 prototype_weight=self._prototype_weight,
                 looking=looking,

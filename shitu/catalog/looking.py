@@ -34,14 +34,14 @@ class Looking:
         source: features and pictures of references.
         mode: setting `verify`: auto or on.
         depth: neighbours whose items may be the answer.
-        strangers: pictures of the strangers that are no references.
+        pictures: those that are no references: of strangers, then photos.
         progress: told the number of queries looked at so far, and of all.
     """
 
     source: ReferenceFeatures
     mode: str
     depth: int
-    strangers: Sequence[Picture] = ()
+    pictures: Sequence[Picture] = ()
     progress: Callable[[int, int], None] | None = None
 
 
@@ -50,7 +50,7 @@ def look_at(
 ) -> SeenCases:
     """Ask the verifier about each case, as it is asked about queries.
 
-    Cases without pictures (strangers that come as vectors) count as agreeing with nothing.
+    Cases without pictures (those that come as vectors) count as agreeing with nothing.
 
     Args:
         known: what the scores of the cases say.
@@ -124,7 +124,7 @@ class _Room:
     def _sight(self, case: int) -> Sight:
         row = int(self._near.query[case])
         if row < 0:
-            return self._decider.verifier.see(self._looking.strangers[-1 - row])  # type: ignore[union-attr]
+            return self._decider.verifier.see(self._looking.pictures[-1 - row])  # type: ignore[union-attr]
         if row not in self._sights:
             self._sights[row] = _ReferenceSight(self._references[row], self._looking.source)
         return self._sights[row]

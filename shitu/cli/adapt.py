@@ -72,12 +72,18 @@ def adapt(
     _print(summary, as_json=as_json)
 
 
-@click.command(epilog="Example: shitu calibrate --far 0.01 --strangers other-photos")
+@click.command(epilog="Example: shitu calibrate --far 0.01 --queries labelled-photos")
 @_far_option
 @click.option(
     "--strangers",
     type=FilePath(exists=True, file_okay=False),
     help="Folder of pictures of things that the gallery does not have.",
+)
+@click.option(
+    "--queries",
+    type=FilePath(),
+    help="Photos as they will be asked: folder with one folder of pictures per label, or a label "
+    "file, as for eval-recall.",
 )
 @click.option("--dry-run", is_flag=True, help="Only measure.")
 @click.option("--off", is_flag=True, help="Let the score and the model's threshold decide again.")
@@ -92,6 +98,7 @@ def calibrate(
     *,
     far: float,
     strangers: Path | None,
+    queries: Path | None,
     dry_run: bool,
     off: bool,
     as_json: bool,
@@ -102,6 +109,10 @@ def calibrate(
     Each reference is looked up among the others, once as itself and once with its own item hidden,
     as a stranger. From then on objects have a confidence, and those below the operating point are
     unknown. With --verify, which is that of `recognize`, points that agree are evidence, too.
+
+    References resemble each other more than photos will resemble them. With --queries, 30 or more
+    photos whose labels you know, confidences are true of such photos, and one reference an item
+    is enough.
     """
     with open_workspace(context, **settings) as workspace:
         if off:
@@ -109,7 +120,11 @@ def calibrate(
         else:
             with progress_bar("pictures") as progress:
                 summary = workspace.calibrate(
-                    far=far, strangers=strangers, dry_run=dry_run, progress=progress
+                    far=far,
+                    strangers=strangers,
+                    queries=queries,
+                    dry_run=dry_run,
+                    progress=progress,
                 )
     _print(summary, as_json=as_json)
 
@@ -131,7 +146,7 @@ def _print_tables(summary: LearnSummary) -> None:
     if summary.measured is not None:
         _print_measured(summary.measured)
     if summary.skipped:
-        echo(f"{many(len(summary.skipped), 'picture')} of strangers skipped.")
+        echo(f"{many(len(summary.skipped), 'picture')} skipped.")
     if summary.outcome != "too little":
         echo(f"{summary.outcome}: {summary.reason}.")
 
@@ -155,21 +170,26 @@ def _print_choice(choice: Choice) -> None:
 
 def _print_measured(measured: Calibrated) -> None:
     low, high = measured.false_accepts_low, measured.false_accepts_high
+    known, strange = measured.photos, measured.strange_photos
+    own = measured.strangers - measured.lent - strange
+    of = " (photos)" if known else ""
     rows = [
-        (
-            "references asked",
-            f"{measured.genuine} as themselves, {measured.strangers - measured.lent} as strangers",
-        ),
+        ("references asked", f"{measured.genuine - known} as themselves, {own} as strangers"),
         ("operating point", f"confidence {short(measured.operating_point)}"),
         (
             "strangers with an answer",
             f"{measured.false_accepts:.2%} (95 %: {low:.2%} to {high:.2%})",
         ),
-        ("named rightly", f"{measured.named:.1%} (by score alone {measured.named_by_score:.1%})"),
-        ("named wrongly", f"{measured.misnamed:.1%}"),
-        ("AUROC", f"{measured.auroc:.3f} (by score alone {measured.auroc_of_score:.3f})"),
-        ("calibration error", f"{measured.calibration_error:.3f}"),
+        (
+            f"named rightly{of}",
+            f"{measured.named:.1%} (by score alone {measured.named_by_score:.1%})",
+        ),
+        (f"named wrongly{of}", f"{measured.misnamed:.1%}"),
+        (f"AUROC{of}", f"{measured.auroc:.3f} (by score alone {measured.auroc_of_score:.3f})"),
+        (f"calibration error{of}", f"{measured.calibration_error:.3f}"),
     ]
+    if known:
+        rows.insert(1, ("photos asked", f"{known} as themselves, {strange} as strangers"))
     if measured.lent:
         rows.insert(1, ("strangers lent", f"{measured.lent} that come with the model"))
     rows.append(("points", _of_points(measured)))

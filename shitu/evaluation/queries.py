@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,19 @@ class DescribedQueries:
     skipped: tuple[tuple[str, str], ...]
     paths: list[str] = field(default_factory=list)
     boxes: list[Box | None] = field(default_factory=list)
+
+    def without(self, hashes: Container[str], reason: str) -> DescribedQueries:
+        """The same without files of such contents, which count as skipped for that reason."""
+        kept = [i for i, sha256 in enumerate(self.hashes) if sha256 not in hashes]
+        left = sorted(set(range(len(self.hashes))) - set(kept))
+        return DescribedQueries(
+            [self.labels[i] for i in kept],
+            [self.hashes[i] for i in kept],
+            self.embeddings[kept],
+            (*self.skipped, *((self.paths[i], f"{self.paths[i]} {reason}") for i in left)),
+            [self.paths[i] for i in kept],
+            [self.boxes[i] for i in kept],
+        )
 
 
 def describe_queries(

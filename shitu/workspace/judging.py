@@ -53,26 +53,16 @@ class Judging(Recognising):
             where: measure as if the gallery held only what this filter allows.
             options: what to report; by default with the threshold of this workspace.
         """
-        from shitu.catalog import list_entries
         from shitu.catalog.filtering import Among
-        from shitu.evaluation.retrieval import (
-            EvaluationOptions,
-            Query,
-            describe_queries,
-            score_queries,
-        )
+        from shitu.evaluation.retrieval import EvaluationOptions, describe_queries, score_queries
+        from shitu.workspace.asking import queries_of
 
         self.catalog.refresh()
         self._require_own_space()
         lookup = self.catalog if where is None else Among(self.catalog, where)
-        skipped: tuple[tuple[str, str], ...] = ()
-        if isinstance(queries, (str, Path)):
-            entries = list_entries(path_of("queries", queries))
-            queries = [Query(entry.path, entry.label) for entry in entries if not entry.problem]
-            skipped = tuple((str(e.path), e.problem) for e in entries if e.problem)
-        queries = list_of("queries", queries, Query)
+        asked, skipped = queries_of(queries)
         self._networks_for(SEVERAL)
-        found = describe_queries(queries, self.describer, towards(len(queries), progress))
+        found = describe_queries(asked, self.describer, towards(len(asked), progress))
         self.catalog.refresh()  # that may have taken minutes
         options = options or EvaluationOptions(threshold=self.threshold)
         options = replace(

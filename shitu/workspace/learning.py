@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,15 @@ from shitu.arguments import name_of, path_of
 from shitu.candidates import depth
 from shitu.config import DEFAULT_FAR
 from shitu.describer import DescribedFolder, describe_folder
+from shitu.errors import DatasetError
 from shitu.gallery import Space
 from shitu.geometry import Box, crop
 from shitu.images import Image, load_image
 from shitu.lazy_describer import LazyDescriber
 from shitu.lineup import Lineup, find_lineup, lineup_of
-from shitu.networks import Networks
+from shitu.networks import SEVERAL, Networks
 from shitu.verifier.reranking import OFF
-from shitu.workspace.wiring import Progress, Wiring
+from shitu.workspace.wiring import Progress, Wiring, towards
 
 if TYPE_CHECKING:
     from shitu.catalog import Catalog
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from shitu.catalog.feedback import ConfirmSummary, RejectSummary
     from shitu.catalog.looking import Looking
     from shitu.catalog.migration import Absent, MigrateSummary
+    from shitu.evaluation.queries import DescribedQueries, Query
 
 
 class Learning(Wiring):
@@ -47,6 +49,7 @@ class Learning(Wiring):
         *,
         far: float = DEFAULT_FAR,
         strangers: str | Path | None = None,
+        queries: str | Path | Sequence[Query] | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> LearnSummary:
@@ -55,26 +58,54 @@ class Learning(Wiring):
         Args:
             far: share of strangers that may get an answer.
             strangers: folder of pictures of things that the gallery does not have.
+            queries: photos as they will be asked, whose labels are known: folder with one folder
+                per label, a label file, or the queries themselves. Of labels that the gallery does
+                not have they are strangers; references themselves are left out.
             dry_run: only measure.
-            progress: called with the number of strangers described, then of queries looked at
-                so far, and of all.
+            progress: called with the number of strangers described, of photos described, then of
+                queries looked at so far, and of all.
 
         Raises:
             ImageError: there is no picture in the folder, or none can be read.
+            DatasetError: none of the queries is a photo of an item.
         """
+        from shitu.catalog.asking import Photos
+
         described = DescribedFolder()
         if strangers is not None:
             self._require_own_space()
             folder = path_of("strangers", strangers)
             described = describe_folder(self.describer, folder, progress)
+        asked = None if queries is None else self._photos(queries, progress)
         found = described.pictures
+        parts = [partial(_part, path, one.box) for path, one in found]
         summary = self.catalog.calibrate(
             far=far,
             strangers=np.stack([one.embedding for _, one in found]) if found else None,
+            photos=None if asked is None else Photos(asked.embeddings, asked.labels),
             dry_run=dry_run,
-            looking=self._looking([partial(_part, path, one.box) for path, one in found], progress),
+            looking=self._looking([*parts, *_parts(asked)], progress),
         )
-        return replace(summary, skipped=described.skipped)
+        skipped = () if asked is None else asked.skipped
+        return replace(summary, skipped=(*described.skipped, *skipped))
+
+    def _photos(
+        self, queries: str | Path | Sequence[Query], progress: Progress | None
+    ) -> DescribedQueries:
+        """Describe photos; what cannot be read, or is a reference itself, is skipped."""
+        from shitu.evaluation.queries import describe_queries
+        from shitu.workspace.asking import queries_of
+
+        self._require_own_space()
+        asked, skipped = queries_of(queries)
+        self._networks_for(SEVERAL)
+        found = describe_queries(asked, self.describer, towards(len(asked), progress))
+        known = self.catalog.gallery.by_sha256(found.hashes)
+        found = found.without(known, "is a reference of the gallery itself")
+        labels = {item.label for item in self.catalog.gallery.items()}
+        if labels.isdisjoint(found.labels):
+            raise DatasetError(_useless(found))
+        return replace(found, skipped=(*skipped, *found.skipped))
 
     def _looking(
         self, strangers: Sequence[Callable[[], Image]], progress: Progress | None
@@ -145,6 +176,25 @@ class Learning(Wiring):
         """Remember that an item is no answer to a logged recognition; see `Catalog.reject`."""
         self._require_own_space()
         return self.catalog.reject(recognition_id, label)
+
+
+def _useless(found: DescribedQueries) -> str:
+    if found.labels:
+        return (
+            f"None of the {len(found.labels)} photos shows an item of the gallery: the labels of "
+            "both must be the same words."
+        )
+    return (
+        f"None of the {len(found.skipped)} photos can be used; the first: {found.skipped[0][1]}"
+        if found.skipped
+        else "There are no photos."
+    )
+
+
+def _parts(found: DescribedQueries | None) -> Iterator[Callable[[], Image]]:
+    if found is not None:
+        for path, box in zip(found.paths, found.boxes, strict=True):
+            yield partial(_part, Path(path), box)
 
 
 def _part(path: Path, box: Box | None) -> Image:

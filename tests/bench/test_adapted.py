@@ -19,12 +19,15 @@ def _photos(each: int, seed: int) -> Photos:
 
 def test_all_tables_are_filled() -> None:
     train, test = _photos(12, 1), _photos(6, 2)
+    iconic, val = _photos(1, 4), _photos(8, 5)
     strangers = _photos(2, 3).vectors[::-1]
-    known, new, open_ = tables(train, test, strangers)
+    known, new, open_ = tables(train, iconic, val, test, strangers)
     whole = known.values[4]
     assert whole["adapted"] > whole["recall_at_1"] + 0.1
     assert all(row["adapted"] > row["recall_at_1"] for row in new.values)
     assert {row["map"] is None for row in open_.values} == {True, False}
+    rows = {(row["gallery"], row["photos"] > 0) for row in open_.values}
+    assert rows == {("shop photos", False), ("shop photos", True), ("catalogue", True)}
     assert all(0 <= row["false_accepts"] <= 0.1 for row in open_.values)
     for section in (known, new, open_):
         widths = {len(row) for row in section.rows} | {len(section.header)}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from fakes import FakeCropper, FakeDescriber, colours
 
-from shitu.catalog import Catalog, adapting
+from shitu.catalog import Catalog, asking
 from shitu.errors import GalleryError
 from shitu.images import Image, save_image
 from shitu.index.manifest import MANIFEST
@@ -186,7 +186,7 @@ def test_a_small_gallery_is_lent_strangers(lit_shop: Shop, monkeypatch: pytest.M
         catalog.remove(label=f"{item:02}")
     assert catalog.calibrate().outcome == "too little"  # no background of these colours
     others = np.stack([colours(_photo(item, 0)) for item in range(500, 700)])
-    monkeypatch.setattr(adapting, "background", lambda space: others)
+    monkeypatch.setattr(asking, "background", lambda space: others)
     told = catalog.calibrate()
     assert told.outcome == "calibrated"
     assert told.measured is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from flat import print_of, view
 from shitu.calibration import Calibrated, Calibration
 from shitu.candidates import Decider, Found, by_item, evidence_for
 from shitu.catalog import Catalog
+from shitu.catalog.asking import Photos
 from shitu.catalog.looking import Looking
 from shitu.cropper import Cropper, CropPolicy
 from shitu.deciding import Rule
@@ -164,7 +166,7 @@ def test_pictures_of_strangers_are_looked_at_too(shop: Shop) -> None:
     done: list[tuple[int, int]] = []
 
     def of_strangers(strangers: Any) -> Calibrated:
-        how = looking(catalog, ON, strangers=strangers, progress=lambda *told: done.append(told))
+        how = looking(catalog, ON, pictures=strangers, progress=lambda *told: done.append(told))
         found = catalog.calibrate(far=FAR, strangers=vectors, dry_run=True, looking=how).measured
         assert found is not None
         return found
@@ -177,6 +179,32 @@ def test_pictures_of_strangers_are_looked_at_too(shop: Shop) -> None:
     assert (seen.calibration.points.proof, blind.calibration.points.proof) == (False, True)
     assert seen.false_accepts <= FAR
     assert done[-1] == (seen.genuine + seen.strangers,) * 2
+
+
+def test_photos_are_looked_at_after_the_strangers(shop: Shop) -> None:
+    """Each agrees with its own item, which it would not if pictures and vectors were mixed up."""
+    catalog = build(shop, print_of)
+    strangers = [view(print_of(n), 20, 0.7)[0] for n in range(50, 56)]
+    pictures = [view(print_of(n % 10), 35 + n, 0.7)[0] for n in range(40)]
+    labels = [f"{n % 10:02}" for n in range(40)]
+    photos = Photos(Colours().embed(pictures), labels)
+    how = looking(catalog, ON, pictures=[partial(_self, i) for i in (*strangers, *pictures)])
+    found = catalog.calibrate(
+        far=FAR, strangers=Colours().embed(strangers), photos=photos, looking=how
+    ).measured
+    assert found is not None
+    assert (found.photos, found.strange_photos) == (40, 40)
+    assert found.named_without_points is not None
+    assert found.named > found.named_without_points + 0.1
+    blind = catalog.calibrate(
+        far=FAR, photos=photos, looking=looking(catalog, ON), dry_run=True
+    ).measured
+    assert blind is not None
+    assert blind.named < found.named - 0.1, "vectors alone agree with nothing"
+
+
+def _self(image: Image) -> Image:
+    return image
 
 
 def test_evidence_of_the_answer_of_the_scores_is_what_it_was(shop: Shop) -> None:

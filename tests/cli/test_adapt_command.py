@@ -15,6 +15,7 @@ from shitu.catalog.learning import write_calibration
 from shitu.workspace import Workspace
 
 Run = Callable[..., Result]
+SAMPLE = Path(__file__).parents[2] / "gallery"
 
 
 @pytest.fixture
@@ -61,27 +62,79 @@ def test_strangers_that_cannot_be_read_are_listed_and_counted(
     shutil.copy(query, strangers / "query.jpg")
     said = run(*arguments, "--dry-run")
     assert f"skipped {strangers / 'empty.jpg'}" in said.stderr
-    assert "1 picture of strangers skipped." in said.stdout
+    assert "1 picture skipped." in said.stdout
     [[path, reason]] = json.loads(run(*arguments, "--dry-run", "--json").stdout)["skipped"]
     assert (path, "is empty" in reason) == (str(strangers / "empty.jpg"), True)
+
+
+def _build(run: Run, folder: Path) -> Path:
+    """Eight products of the sample gallery in folder/photos; returns that folder's index."""
+    for product in sorted((SAMPLE / "products").glob("[!.]*"))[:8]:
+        shutil.copytree(product, folder / "photos" / product.name)
+    index = folder / "index"
+    built = run("build-index", "--gallery", folder / "photos", "--index", index)
+    assert built.exit_code == 0
+    return index
+
+
+def test_photos_whose_labels_are_known_are_asked_too(
+    run: Run, query: Path, labels: list[str], tmp_path: Path
+) -> None:
+    index = _build(run, tmp_path)
+    photos = tmp_path / "asked"
+    for label in (labels[0], "something else"):
+        (photos / label).mkdir(parents=True)
+        shutil.copy(query, photos / label / "query.jpg")
+    (photos / labels[0] / "empty.jpg").touch()
+    own = sorted((tmp_path / "photos" / labels[1]).iterdir())[0]
+    (photos / labels[1]).mkdir()
+    copied = Path(shutil.copy(own, photos / labels[1]))
+    arguments = ("calibrate", "--far", "0.2", "--queries", photos, "--index", index)
+    result = run(*arguments)
+    assert (result.exit_code, result.stderr.count("skipped ")) == (0, 2)
+    assert "is a reference of the gallery itself" in result.stderr
+    assert "2 pictures skipped." in result.stdout
+    assert "photos asked " in result.stdout
+    assert "1 as themselves, 2 as strangers" in result.stdout
+    assert "named rightly (photos)" in result.stdout
+    told = json.loads(run(*arguments, "--json").stdout)
+    assert {path for path, _ in told["skipped"]} == {
+        str(copied),
+        str(photos / labels[0] / "empty.jpg"),
+    }
+    assert told["calibration"]["photos"] == 1
+    assert told["calibration"]["strange_photos"] == 2
+
+
+def test_photos_of_nothing_in_the_gallery_are_an_error(
+    run: Run, shop: Path, query: Path, tmp_path: Path
+) -> None:
+    arguments = ("calibrate", "--far", "0.2", "--index", shop / "index", "--queries")
+    listed = tmp_path / "asked.csv"
+    listed.write_text(f"path,label\n{query},something else\n")
+    result = run(*arguments, listed)
+    assert result.exit_code == 1
+    assert "None of the 1 photos shows an item of the gallery" in result.stderr
+    result = run(*arguments, shop / "photos")
+    assert result.exit_code == 1
+    assert "photos can be used; the first" in result.stderr
+    assert "is a reference of the gallery itself" in result.stderr
+    told = run("history", "--index", shop / "index").stdout
+    assert "calibrate" not in told
 
 
 @pytest.mark.parametrize("verify", ["auto", "on", "off"])
 def test_points_are_evidence_if_recognition_asks_them(
     run: Run, tmp_path: Path, labels: list[str], verify: str
 ) -> None:
-    sample = Path(__file__).parents[2] / "gallery" / "products"
-    for folder in sorted(sample.glob("[!.]*"))[:8]:
-        shutil.copytree(folder, tmp_path / "photos" / folder.name)
-    index = ("--index", tmp_path / "index")
-    assert run("build-index", "--gallery", tmp_path / "photos", *index).exit_code == 0
+    index = ("--index", _build(run, tmp_path))
     command = ("calibrate", "--far", 0.1, "--verify", verify, *index)
     told = json.loads(run(*command, "--json").stdout)
     assert (told["outcome"], told["calibration"]["verify"]) == ("calibrated", verify)
     assert (told["calibration"]["compared"] > 0) is (verify != "off")
     assert (told["calibration"]["named_without_points"] is None) is (verify == "off")
     assert f"verify {verify}: " in run(*command, "--dry-run").stdout
-    query = sorted((sample.parent / "queries").iterdir())[0]
+    query = sorted((SAMPLE / "queries").iterdir())[0]
     found = run("recognize", query, "--verify", verify, *index, "--json")
     assert json.loads(found.stdout)["operating_point"] == told["calibration"]["operating_point"]
     other = "off" if verify != "off" else "auto"
