@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from shitu.catalog.cache import IndexCache
 from shitu.catalog.check_report import CheckPart, CheckReport
-from shitu.catalog.files import file_state, holds, is_gone
+from shitu.catalog.files import file_state, holds
 from shitu.catalog.index_files import file_problems
 from shitu.catalog.learning import read_view
 from shitu.errors import ImageError
 from shitu.gallery.audit import Audit, StoredFile
 from shitu.gallery.gallery import Gallery
 from shitu.images import display_path, load_image
+from shitu.images.files import is_gone
 from shitu.index import VectorIndex
 
 Progress = Callable[[int, int], None]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import os
 import secrets
@@ -70,17 +69,6 @@ def file_state(path: Path | str) -> FileState | None:
         return None
     # Some file systems go beyond the year 2262, databases do not.
     return FileState(status.st_size, max(-_LAST_NS, min(_LAST_NS, status.st_mtime_ns)))
-
-
-def is_gone(path: Path | str) -> bool:
-    """Whether there is no such file; one that may merely not be looked at is not gone."""
-    try:
-        os.stat(path)  # noqa: PTH116
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return True
-    except OSError as error:
-        return error.errno == errno.ENAMETOOLONG
-    return False
 
 
 def sha256(data: bytes) -> str:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shitu.catalog.entries import Entry, listed_once
-from shitu.catalog.files import file_state, holds, is_gone, was_removed
+from shitu.catalog.files import file_state, holds, was_removed
 from shitu.catalog.reading import Picture
 from shitu.catalog.summaries import Skipped
 from shitu.gallery import FileState, KnownFile
 from shitu.images import display_path
+from shitu.images.files import is_gone
 from shitu.images.names import advice
 
 

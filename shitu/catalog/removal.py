@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from shitu.arguments import number_of
-from shitu.catalog.files import is_gone, put_aside, put_back
+from shitu.catalog.files import put_aside, put_back
 from shitu.catalog.labels import clean_label, given_label
 from shitu.catalog.summaries import RemoveSummary
 from shitu.errors import GalleryError, ItemNotFound
 from shitu.gallery import Item, Reference
 from shitu.gallery.gallery import Gallery
+from shitu.images.files import is_gone
 
 
 def remove_references(

@@ -10,7 +10,7 @@ from typing import Any
 
 from shitu.arguments import number_of
 from shitu.catalog.feedback import HOW
-from shitu.catalog.files import is_gone, put_aside, put_back
+from shitu.catalog.files import put_aside, put_back
 from shitu.catalog.finding import bring_back
 from shitu.catalog.forgotten import why_forgotten
 from shitu.catalog.plans import Plan, plan_back, plan_undo
@@ -20,6 +20,7 @@ from shitu.errors import GalleryError
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.past import Row
 from shitu.gallery.transaction import Transaction
+from shitu.images.files import is_gone
 
 _BROUGHT = {"add", HOW}  # pictures that came into the folder with the reference
 

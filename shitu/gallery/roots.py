@@ -37,8 +37,8 @@ class Roots:
         beside = text_to_path(get_meta(connection, "root_from_index") or ".")
         near = Path(os.path.normpath(folder.absolute() / beside))
         # Of a shop that was copied, pictures and all, the copy must leave the first one's alone.
-        elsewhere = near != recorded and near.exists()
-        away = elsewhere and (not recorded.exists() or _lie_in(near, connection))
+        elsewhere = near != recorded and _exists(near)
+        away = elsewhere and (not _exists(recorded) or _lie_in(near, connection))
         return cls(recorded, near if away else recorded, folder)
 
     def at(self, root: Path) -> Roots:
@@ -51,9 +51,9 @@ class Roots:
             return False
         if self.root == root:
             return True
-        if self.recorded.exists():
+        if _exists(self.recorded):
             return False
-        return any(not os.path.isabs(path) and (root / path).exists() for path in stored)  # noqa: PTH117
+        return any(not os.path.isabs(path) and _exists(root / path) for path in stored)  # noqa: PTH117
 
     def absolute(self, stored: str) -> str:
         """Return the full path of a stored one."""
@@ -67,11 +67,16 @@ class Roots:
         return path[len(start) :] if path.startswith(start) else path
 
 
+def _exists(path: Path) -> bool:
+    # Path.exists() raises where it may not look, as below the home of whoever made the gallery.
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def _lie_in(root: Path, connection: Connection) -> bool:
     """Whether the gallery's pictures, judged by the first ones, lie below a folder."""
     path = item_references.c.path
     first = connection.execute(select(path).order_by(item_references.c.reference_id).limit(20))
-    return any(not os.path.isabs(p) and (root / p).exists() for p in first.scalars())  # noqa: PTH117
+    return any(not os.path.isabs(p) and _exists(root / p) for p in first.scalars())  # noqa: PTH117
 
 
 def write_root(connection: Connection, root: Path, folder: Path) -> None:

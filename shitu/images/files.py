@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from heapq import heappop, heappush
@@ -39,6 +40,17 @@ def read_bytes(path: Path | str) -> bytes:
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise ImageError(cannot("read", called, error)) from error
+
+
+def is_gone(path: Path | str) -> bool:
+    """Whether there is no such file; one that may merely not be looked at is not gone."""
+    try:
+        os.stat(path)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return True
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
 
 
 def find_images(folder: Path | str) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from shitu.figures import many
 from shitu.gallery import Reference
+from shitu.images.files import is_gone
 from shitu.linting.findings import Finding
 from shitu.linting.subject import Subject
 
@@ -72,7 +73,7 @@ def _bad(kind: str, severity: str, reference: Reference, strength: float, advice
 def missing(subject: Subject) -> Iterator[Finding]:
     """Pictures whose files are gone, by item."""
     for references in subject.by_item.values():
-        gone = [r for r in references if not r.path.exists()]
+        gone = [r for r in references if is_gone(r.path)]
         if not gone:
             continue
         label = references[0].label

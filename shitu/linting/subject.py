@@ -13,6 +13,7 @@ from shitu.errors import ImageError
 from shitu.gallery import Reference
 from shitu.gallery.gallery import Gallery
 from shitu.images import Image, load_image
+from shitu.images.files import is_gone
 from shitu.linting.findings import UNSEEABLE
 from shitu.linting.likeness import Floats, Ids, Likeness, Search
 from shitu.linting.pictures import Measures, measure
@@ -72,7 +73,7 @@ def lack(subject: Subject, reference: Reference) -> str:
     """What a reference lacks that could not be looked at."""
     if reference.reference_id not in subject.described:
         return "no vector"
-    if not reference.path.exists():
+    if is_gone(reference.path):
         return UNSEEABLE
     return "no thumbnail that can be read"
 

@@ -67,3 +67,30 @@ def test_a_picture_among_others_is_skipped(closed: Path, query: Path) -> None:
         "elsewhere.",
         "1 of 2 pictures skipped.",
     ]
+
+
+def test_a_shop_copied_from_where_one_may_not_look(shop: Path) -> None:
+    """As by root, who made the gallery at home."""
+    away = shop / "away"
+    away.mkdir()
+    (shop / "photos").rename(away / "photos")
+    made = shitu("build-index", "--gallery", away / "photos", "--index", away / "index")
+    assert made.returncode == 0
+    shutil.copytree(away, shop / "copy")
+    away.chmod(0)
+    try:
+        done = shitu("list-items", "--index", shop / "copy" / "index")
+    finally:
+        away.chmod(0o700)
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_lint_of_pictures_that_may_not_be_looked_at(shop: Path) -> None:
+    shut = sorted((shop / "photos").iterdir())[0]
+    shut.chmod(0)
+    try:
+        done = shitu("lint", "--index", shop / "index", "--json")
+    finally:
+        shut.chmod(0o700)
+    assert done.returncode == 0
+    assert "missing-picture" not in done.stdout
