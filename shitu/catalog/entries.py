@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shitu.catalog.labels import clean_label
-from shitu.errors import DatasetError, GalleryError
+from shitu.errors import DatasetError, GalleryError, ImageError
 from shitu.images import display_path, find_images
 from shitu.images.names import cannot
 
@@ -31,12 +31,14 @@ class Entry:
         explicit: somebody wrote this label for this picture; false where it is merely the name
             of the folder, which does not override a label given by a command.
         problem: why the entry cannot be used; empty if it can.
+        closed: it is a folder that cannot be listed: nobody knows what is in it.
     """
 
     path: Path
     label: str
     explicit: bool = True
     problem: str = ""
+    closed: bool = False
 
 
 def list_entries(source: Path) -> list[Entry]:
@@ -49,18 +51,25 @@ def entries_from_folder(folder: Path) -> list[Entry]:
 
     Raises:
         GalleryError: there is no picture in any of them, or it is a whole disk or home folder.
-        ImageError: the folder is missing or may not be read.
+        ImageError: the folder is missing or may not be read, or no other one below it.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - links are kept as the user sees them
     _refuse_everything(folder)
-    entries = [_entry_of(picture, folder) for picture in find_images(folder)]
+    closed: list[Entry] = []
+
+    def skip(below: Path, problem: str) -> None:
+        closed.append(Entry(below, "", False, problem, closed=True))
+
+    entries = [_entry_of(picture, folder) for picture in find_images(folder, skip)]
     if not any(not entry.problem for entry in entries):
+        for one in closed:
+            raise ImageError(f"{display_path(one.path)} {one.problem}.")
         loose = f"; {len(entries)} lie directly in it" if entries else ""
         raise GalleryError(
             f"no picture found below {display_path(folder)}: make one folder per label in it and "
             f"put pictures into those{loose}"
         )
-    return entries
+    return entries + closed
 
 
 def _refuse_everything(folder: Path) -> None:

@@ -58,12 +58,15 @@ class Ledger:
         }
         self._seen: set[int] = set()  # references whose content was found, wherever
         self._listed: set[str] = set()
+        self._closed: tuple[str, ...] = ()  # folders of which nobody knows what is in them
         self._overwritten: set[int] = set()  # references whose path holds something else now
 
     # --- before anything is read -------------------------------------------------------
 
     def scan(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return the entries that have to be read; the others are dealt with."""
+        entries = list(entries)
+        self._closed = tuple(f"{entry.path}/" for entry in entries if entry.closed)
         usable = [entry for entry in listed_once(entries) if self._usable(entry)]
         names = self._folder_labels(usable)
         to_read = []
@@ -217,6 +220,8 @@ class Ledger:
         ]
 
     def _missing(self, file: KnownFile) -> bool:
+        if file.path.startswith(self._closed):
+            return False
         gone = is_gone(file.path)
         if file.path in self._listed and not gone:
             return False

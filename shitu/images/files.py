@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from heapq import heappop, heappush
 from pathlib import Path
 
 from shitu.errors import ImageError
-from shitu.images.names import cannot, display_path, natural_key
+from shitu.images.names import advice, cannot, display_path, natural_key
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".bmp", ".dib", ".gif"}
@@ -53,13 +54,18 @@ def is_gone(path: Path | str) -> bool:
     return False
 
 
-def find_images(folder: Path | str) -> list[Path]:
+def find_images(
+    folder: Path | str, closed: Callable[[Path, str], None] | None = None
+) -> list[Path]:
     """List the pictures below a folder in natural order (2.jpg before 10.jpg).
 
     Known by their extension, in any case. Hidden files and folders are left out. Linked folders
     are followed, but every folder is listed once, under its own name where it has one in here. A
     link to nowhere or in a circle, a pipe and a socket are listed, so that whoever opens one says
     so; and so is a HEIC photo.
+
+    Args:
+        closed: told each folder below this one that cannot be listed, and why; None: that ends it.
 
     Raises:
         ImageError: the folder, or one below it, is missing or may not be read.
@@ -87,11 +93,18 @@ def find_images(folder: Path | str) -> list[Path]:
                             folders.append(path)
                     elif Path(entry.name).suffix.lower() in EXTENSIONS:
                         found.append(Path(entry.path))
-        except NotADirectoryError as error:
-            raise ImageError(f"{display_path(here)} is a file, not a folder.") from error
         except OSError as error:
-            raise ImageError(cannot("listed", display_path(here), error)) from error
+            if closed is not None and here != Path(folder):
+                closed(here, f"cannot be listed: {advice(error)}")
+            else:
+                raise _not_listed(here, error) from error
     return sorted(found, key=natural_key)
+
+
+def _not_listed(folder: Path, error: OSError) -> ImageError:
+    if isinstance(error, NotADirectoryError):
+        return ImageError(f"{display_path(folder)} is a file, not a folder.")
+    return ImageError(cannot("listed", display_path(folder), error))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

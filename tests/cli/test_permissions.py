@@ -69,6 +69,40 @@ def test_a_picture_among_others_is_skipped(closed: Path, query: Path) -> None:
     ]
 
 
+def test_a_folder_among_others_is_skipped_and_its_pictures_stay(shop: Path) -> None:
+    photos, index = shop / "photos", shop / "index"
+    shut = sorted(folder for folder in photos.iterdir() if folder.is_dir())[0]
+    before = shitu("list-items", "--index", index).stdout
+    (photos / "lost+found").mkdir(mode=0)
+    shut.chmod(0)
+    try:
+        done = shitu("sync", photos, "--index", index)
+    finally:
+        shut.chmod(0o700)
+    assert done.returncode == 0
+    assert sorted(done.stderr.splitlines()) == [
+        f"skipped {folder}: cannot be listed: permission denied; allow it, or copy the file "
+        "elsewhere"
+        for folder in sorted([shut, photos / "lost+found"])
+    ]
+    assert "removed" not in done.stdout
+    assert shitu("list-items", "--index", index).stdout == before
+
+
+def test_if_all_folders_are_closed_that_is_said(shop: Path) -> None:
+    photos = shop / "photos"
+    folders = [folder for folder in photos.iterdir() if folder.is_dir()]
+    for folder in folders:
+        folder.chmod(0)
+    try:
+        done = shitu("sync", photos, "--index", shop / "index")
+    finally:
+        for folder in folders:
+            folder.chmod(0o700)
+    assert done.returncode == 1
+    assert "cannot be listed: permission denied" in done.stderr
+
+
 def test_a_shop_copied_from_where_one_may_not_look(shop: Path) -> None:
     """As by root, who made the gallery at home."""
     away = shop / "away"
