@@ -14,6 +14,7 @@ from shitu.catalog.learning import (
     CALIBRATION,
     View,
     read_view,
+    view_from,
     view_of,
     write_adapter,
     write_calibration,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from shitu.adapter import Choice, Recipe
     from shitu.calibration import Calibrated, Refusal
     from shitu.catalog.looking import Looking
+    from shitu.gallery.transaction import Transaction
 
 Progress = Callable[[int, int], None]
 
@@ -124,9 +126,19 @@ def calibrate(
         outcome = "calibrated"
         with gallery.write("calibrate") as transaction:
             transaction.ensure_space(raw)
+            _refuse_other_map(transaction, view)
             write_calibration(transaction, found.calibration)
     reason = f"{found.false_accepts:.2%} of the strangers get an answer"
     return LearnSummary(outcome, reason, None, found, gallery.head().generation)
+
+
+def _refuse_other_map(transaction: Transaction, view: View) -> None:
+    """A map that came or went meanwhile would be left without its calibration."""
+    if view_from(transaction.pending().setting(ADAPTER), view.raw).space != view.space:
+        raise GalleryError(
+            "another process has adapted the gallery, or taken that back, meanwhile: nothing was "
+            "learnt; try again"
+        )
 
 
 def turn_off(gallery: Gallery, *, adapter: bool, dry_run: bool = False) -> LearnSummary:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -213,6 +213,27 @@ def test_calibrating_keeps_the_map_and_knows_its_scores(lit_shop: Shop) -> None:
     assert calibration is not None
     assert calibration.far == 0.02
     assert calibration.report["strangers"] == ITEMS * EACH + len(strangers)
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_a_calibration_never_takes_the_place_of_another_maps(
+    lit_shop: Shop, monkeypatch: pytest.MonkeyPatch, adapted: bool
+) -> None:
+    catalog, other, calibrated = lit_shop.open(), lit_shop.open(), adapting._calibrated
+    if adapted:
+        catalog.adapt(far=0.02)
+
+    def interrupted(*arguments: Any) -> Any:
+        found = calibrated(*arguments)
+        monkeypatch.setattr(adapting, "_calibrated", calibrated)
+        other.unlearn(adapter=True) if adapted else other.adapt(far=0.02)
+        return found
+
+    monkeypatch.setattr(adapting, "_calibrated", interrupted)
+    with pytest.raises(GalleryError, match="meanwhile: nothing was learnt; try again"):
+        catalog.calibrate(far=0.02)
+    catalog.refresh()
+    assert (catalog.calibration() is None) == adapted
 
 
 def test_a_map_of_another_model_is_as_good_as_none(lit_shop: Shop) -> None:
