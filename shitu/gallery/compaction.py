@@ -44,8 +44,8 @@ class Forgotten:
 def first_kept(connection: Connection, moment: Moment) -> int:
     """Return the generation from which on removed references are kept.
 
-    Of a date it is the first that was made at it or later: where the clock was wrong for a while,
-    rather too much is kept.
+    Of a date it is the one after the last that was made before it: where the clock was wrong for a
+    while, rather too much is kept.
 
     Raises:
         GalleryError: there is no such generation.
@@ -57,9 +57,14 @@ def first_kept(connection: Connection, moment: Moment) -> int:
                 f"there is no generation {moment.generation}: give 1 to {end}, see `shitu history`"
             )
         return moment.generation
-    query = select(func.min(changes.c.generation)).where(changes.c.at >= moment.start)
-    found = connection.execute(query).scalar()
-    return end if found is None else int(found)
+    query = select(changes.c.generation, changes.c.at).order_by(changes.c.generation)
+    first, latest = 1, ""
+    for generation, at in connection.execute(query):
+        # One that claims to be older than those before it was made nobody knows when.
+        if latest <= at < moment.start:
+            first = generation + 1
+        latest = max(latest, at)
+    return first
 
 
 def forget(connection: Connection, before: int) -> Forgotten:

@@ -124,7 +124,8 @@ def test_by_itself_it_forgets_what_is_older_than_90_days(tea_shop: Shop, catalog
     [
         (("2026-01-01", "2026-01-02", "2026-01-03"), 2, "all before"),
         (("2026-01-01", "2026-03-02", "2026-01-03"), 0, "it ran ahead: rather too much is kept"),
-        (("2026-01-01", "2026-01-02", "1970-01-01"), 2, "it was reset"),
+        (("2026-01-01", "2026-01-02", "1970-01-01"), 1, "it was reset: nobody knows when that was"),
+        (("2026-01-01", "1970-01-01", "2026-01-03"), 2, "what came later was before, too"),
         (("2026-02-01", "1970-01-01", "2026-01-03"), 0, "it was right at first"),
     ],
 )
