@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -703,7 +703,7 @@ class Catalog:
         """
         from shitu.catalog.adapting import adapt
 
-        with self._changing(describing=False, lazily=False):
+        with self._learning(dry_run=dry_run, lazily=False):
             return adapt(
                 self.gallery,
                 far=far,
@@ -733,7 +733,7 @@ class Catalog:
         """
         from shitu.catalog.adapting import calibrate
 
-        with self._changing(describing=False):
+        with self._learning(dry_run=dry_run):
             return calibrate(
                 self.gallery,
                 far=far,
@@ -753,7 +753,7 @@ class Catalog:
         """Go without the calibration and, if so wanted, without the map."""
         from shitu.catalog.adapting import turn_off
 
-        with self._changing(describing=False, lazily=not adapter):
+        with self._learning(dry_run=dry_run, lazily=not adapter):
             return turn_off(self.gallery, adapter=adapter, dry_run=dry_run)
 
     @property
@@ -941,6 +941,10 @@ class Catalog:
             self._follow_and_save(lazily=lazily)
             raise
         self._follow_and_save(lazily=lazily)
+
+    def _learning(self, *, dry_run: bool, lazily: bool = True) -> AbstractContextManager[object]:
+        """Whoever only measures needs no right to write."""
+        return nullcontext() if dry_run else self._changing(describing=False, lazily=lazily)
 
     def _refuse_read_only(self) -> None:
         if self._read_only:

@@ -148,6 +148,15 @@ def test_a_dry_run_changes_nothing(lit_shop: Shop) -> None:
     assert catalog.gallery.head() == head
 
 
+def test_a_dry_run_needs_no_right_to_write(lit_shop: Shop) -> None:
+    catalog = lit_shop.open(read_only=True)
+    assert catalog.adapt(far=0.02, dry_run=True).outcome == "dry run"
+    assert catalog.calibrate(far=0.02, dry_run=True).outcome == "dry run"
+    assert catalog.unlearn(adapter=True, dry_run=True).outcome == "was off"
+    with pytest.raises(GalleryError, match="open for reading only"):
+        catalog.calibrate(far=0.02)
+
+
 def test_history_tells_and_undo_says_what_to_do_instead(lit_shop: Shop) -> None:
     catalog = lit_shop.open()
     catalog.adapt(far=0.02)
