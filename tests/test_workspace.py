@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,23 @@ def test_engines_and_runs_that_are_none(shop: Workspace) -> None:
         shop.choose_engine(["ort"])
     with pytest.raises(ConfigError, match="runs is 0: a model is timed once at least"):
         shop.bench("pplcnetv2_base_shitu", runs=0)
+
+
+def test_a_workspace_stays_where_it_was_made(
+    shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server changes to `/` before it opens anything, and in children it opens all anew."""
+    monkeypatch.chdir(tmp_path)
+    late = Workspace("index")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    copy = pickle.loads(pickle.dumps(late))  # noqa: S301 - made just here
+    for one in (late, copy):
+        assert len(one.catalog.items()) == 2
+        assert one.drop_unused_spaces() == []
+        assert one.check().problems == ()
+    assert not list(elsewhere.iterdir())
 
 
 def test_a_workspace_shows_where_it_is(shop: Workspace, tmp_path: Path) -> None:

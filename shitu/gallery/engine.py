@@ -118,7 +118,7 @@ def sqlite_file(url: str) -> Path | None:
         return None
     if not parsed.database or parsed.database == ":memory:":
         raise GalleryError(f"{url} names no file: give the gallery a place on disk")
-    return Path(parsed.database)
+    return Path(parsed.database).absolute()  # connections come later, after a `chdir` too
 
 
 def shown(where: Path | str) -> str:

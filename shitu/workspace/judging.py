@@ -191,6 +191,5 @@ class Judging(Recognising):
 
         self._require_open()
         config = self.config
-        where = Path(config.index)
-        with Catalog.open(where, url=config.database, read_only=not repair) as catalog:
+        with Catalog.open(self._folder, url=config.database, read_only=not repair) as catalog:
             return catalog.check(repair=repair, full=full, progress=progress)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -91,10 +92,12 @@ class Wiring:
 
     def __reduce__(self: _Own) -> tuple[Callable[[Config], _Own], tuple[Config]]:
         """For other processes: the settings, by which all is opened anew."""
-        return type(self).of, (self.config,)
+        return type(self).of, (replace(self.config, index=str(self._folder)),)
 
     def _set_up(self, config: Config) -> None:
         self.config = config
+        # As it is called here and now: it is opened later, and again by a child, after a `chdir`.
+        self._folder = Path(config.index).absolute()
         self._opening = RLock()
         self._closed = False
         _ALIVE.add(self)
@@ -158,7 +161,7 @@ class Wiring:
 
         config = self.config
         opened = Catalog.open(
-            Path(config.index),
+            self._folder,
             LazyDescriber(self._networks_for),
             url=config.database,
             create=create,
@@ -175,7 +178,7 @@ class Wiring:
         config = self.config
         choice = IndexChoice(config.index_kind, config.recall)
         return self._guarded(
-            Catalog.open(Path(config.index), url=config.database, choice=choice, rule=self.rule_of)
+            Catalog.open(self._folder, url=config.database, choice=choice, rule=self.rule_of)
         )
 
     def _guarded(self, catalog: Catalog) -> Catalog:
@@ -283,7 +286,7 @@ class Wiring:
         """The models that the gallery was most likely built with; None: it is to be opened."""
         likely = Lineup() if self._takes_the_gallerys_models else self._lineup()
         with contextlib.suppress(IndexFileError, ModelError):
-            manifest = read_manifest(Path(self.config.index))
+            manifest = read_manifest(self._folder)
             if manifest is not None and manifest.space == likely.space().fingerprint:
                 return likely
         return None

@@ -181,3 +181,14 @@ def test_a_writer_does_not_hold_up_readers(tmp_path: Path, add: Add) -> None:
     assert [item.label for item in reader.items()] == ["coffee", "tea"]
     writer.close()
     reader.close()
+
+
+def test_a_file_stays_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    gallery = Gallery.open("sqlite:///shop.db", tmp_path)
+    monkeypatch.chdir("elsewhere")
+    with gallery.write("add") as transaction:
+        transaction.ensure_item("tea")
+    assert (tmp_path / "shop.db").exists()
+    assert [item.label for item in gallery.items()] == ["tea"]
