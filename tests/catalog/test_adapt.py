@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pytest
 from fakes import FakeCropper, FakeDescriber, colours
 
-from shitu.catalog import Catalog, asking
+from shitu.catalog import Catalog, adapting, asking
 from shitu.errors import GalleryError
 from shitu.images import Image, save_image
 from shitu.index.manifest import MANIFEST
