@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -35,6 +35,10 @@ _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0
 _USUAL = (b"\xff\xd8\xff", b"\x89PNG")
 _ORIENTATION_TAG = 0x0112
 _TILE_TAGS = (322, 323)  # TileWidth, TileLength
+_BITS_TAG = 258
+_PHOTOMETRIC_TAG = 262  # 0: white is zero
+_PLANES_TAG = 284  # 2: each colour by itself
+_SAMPLE_FORMAT_TAG = 339  # 1, the default: without a sign
 _ROWS = 1 << 20  # values that are scaled at a time
 # What Pillow logs about damage is said by the ImageError; unheard, it would be printed as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -72,6 +76,7 @@ def load_image(
         picture = _open(data, called)
         with picture:
             _check_size(picture, called, reduce=reduce)
+            _check_planes(picture, called)
             try:
                 pixels = None if reduce else _fast(picture, data)
                 if pixels is None:
@@ -191,11 +196,27 @@ def _check_size(picture: Pillow.Image, called: str, *, reduce: bool) -> None:
 
 def _tile(picture: Pillow.Image) -> tuple[int, int]:
     """Width and height of what is decoded at once; a small TIFF may be cut from a huge tile."""
-    tags = picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
+    tags = _tiff_tags(picture)
     width, height = (tags.get(tag) for tag in _TILE_TAGS)
     if isinstance(width, int) and isinstance(height, int):
         return width, height
     return 0, 0  # none, or damaged: then Pillow does not read them as tiles either
+
+
+def _tiff_tags(picture: Pillow.Image) -> Mapping[int, Any]:
+    return picture.tag_v2 if isinstance(picture, TiffImageFile) else {}
+
+
+def _check_planes(picture: Pillow.Image, called: str) -> None:
+    """Refuse what Pillow makes another picture of: it takes each half of such a value for one."""
+    tags = _tiff_tags(picture)
+    if tags.get(_PLANES_TAG) != 2 or picture.info.get("compression") != "raw":
+        return
+    if not picture.mode.startswith(("I", "F")) and max(tags.get(_BITS_TAG, (1,))) > 8:
+        raise ImageError(
+            f"{called} cannot be read as a picture: it has 16 bits a colour in separate planes; "
+            "save it again as PNG."
+        )
 
 
 def _too_large(called: str, size: str) -> str:
@@ -239,8 +260,10 @@ def _orientation(picture: Pillow.Image) -> int:
 
 def _to_rgb(picture: Pillow.Image) -> Image:
     if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture)
+        values = _grey_values(picture)
         grey = _to_8_bit(values)
+        if _tiff_tags(picture).get(_PHOTOMETRIC_TAG) == 0:
+            grey = 255 - grey
         if "transparency" in picture.info:  # of a PNG: the one value that is
             grey[values == picture.info["transparency"]] = 255
         return np.repeat(grey[..., None], 3, axis=2)
@@ -249,6 +272,15 @@ def _to_rgb(picture: Pillow.Image) -> Image:
         paper = Pillow.new("RGBA", layer.size, "white")
         picture = Pillow.alpha_composite(paper, layer)
     return np.array(picture.convert("RGB"))
+
+
+def _grey_values(picture: Pillow.Image) -> npt.NDArray[Any]:
+    """(h, w) of more than 8 bits; of a TIFF with the sign and the range that Pillow leaves out."""
+    values = np.asarray(picture)
+    tags = _tiff_tags(picture)
+    if tags and values.dtype == np.int32 and tags.get(_SAMPLE_FORMAT_TAG, (1,)) == (1,):
+        return values.view(np.uint32)
+    return values << 4 if tags.get(_BITS_TAG) == (12,) else values
 
 
 def _to_8_bit(grey: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:

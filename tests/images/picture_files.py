@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,21 +45,31 @@ def _chunk(name: bytes, data: bytes) -> bytes:
 
 def grey_tiff(*tags: tuple[int, int, int, bytes]) -> bytes:
     """A TIFF of 2 x 2 grey pixels 1 2 3 4, with more (tag, type, count, four bytes)."""
+    return tiff((2, 2), bytes([1, 2, 3, 4]), *tags)
+
+
+def tiff(size: tuple[int, int], pixels: bytes, *tags: tuple[int, int, int, bytes]) -> bytes:
+    """A TIFF of (width, height): grey bytes, unless (tag, type, count, four bytes) say else."""
     short, long = 3, 4
     own = [
-        (256, short, 2),  # width
-        (257, short, 2),
+        (256, short, size[0]),
+        (257, short, size[1]),
         (258, short, 8),  # bits
         (259, short, 1),  # not compressed
         (262, short, 1),  # black is zero
         (273, long, 8),  # where the strip is
         (277, short, 1),
-        (278, short, 2),
-        (279, long, 4),
+        (278, short, size[1]),
+        (279, long, len(pixels)),
     ]
-    entries: Sequence[tuple[int, int, int, bytes]] = sorted(
-        [(tag, kind, 1, struct.pack("<I", value)) for tag, kind, value in own] + list(tags)
-    )
+    all_tags = {tag: (tag, kind, 1, struct.pack("<I", value)) for tag, kind, value in own}
+    all_tags |= {entry[0]: entry for entry in tags}
+    entries = sorted(all_tags.values())
     directory = b"".join(struct.pack("<HHI", *entry[:3]) + entry[3] for entry in entries)
-    start = b"II*\0" + struct.pack("<I", 12) + bytes([1, 2, 3, 4])
+    start = b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels
     return start + struct.pack("<H", len(entries)) + directory + struct.pack("<I", 0)
+
+
+def short(tag: int, value: int) -> tuple[int, int, int, bytes]:
+    """One tag of a TIFF."""
+    return tag, 3, 1, struct.pack("<I", value)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from picture_files import encode, grey_tiff, halves, png
+from picture_files import encode, grey_tiff, halves, png, short, tiff
 from PIL import Image
 
 from shitu.errors import ConfigError, ImageError
@@ -94,6 +94,12 @@ def test_random_damage_gives_a_picture_or_a_sentence(kind: str) -> None:
             assert image.size
             outcomes.add("read")
     assert outcomes
+
+
+def test_colours_of_16_bits_in_planes_are_refused() -> None:
+    # Pillow makes a picture of them that nobody took.
+    tags = [short(258, 16), short(262, 2), short(277, 3), short(284, 2)]
+    assert "separate planes" in sentence(tiff((2, 1), bytes(12), *tags))
 
 
 def test_the_file_is_named(tmp_path: Path) -> None:

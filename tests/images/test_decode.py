@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from picture_files import BLUE, RED, encode, grey_tiff, halves, png
+from picture_files import BLUE, RED, encode, grey_tiff, halves, png, short, tiff
 from PIL import Image
 
 from shitu.errors import ConfigError, ImageError
@@ -145,6 +145,24 @@ def test_floats(values: list[float], wanted: list[int], why: str) -> None:
 def test_32_bit_integers(values: list[int], wanted: list[int], why: str) -> None:
     image = load_image(encode(np.array([values], np.int32), "TIFF"))
     assert image[0, :, 0].tolist() == wanted, why
+
+
+def test_white_is_zero_in_a_16_bit_tiff_too() -> None:
+    values = np.array([0, 65535], "<u2").tobytes()
+    image = load_image(tiff((2, 1), values, short(258, 16), short(262, 0)))
+    assert image[0, :, 0].tolist() == [255, 0]
+
+
+def test_a_12_bit_tiff_is_not_dark() -> None:
+    values = bytes([0x00, 0x08, 0x01, 0xFF, 0xF0, 0x00])  # 0, 2049, 4095 and what fills the byte
+    image = load_image(tiff((3, 1), values, short(258, 12)))
+    assert image[0, :, 0].tolist() == [0, 128, 255]
+
+
+def test_32_bits_without_a_sign() -> None:
+    values = np.array([0, 2**31, 2**32 - 1], "<u4").tobytes()
+    image = load_image(tiff((3, 1), values, short(258, 32)))
+    assert image[0, :, 0].tolist() == [0, 128, 255]
 
 
 def test_a_tall_16_bit_picture_is_scaled_alike_everywhere() -> None:
