@@ -31,7 +31,18 @@ MAX_PIXELS = 100_000_000
 _FORMATS = (
     "JPEG MPO PNG WEBP AVIF BMP DIB GIF TIFF PPM TGA JPEG2000 ICO".split()  # noqa: SIM905
 )
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+_MAGIC = (
+    b"\xff\xd8\xff",
+    b"\x89PNG",
+    b"RIFF",
+    b"GIF8",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"II+",
+    b"MM\0+",
+)
+_HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1")
 _USUAL = (b"\xff\xd8\xff", b"\x89PNG")
 _ORIENTATION_TAG = 0x0112
 _TILE_TAGS = (322, 323)  # TileWidth, TileLength
@@ -174,10 +185,13 @@ def _open(data: bytes, called: str) -> Pillow.Image:
 
 
 def _diagnosis(data: bytes, error: Exception) -> str:
-    if data[4:8] == b"ftyp" and data[8:12] in {b"heic", b"heix", b"hevc", b"mif1", b"msf1"}:
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIC and b"avif" not in data[:64]:
         return "it is a HEIC file; convert it to JPEG or PNG"
     if data.startswith(_MAGIC) or not isinstance(error, UnidentifiedImageError):
-        return "its header is damaged or cut off; save or download it again"
+        return (
+            "its header is damaged or cut off, or its kind is not supported; download it again, "
+            "or save it as JPEG or PNG"
+        )
     return "use JPEG, PNG, WebP, BMP, GIF or TIFF"
 
 
