@@ -26,6 +26,17 @@ def name_of(name: str, given: object) -> str:
     return given if isinstance(given, str) else str(path)
 
 
+def words_of(name: str, given: object) -> str:
+    """Return what was given as text that says something."""
+    if not isinstance(given, str):
+        raise TypeError(f"{name} has to be text, not {type(given).__name__}")
+    if not given.strip():
+        raise ValueError(f"{name} has to be words, and this one is empty")
+    if any("\ud800" <= character <= "\udfff" for character in given):  # bytes of a command line
+        raise ValueError(f"{name} has to be words, and this one is not UTF-8")
+    return given
+
+
 def list_of(
     name: str, given: Iterable[_Listed], kind: type[_Listed] | None = None
 ) -> list[_Listed]:

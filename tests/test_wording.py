@@ -136,6 +136,24 @@ def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
         Tokenizer(tmp_path / "tokenizer.json", 10)
 
 
-@pytest.mark.parametrize("arguments", [[], ["a.jpg", "--text", "x"], ["--text", "x", "--explain"]])
+def test_no_words_are_refused(index: Path, run: Run) -> None:
+    for words, said in ((" ", "this one is empty"), ("a\udcff", "this one is not UTF-8")):
+        refused = run("recognize", "--text", words, "--index", index)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert said in refused.stderr
+        with Workspace(index) as shop, pytest.raises(ValueError, match=said):
+            shop.find_by_words(words)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["a.jpg", "--text", "x"],
+        ["--text", "x", "--explain"],
+        ["--text", "x", "--threshold", "0.5"],
+        ["--text", "x", "--verify", "on"],
+    ],
+)
 def test_pictures_or_words(arguments: list[str], run: Run) -> None:
     assert run("recognize", *arguments).exit_code == 2

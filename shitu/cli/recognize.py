@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shitu.arguments import words_of
 from shitu.cli._common import (
     FilePath,
     echo,
@@ -42,6 +43,7 @@ _CHANGES = ("picture", "#", "what would change it")
 _MATCHES = ("picture", "#", "match", "prototype", "score", "points", "nearest reference")
 _REJECTED = ("picture", "#", "is not", "likeness to what was rejected", "at")
 _DROPPED = ("picture", "dropped box", "detection", "stage", "why")
+_OF_PICTURES = ("threshold", "lead", "verify", "detection_threshold", "max_objects")
 _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
 
 
@@ -86,9 +88,9 @@ def recognize(
 ) -> None:
     """Name the objects in pictures, folders of pictures, or the picture on stdin (-)."""
     past = as_of is not None
-    _check_usage(
-        images, text, pictures_only=save is not None or log or past or whole_image or explain
-    )
+    pictures_only = save is not None or log or past or whole_image or explain
+    pictures_only |= any(settings[name] is not None for name in _OF_PICTURES)
+    _check_usage(images, text, pictures_only=pictures_only)
     if text is not None:
         _find_by_words(context, text, where, as_json=as_json, **settings)
         return
@@ -141,8 +143,12 @@ def _check_usage(images: tuple[Path, ...], text: str | None, *, pictures_only: b
 def _find_by_words(
     context: click.Context, text: str, where: str | None, *, as_json: bool, **settings: Any
 ) -> None:
+    try:
+        words = words_of("--text", text)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None
     with open_workspace(context, **settings) as workspace:
-        found = workspace.find_by_words(text, where=where)
+        found = workspace.find_by_words(words, where=where)
     if as_json:
         print_json(found.to_dict())
         return

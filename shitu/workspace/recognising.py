@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shitu.arguments import list_of
+from shitu.arguments import list_of, words_of
 from shitu.cropper import Candidates
 from shitu.detector import Detections
 from shitu.errors import GalleryError, ImageError, SpaceMismatch
@@ -206,10 +206,11 @@ class Recognising(Wiring):
         from shitu.catalog.learning import read_view
         from shitu.wording import ADAPTED, find_by_words
 
+        words = words_of("text", text)
         self.catalog.refresh()
         self._require_own_space()
         embedder = self._networks.text_embedder
-        found = find_by_words(text, embedder, self.catalog, self.config.top_k, where)
+        found = find_by_words(words, embedder, self.catalog, self.config.top_k, where)
         adapted = read_view(self.catalog.gallery, self._networks.space).adapter is not None
         return replace(found, notes=(*found.notes, *([ADAPTED] if adapted else [])))
 
