@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -95,6 +96,11 @@ def _read_other(name: str) -> ModelSpec:
         raise WeightsNotFound(
             f"The model {name} is not on this machine: `shitu models pull {name}` "
             f"({OFFICIAL[name].megabytes:g} MB)."
+        )
+    elif os.path.isfile(name):  # noqa: PTH113 - of a name that is too long Path raises
+        raise ModelError(
+            f"{name} is a file: name the folder of a model, with a {DESCRIPTION} or an export of "
+            f"PaddleX, PaddleClas or PaddleDetection in it, or a {SUFFIX} file."
         )
     elif Path(name).is_absolute():  # as galleries note theirs
         raise WeightsNotFound(

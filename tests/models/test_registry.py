@@ -57,6 +57,17 @@ def test_a_folder_that_is_no_model_says_so(embedded: Path, tmp_path: Path) -> No
         find_model(str(tmp_path), "feature")
 
 
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_file_is_no_folder_that_is_gone(
+    tmp_path: Path, absolute: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("model.onnx").touch()
+    name = str(tmp_path / "model.onnx") if absolute else "model.onnx"
+    with pytest.raises(ModelError, match=r"model\.onnx is a file: name the folder of a model"):
+        find_model(name, "feature")
+
+
 @pytest.mark.parametrize(
     "name",
     ["net_c", "unfinished", "weights/net_a.onnx", "..\0", pytest.param("x" * 5000, id="long")],
