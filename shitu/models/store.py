@@ -217,17 +217,20 @@ def _locked(root: Path, name: str, part: Part) -> Iterator[None]:
 
     try:
         lock = FileLock(_work(root) / f"{_key(name, part)}.lock", timeout=_PATIENCE)
-        with lock:
-            yield
+        lock.acquire()
     except Timeout:
         raise ModelError(
             f"Another process has been pulling {name} for an hour. Look what it does, or try again."
         ) from None
-    except PermissionError as error:
+    except OSError as error:
         raise ModelError(
             f"The folder of models {root} cannot be written ({error.strerror}). Name another one "
             "in SHITU_MODELS."
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _obtain(

@@ -206,6 +206,16 @@ def test_a_missing_archive_is_told(site: Site, tmp_path: Path) -> None:
         pull(NAME, source=tmp_path / "gone.tar")
 
 
+@pytest.mark.parametrize("place", ["/proc/nothing", "file"], ids=["no place", "a file"])
+def test_a_folder_of_models_that_cannot_be_made(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SHITU_MODELS", str(tmp_path / place))
+    with pytest.raises(ModelError, match=r"cannot be written .* in SHITU_MODELS"):
+        pull(NAME)
+
+
 def test_names_that_are_none() -> None:
     with pytest.raises(ModelError, match="Did you mean 'PP-ShiTuV2_rec'"):
         pull("PP-ShiTuV2_rek")
