@@ -196,7 +196,8 @@ def _refuse_misspelt(environment: Mapping[str, str]) -> None:
         name = variable.removeprefix(_PREFIX).lower()
         if not text or not variable.startswith(_PREFIX) or name in {*_types(), *_NO_SETTINGS}:
             continue
-        close = difflib.get_close_matches(name, _types(), n=1, cutoff=0.85)
+        known = [*_types(), *_NO_SETTINGS]
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
         meant = _FLAGS.get(name) or next(iter(close), None)
         if meant is not None:
             raise ConfigError(

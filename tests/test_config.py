@@ -199,6 +199,8 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         ("SHITU_THREAD", "SHITU_THREADS"),
         ("SHITU_MODEL", "SHITU_FEATURE_MODEL"),
         ("SHITU_DETECTOR", "SHITU_DETECTOR_MODEL"),
+        ("SHITU_MAX_PIXEL", "SHITU_MAX_PIXELS"),
+        ("SHITU_OFLINE", "SHITU_OFFLINE"),
     ],
 )
 def test_a_variable_that_is_a_setting_misspelt_is_refused(variable: str, meant: str) -> None:
