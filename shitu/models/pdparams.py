@@ -35,9 +35,16 @@ def read_pdparams(path: Path) -> Arrays:
         raise WeightsNotFound(f"Cannot read the weights {path}: {error.strerror}.") from None
     except Exception as error:  # what a pickle of nonsense raises has no common root
         raise WeightsCorrupt(
-            f"The weights {path} are refused: {' '.join(str(error).split())[:200]}. Nothing of "
-            "them was used; fetch or save them again."
+            f"The weights {path} are refused: {_reason(error)}. Nothing of them was used; fetch or "
+            "save them again."
         ) from None
+
+
+def _reason(error: Exception) -> str:
+    said = isinstance(error, (pickle.UnpicklingError, ValueError))
+    if not said or isinstance(error, UnicodeError):  # a number, or nothing, that helps nobody
+        return "they are damaged, cut off, or no weights"
+    return " ".join(str(error).split())[:200]
 
 
 def _arrays(loaded: Any) -> Arrays:

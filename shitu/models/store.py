@@ -18,6 +18,7 @@ import yaml
 from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
 from shitu.models.catalogue import OFFICIAL, Official, Part
 from shitu.models.exports import DESCRIPTIONS, read_export
+from shitu.models.pdparams import read_pdparams
 from shitu.models.spec import sha256_of
 
 if TYPE_CHECKING:
@@ -308,6 +309,7 @@ def _install(
         fresh.mkdir()
         try:
             if part == "weights":
+                read_pdparams(archive)  # what is no weights must not be what is remembered
                 shutil.copyfile(archive, fresh / f"{model.name}.pdparams")
                 files = [Path(f"{model.name}.pdparams")]
             else:

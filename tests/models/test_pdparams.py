@@ -82,7 +82,8 @@ class Runs:
         (pickle.dumps({}), "hold no array"),
         (pickle.dumps({"w": np.zeros(99)})[:-50], "refused"),
         (b"PK\x03\x04 a zip of torch", "refused"),
-        (b"", "refused"),
+        (b"\xff\xd8\xff a photo", "they are damaged, cut off, or no weights"),
+        (b"", "they are damaged, cut off, or no weights"),
     ],
 )
 def test_anything_else_is_refused(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from serving import Site, packed
 
@@ -80,12 +82,23 @@ def test_an_archive_without_a_description_gets_the_published_one(
 
 
 def test_training_weights_are_a_part_of_their_own(site: Site) -> None:
-    site.files[f"{NAME}_pretrained.pdparams"] = b"weights"
+    weights = pickle.dumps({"w": np.zeros(3)})
+    site.files[f"{NAME}_pretrained.pdparams"] = weights
     found = pull(NAME, "weights").model
-    assert (found.folder / f"{NAME}.pdparams").read_bytes() == b"weights"
+    assert (found.folder / f"{NAME}.pdparams").read_bytes() == weights
     assert installed(NAME) is None
     assert remove(NAME, "weights") == found.folder
     assert not found.folder.exists()
+
+
+def test_what_is_no_weights_is_neither_installed_nor_remembered(site: Site) -> None:
+    file = f"{NAME}_pretrained.pdparams"
+    site.files[file] = b"<html>Please log in</html>"
+    with pytest.raises(WeightsCorrupt, match="damaged, cut off, or no weights"):
+        pull(NAME, "weights")
+    assert installed(NAME, "weights") is None
+    site.files[file] = pickle.dumps({"w": np.zeros(3)})
+    assert pull(NAME, "weights").outcome == "installed"
 
 
 def test_damage_is_found_and_a_pull_mends_it(site: Site) -> None:
