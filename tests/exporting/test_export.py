@@ -21,6 +21,7 @@ from shitu.detector import Detector, NmsDetector, exported_finder
 from shitu.detector.picodet import cells
 from shitu.errors import ModelError
 from shitu.exporting import export, export_graph, parity, source_of_model, source_of_weights
+from shitu.exporting.int8 import rounds_what_flows
 from shitu.exporting.parity import made_up
 from shitu.images import load_image
 from shitu.models.graphs import read_graph
@@ -152,6 +153,8 @@ def test_int8_wants_pictures_and_is_smaller(tmp_path: Path) -> None:
     shutil.copy(SAMPLE / "scene01.jpg", tmp_path / "one")
     summary = export(source, "int8", tmp_path / "out", tmp_path / "one", least=0.5)
     assert summary.files["model.onnx"] < 0.85 * source.onnx.stat().st_size  # type: ignore[union-attr]
+    (note,) = summary.notes
+    assert note.startswith("Its weights alone") != rounds_what_flows(tmp_path / "out")
     spec = read_folder(tmp_path / "out")
     assert spec.weights_sha256 == spec.files["onnx"].sha256  # a space of its own
 
