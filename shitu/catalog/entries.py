@@ -19,6 +19,7 @@ from shitu.images.names import cannot
 _PICTURE = {"path", "picture", "image", "file"}
 """What a column of paths may be called."""
 
+_JSON = {".json", ".jsonl"}
 _OBJECT = re.compile(r'\s*\{\s*("|\}|$)')
 _QUOTED = re.compile(r'(^|(?<=,))\s*"([^"]|"")*"\s*(?=,|$)')
 
@@ -153,6 +154,11 @@ def _rows(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:
     first = next((line for line in text.split("\n") if line.strip()), "")
     if _OBJECT.match(first):
         return _json_rows(text, file)
+    if file.suffix.lower() in _JSON and first.lstrip().startswith("["):
+        raise DatasetError(
+            f"{display_path(file)} holds a JSON list: write its objects, each with path and "
+            "label, one a line"
+        )
     if "\t" in _QUOTED.sub("", first):
         return _under_headlines(_tab_rows(text))
     return _under_headlines(_csv_rows(text, file))

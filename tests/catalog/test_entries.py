@@ -151,6 +151,16 @@ def test_bad_files_are_told_with_their_line(
     assert str(tmp_path / "labels") in str(caught.value)
 
 
+def test_a_json_list_is_called_one(tmp_path: Path) -> None:
+    file = tmp_path / "labels.json"
+    for text in ('[{"path": "a.jpg", "label": "x"}]', '[\n  {"path": "a.jpg", "label": "x"}\n]'):
+        file.write_text(text)
+        with pytest.raises(DatasetError, match=r"labels\.json holds a JSON list"):
+            entries_from_file(file)
+    (tmp_path / "labels.txt").write_text("[1].jpg,x\n")
+    assert [entry.label for entry in entries_from_file(tmp_path / "labels.txt")] == ["x"]
+
+
 @pytest.mark.parametrize("text", ["", "\n \n", "path\tlabel\n", "path,label\n", "label,path\n"])
 def test_files_that_list_nothing(tmp_path: Path, text: str) -> None:
     with pytest.raises(GalleryError, match="lists no picture"):
