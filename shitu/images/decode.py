@@ -106,15 +106,19 @@ def load_image(
                 ) from error
 
 
-def as_image(array: npt.NDArray[np.uint8]) -> Image:
+def as_image(array: npt.NDArray[np.uint8], order: str = "RGB") -> Image:
     """Check a picture that the caller decoded: RGB, not OpenCV's BGR.
+
+    Args:
+        array: the picture.
+        order: of its colours, for the error; they stay as they are.
 
     Raises:
         ImageError: it is not (height, width, 3) uint8 with at least one pixel.
     """
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
         raise ImageError(
-            f"a picture is an array (height, width, 3) of uint8 in RGB order, not "
+            f"a picture is an array (height, width, 3) of uint8 in {order} order, not "
             f"{array.shape} of {array.dtype}: convert it first."
         )
     return np.ascontiguousarray(array)

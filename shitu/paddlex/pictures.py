@@ -27,7 +27,7 @@ class Picture:
     def load(self) -> Image:
         """RGB uint8 (h, w, 3), upright; raises ImageError."""
         if isinstance(self.content, np.ndarray):
-            return as_image(as_image(self.content)[..., ::-1])  # PaddleX' arrays are BGR
+            return as_image(as_image(self.content, "BGR")[..., ::-1])  # as PaddleX' arrays are
         return load_image(self.content)
 
     def data(self) -> bytes:

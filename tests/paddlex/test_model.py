@@ -9,8 +9,9 @@ import pytest
 from exports import export_colours, export_detector, feature_yml, write_yml
 
 from shitu import create_model
-from shitu.errors import ModelError
+from shitu.errors import ImageError, ModelError
 from shitu.images import load_image
+from shitu.paddlex.pictures import pictures_of
 
 SCENES = sorted((Path(__file__).parents[2] / "gallery" / "scenes").glob("*.jpg"))[:2]
 
@@ -44,6 +45,12 @@ def test_a_classifier_names_its_best_classes(tmp_path: Path) -> None:
     assert result["scores"] == sorted(result["scores"], reverse=True)
     assert result["label_names"] == [labels[place] for place in result["class_ids"]]
     assert len(result["class_ids"]) == 3
+
+
+def test_an_array_that_is_no_picture_is_told_the_order_of_paddlex() -> None:
+    (given,) = pictures_of(np.zeros((2, 3, 3)))
+    with pytest.raises(ImageError, match="uint8 in BGR order"):
+        given.load()
 
 
 def test_a_model_that_is_none() -> None:
