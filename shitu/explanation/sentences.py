@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shitu.figures import apart, short
+from shitu.prototypes import SAME
 
 if TYPE_CHECKING:
     from shitu.recognition import Match, RecognizedObject
@@ -101,24 +103,30 @@ def _by_geometry(item: RecognizedObject) -> str:
     best, agreement = item.matches[0], item.agreement
     points = 0 if agreement is None else agreement.inliers
     proof = f"{points} points lie as in a reference of {best.label!r}"
-    nearest = max(item.matches, key=lambda match: match.score)
-    if nearest.item_id != best.item_id:
-        behind = _gap(nearest.score - best.score)
+    first = _first_by_scores(item.matches)
+    if first.item_id != best.item_id:
         return (
-            f"{proof}, though {nearest.label!r} is {behind} ahead by score: --verify off would "
-            f"decide for that one"
+            f"{proof}, though the scores put {first.label!r} first: --verify off would leave it to "
+            "them"
         )
     return f"{proof}: --verify off would leave the score {best.score:.2f} to decide"
+
+
+def _first_by_scores(matches: Sequence[Match]) -> Match:
+    """What would be the answer without points; see `shitu.prototypes.promoted`."""
+    nearest = max(matches, key=lambda match: match.score)
+    return nearest if nearest.score >= SAME else max(matches, key=_both)
 
 
 def _clear(item: RecognizedObject, threshold: float, operating_point: float | None) -> str:
     best, rival = item.matches[0], _rival(item)
     if operating_point is None or item.confidence is None:
-        needed = f"only a threshold above {best.score:.2f} would make it unknown"
+        # It may not: so near the threshold, points have a say.
+        needed = f"only a threshold above {best.score:.2f} could make it unknown"
     else:
         needed = f"only an operating point above {short(item.confidence)} would make it unknown"
     if rival is None:
-        return f"{needed}; no other item is near"
+        return needed if item.lead is not None else f"{needed}; no other item is near"
     return f"{needed}; the next item, {rival.label!r}, is {_gap(best.score - rival.score)} behind"
 
 

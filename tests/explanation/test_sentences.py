@@ -120,7 +120,7 @@ def test_an_answer_that_is_hardly_ahead(
             thing("cola", ("cola", 0.71), ("tea", 0.4)),
             0.34,
             None,
-            "only a threshold above 0.71 would make it unknown; the next item, 'tea', is 0.31 "
+            "only a threshold above 0.71 could make it unknown; the next item, 'tea', is 0.31 "
             "behind",
         ),
         (
@@ -133,8 +133,8 @@ def test_an_answer_that_is_hardly_ahead(
             thing("cola", ("cola", 0.4), ("tea", 0.5), decided_by=GEOMETRY, agreement=POINTS),
             0.34,
             None,
-            "31 points lie as in a reference of 'cola', though 'tea' is 0.10 ahead by score: "
-            "--verify off would decide for that one",
+            "31 points lie as in a reference of 'cola', though the scores put 'tea' first: "
+            "--verify off would leave it to them",
         ),
         (
             thing("cola", ("cola", 0.3), decided_by=GEOMETRY, agreement=POINTS),
@@ -165,6 +165,25 @@ def test_the_item_named_is_the_one_that_is_as_near_by_both_cosines() -> None:
     )
     item = RecognizedObject(None, None, None, matches, decided_by=LEAD, lead=0.005)
     assert "ahead of 'cola light'" in what_would_change(item, 0.34, None, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("tea", "first"),
+    [
+        (Match("tea", 2, 2, "", 0.49, prototype=0.70), "though the scores put 'tea' first"),
+        (Match("tea", 2, 2, "", 0.99, prototype=0.10), "though the scores put 'tea' first"),
+        (Match("tea", 2, 2, "", 0.55, prototype=0.40), "would leave the score 0.50 to decide"),
+    ],
+)
+def test_without_points_the_item_counts_that_both_cosines_speak_for(tea: Match, first: str) -> None:
+    cola = Match("cola", 1, 1, "", 0.50, POINTS, prototype=0.60)
+    item = RecognizedObject(None, None, "cola", (cola, tea), decided_by=GEOMETRY)
+    assert first in what_would_change(item, 0.34, None)
+
+
+def test_an_item_that_is_not_listed_is_not_denied() -> None:
+    told = what_would_change(thing("cola", ("cola", 0.71), lead=0.3), 0.34, None)
+    assert told == "only a threshold above 0.71 could make it unknown"
 
 
 @pytest.mark.parametrize("score", [-0.301, -0.005, 0.001, 0.119, 0.25, 0.3349, 0.29])
