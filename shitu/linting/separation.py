@@ -40,7 +40,7 @@ MARGIN = 0.1
 are common among items of one kind: a side that they share, or a shelf in the background."""
 
 OWN_REFERENCES = 3
-"""Of an item with fewer, nobody can say which reference is the odd one."""
+"""Of an item with fewer that can be looked at, nobody can say which reference is the odd one."""
 
 _SHOWN = 4  # references of each of two items that are named as examples
 
@@ -218,11 +218,12 @@ def find_strays(subject: Subject, told: Collection[int] = ()) -> list[int]:
         subject: the gallery.
         told: references of which something else was said already; they are left out.
     """
-    rival, cosines = subject.likeness.rival
+    like = subject.likeness
+    rival, cosines = like.rival
     return [
         place
-        for place in np.flatnonzero(cosines > subject.likeness.own + MARGIN).tolist()
-        if len(subject.by_item[subject.references[place].item_id]) >= OWN_REFERENCES
+        for place in np.flatnonzero(cosines > like.own + MARGIN).tolist()
+        if len(like.members[int(like.owners[place])]) >= OWN_REFERENCES
         and not {subject.references[p].reference_id for p in (place, rival[place])} & {*told}
     ]
 

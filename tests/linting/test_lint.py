@@ -147,6 +147,18 @@ def test_what_cannot_be_looked_at_is_counted(build: Build, tmp_path: Path) -> No
     assert report.references == 6
 
 
+def test_a_reference_is_no_outlier_where_the_others_of_its_item_cannot_be_looked_at(
+    build: Build, tmp_path: Path
+) -> None:
+    catalog = build()
+    tea = [one.reference_id for one in catalog.all_references() if one.label == "tea"]
+    with sqlite3.connect(tmp_path / "index" / "gallery.db") as database:
+        query = "UPDATE thumbnails SET jpeg = x'00' WHERE reference_id = ?"
+        database.executemany(query, [(number,) for number in tea[1:]])
+    database.close()
+    assert "outlier" not in {finding.kind for finding in run(catalog).findings}
+
+
 def test_findings_come_worst_first_and_say_one_sentence(build: Build, save: Save) -> None:
     save("tea/sheet.png", np.full((200, 200, 3), 240, np.uint8))
     save("tea/copy.jpg", kind_of(10, 1))
