@@ -118,11 +118,14 @@ def _refuse_unknown(change: Change) -> None:
             f"{named} went over to another model: `shitu migrate --back` goes back to the one "
             "before the last migration"
         )
-    for kind, command in (("adapter", "adapt"), ("calibration", "calibrate")):
+    for kind, command, adapted in (
+        ("adapter", "adapt", ""),
+        ("calibration", "calibrate", ", in an adapted gallery `shitu adapt --off`,"),
+    ):
         if kind in kinds:
             raise GalleryError(
-                f"{named} touched no item: `shitu {command} --off` goes without, and `shitu "
-                f"{command}` learns anew"
+                f"{named} touched no item: `shitu {command} --off`{adapted} goes without, and "
+                f"`shitu {command}` learns anew"
             )
     if kinds:
         raise GalleryError(

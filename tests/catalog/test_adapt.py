@@ -168,6 +168,18 @@ def test_history_tells_and_undo_says_what_to_do_instead(lit_shop: Shop) -> None:
         catalog.undo()
 
 
+def test_undoing_a_calibration_names_what_is_not_refused_in_an_adapted_gallery(
+    lit_shop: Shop,
+) -> None:
+    catalog = lit_shop.open()
+    catalog.adapt(far=0.02)
+    catalog.calibrate(far=0.05)
+    with pytest.raises(GalleryError, match="in an adapted gallery `shitu adapt --off`, goes with"):
+        catalog.undo()
+    with pytest.raises(GalleryError, match="`shitu adapt --off` takes both back"):
+        catalog.unlearn(adapter=False)
+
+
 def test_going_back_leaves_the_map_in_use(lit_shop: Shop) -> None:
     catalog = lit_shop.open()
     generation = catalog.gallery.head().generation
