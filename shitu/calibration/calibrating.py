@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ FEWEST_GENUINE = 30
 _FOLDS = 5
 _BINS = 10
 _MOST_OF_A_PHOTO = 10.0  # references that it counts for
+_RATES = (0.02, 0.05, 0.1, 0.2)  # to choose another one by
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Calibrated:
         named: share of the genuine that get the right answer.
         misnamed: share of the genuine that get a wrong one.
         named_by_score: what would be named at the same rate by the score alone.
+        named_at: what would be named rightly at other rates, by rate.
         auroc: chance that a genuine query is more sure of its answer than a stranger.
         auroc_of_score: the same of the score alone.
         calibration_error: mean distance of probability and truth over ten equal bins.
@@ -69,6 +72,7 @@ class Calibrated:
     auroc: float
     auroc_of_score: float
     calibration_error: float
+    named_at: Mapping[str, float] = field(default_factory=dict)
     photos: int = 0
     strange_photos: int = 0
     compared: int = 0
@@ -153,10 +157,10 @@ def calibrate_points(plain: Calibrated, cases: Cases, seen: SeenCases, verify: s
         seen: what the verifier makes of them.
         verify: the setting that it looked with.
     """
-    known, strangers = plain.calibration, cases.stranger
+    known = plain.calibration
     both, columns = _candidates(cases, seen)
-    own = seen.proven[strangers & ~cases.lent]
-    proof = bool(np.count_nonzero(own) <= _allowed(known.far, len(own)))
+    proven = [seen.proven[some] for some in _strangers(cases)]
+    proof = all(np.count_nonzero(each) <= _allowed(known.far, len(each)) for each in proven)
     found, point, measured = _learn(
         both, columns, known.far, seen.proven & proof, _Rivals(len(cases.right), seen.cases)
     )
@@ -293,12 +297,18 @@ def _chances(found: Floats, columns: Floats) -> Floats:
 
 
 def _point(cases: Cases, chances: Floats, far: float) -> float:
-    """The lowest probability that no more than this share of the strangers reach.
+    """The lowest probability that no more than this share of the strangers reach."""
+    return max(_reached(chances[some], far) for some in _strangers(cases))
 
-    Neither of the gallery's own, nor of those lent, which resemble its items less.
+
+def _strangers(cases: Cases) -> list[Bools]:
+    """Sets of strangers (n,), of none of which more than the wanted share may get an answer.
+
+    Easy ones in numbers, given or lent, buy no licence to take the gallery's own items for each
+    other.
     """
-    own = _reached(chances[cases.stranger & ~cases.lent], far)
-    return max(own, _reached(chances[cases.lent], far)) if cases.lent.any() else own
+    known = cases.stranger & ~cases.lent
+    return [some for some in (known, known & (cases.group >= 0), cases.lent) if some.any()]
 
 
 def _reached(chances: Floats, far: float) -> float:
@@ -332,11 +342,11 @@ def _measured(
     accepted = chances[stranger] >= point
     worth = effective_cases(accepted, cases.group[stranger])
     low, high = clopper_pearson(float(accepted.mean()) * worth, worth)
-    reached = np.where(anyway, np.inf, unseen)
-    given = reached >= _point(cases, reached, far)
-    by_score = score >= _point(cases, score, far)
     right, photo, judged = cases.right, cases.photo, _judged(cases)
     known, strange = judged & ~stranger, judged & stranger
+    reached = np.where(anyway, np.inf, unseen)
+    given = {rate: reached >= _point(cases, reached, rate) for rate in (far, *_RATES)}
+    by_score = score >= _point(cases, score, far)
     return {
         "genuine": int(np.count_nonzero(~stranger)),
         "strangers": int(np.count_nonzero(stranger)),
@@ -345,14 +355,17 @@ def _measured(
         "false_accepts": float(accepted.mean()),
         "false_accepts_low": low,
         "false_accepts_high": high,
-        "named": float((given & right)[known].mean()),
-        "misnamed": float((given & ~right)[known].mean()),
+        "named": float((given[far] & right)[known].mean()),
+        "misnamed": float((given[far] & ~right)[known].mean()),
         "named_by_score": float((by_score & right)[known].mean()),
         "auroc": auroc(unseen[known], unseen[strange]),
         "auroc_of_score": auroc(score[known], score[strange]),
         "calibration_error": calibration_error(
             unseen[judged], right[judged], _weights(cases)[judged]
         ),
+        "named_at": {
+            f"{rate:g}": float((given[rate] & right)[known].mean()) for rate in _RATES if rate > far
+        },
         "photos": int(np.count_nonzero(photo & ~stranger)),
         "strange_photos": int(np.count_nonzero(photo & stranger)),
     }

@@ -92,13 +92,14 @@ def adapt(
     if isinstance(found, Refusal):
         reason = f"scores would change, and no point from which they count is known: {found.reason}"
         return LearnSummary("too little", reason, choice, None, gallery.head().generation)
+    reason = f"{choice.reason}; {_told(found)}"
     if dry_run:
-        return LearnSummary("dry run", choice.reason, choice, found, gallery.head().generation)
+        return LearnSummary("dry run", reason, choice, found, gallery.head().generation)
     with gallery.write("adapt") as transaction:
         transaction.ensure_space(raw)
         write_adapter(transaction, raw, choice.adapter)
         write_calibration(transaction, found.calibration)
-    return LearnSummary("adapted", choice.reason, choice, found, gallery.head().generation)
+    return LearnSummary("adapted", reason, choice, found, gallery.head().generation)
 
 
 def calibrate(
@@ -128,8 +129,15 @@ def calibrate(
             transaction.ensure_space(raw)
             _refuse_other_map(transaction, view)
             write_calibration(transaction, found.calibration)
-    reason = f"{found.false_accepts:.2%} of the strangers get an answer"
-    return LearnSummary(outcome, reason, None, found, gallery.head().generation)
+    return LearnSummary(outcome, _told(found), None, found, gallery.head().generation)
+
+
+def _told(found: Calibrated) -> str:
+    """What the calibration costs: the share of known pictures that keep their name."""
+    return (
+        f"{found.false_accepts:.2%} of the strangers get an answer, and {found.named:.1%} of the "
+        "known pictures their name"
+    )
 
 
 def _refuse_other_map(transaction: Transaction, view: View) -> None:

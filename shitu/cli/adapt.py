@@ -184,6 +184,7 @@ def _print_measured(measured: Calibrated) -> None:
             f"named rightly{of}",
             f"{measured.named:.1%} (by score alone {measured.named_by_score:.1%})",
         ),
+        *([("at other rates", _at_other_rates(measured))] if measured.named_at else []),
         (f"named wrongly{of}", f"{measured.misnamed:.1%}"),
         (f"AUROC{of}", f"{measured.auroc:.3f} (by score alone {measured.auroc_of_score:.3f})"),
         (f"calibration error{of}", f"{measured.calibration_error:.3f}"),
@@ -194,6 +195,10 @@ def _print_measured(measured: Calibrated) -> None:
         rows.insert(1, ("strangers lent", f"{measured.lent} that come with the model"))
     rows.append(("points", _of_points(measured)))
     echo(table(("calibration", ""), rows) + "\n")
+
+
+def _at_other_rates(measured: Calibrated) -> str:
+    return ", ".join(f"--far {rate}: {share:.1%}" for rate, share in measured.named_at.items())
 
 
 def _of_points(measured: Calibrated) -> str:

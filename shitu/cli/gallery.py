@@ -86,7 +86,10 @@ def build_index(
             f"{audit.recall_at_1:.1%} and {audit.recall_at_10:.1%} of the ten nearest."
         )
     if could_learn:
-        say("There are enough references to learn from: `shitu adapt` may name more of them.")
+        say(
+            "There are enough references to learn from: `shitu adapt --dry-run` says what would be "
+            "gained, and what honesty about strangers would cost."
+        )
 
 
 def _print_summary(summary: BuildSummary, index: str) -> None:

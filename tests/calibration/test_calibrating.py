@@ -125,6 +125,25 @@ def test_strangers_are_lent_to_a_small_shop() -> None:
     assert not found.calibration.accepts(own).any()
 
 
+def test_easy_strangers_do_not_lower_the_point(shop: Photos) -> None:
+    """The more of them are given, the more of the own items would pass for each other."""
+    cases = gather(*shop, recipe=None)
+    easy, _ = _photos(range(1000, 3000), 1, seed=4)
+    found = calibrate(cases.with_strangers(gather_strangers(easy, *shop)), 0.01, "space")
+    assert isinstance(found, Calibrated)
+    own = found.calibration.confidence(cases.evidence.where(cases.stranger))
+    assert 0 < found.calibration.accepts(own).mean() <= 0.01
+    assert found.false_accepts < 0.01
+
+
+def test_what_would_be_named_at_other_rates(shop: Photos) -> None:
+    found, looser = _calibrated(shop, 0.02), _calibrated(shop, 0.1)
+    assert list(found.named_at) == ["0.05", "0.1", "0.2"]
+    shares = [found.named, *found.named_at.values()]
+    assert shares == sorted(shares)
+    assert found.named_at["0.1"] == looser.named
+
+
 def test_too_few_items_are_refused() -> None:
     found = calibrate(gather(*_photos(range(4), 60, 1), recipe=None), 0.01, "space")
     assert isinstance(found, Refusal)

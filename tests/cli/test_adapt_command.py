@@ -133,7 +133,11 @@ def test_points_are_evidence_if_recognition_asks_them(
     assert (told["outcome"], told["calibration"]["verify"]) == ("calibrated", verify)
     assert (told["calibration"]["compared"] > 0) is (verify != "off")
     assert (told["calibration"]["named_without_points"] is None) is (verify == "off")
-    assert f"verify {verify}: " in run(*command, "--dry-run").stdout
+    printed = run(*command, "--dry-run").stdout
+    assert f"verify {verify}: " in printed
+    share = told["calibration"]["named_at"]["0.2"]
+    assert f"at other rates            --far 0.2: {share:.1%}\n" in printed
+    assert f"and {told['calibration']['named']:.1%} of the known pictures their name." in printed
     query = sorted((SAMPLE / "queries").iterdir())[0]
     found = run("recognize", query, "--verify", verify, *index, "--json")
     assert json.loads(found.stdout)["operating_point"] == told["calibration"]["operating_point"]
