@@ -39,7 +39,7 @@ def grocery(tmp_path: Path, save: Save) -> Path:
         rows.append(f"{label},{number},{iconic}")
         save(folder / iconic[1:], number, 48)
     (folder / "classes.csv").write_text("\n".join(rows), encoding="utf-8")
-    for part, sizes in (("train", (50, 52)), ("test", (54,))):
+    for part, sizes in (("train", (50, 52)), ("val", (53,)), ("test", (54,))):
         photos = [(f"{part}/{n}-{size}.png", n, size) for n in range(4) for size in sizes]
         for photo in photos:
             save(folder / photo[0], *photo[1:])
