@@ -111,9 +111,12 @@ def calibrate(
     unknown. With --verify, which is that of `recognize`, points that agree are evidence, too.
 
     References resemble each other more than photos will resemble them. With --queries, 30 or more
-    photos whose labels you know, confidences are true of such photos, and one reference an item
+    photos whose labels you know, confidences are truer of such photos, and one reference an item
     is enough.
     """
+    if off and (strangers or queries):
+        option = "--strangers" if strangers else "--queries"
+        raise click.UsageError(f"--off learns nothing: leave {option} out.", context)
     with open_workspace(context, **settings) as workspace:
         if off:
             summary = workspace.catalog.unlearn(adapter=False, dry_run=dry_run)

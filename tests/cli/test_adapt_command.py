@@ -106,6 +106,13 @@ def test_photos_whose_labels_are_known_are_asked_too(
     assert told["calibration"]["strange_photos"] == 2
 
 
+@pytest.mark.parametrize("option", ["--strangers", "--queries"])
+def test_nothing_is_learnt_when_it_is_turned_off(run: Run, shop: Path, option: str) -> None:
+    result = run("calibrate", "--off", option, shop / "photos", "--index", shop / "index")
+    assert result.exit_code == 2
+    assert f"leave {option} out" in result.stderr
+
+
 def test_photos_of_nothing_in_the_gallery_are_an_error(
     run: Run, shop: Path, query: Path, tmp_path: Path
 ) -> None:
