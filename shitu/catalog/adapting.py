@@ -71,6 +71,7 @@ def adapt(
     *,
     far: float,
     dry_run: bool,
+    photos: Photos | None = None,
     progress: Progress | None = None,
     prototype_weight: float = PROTOTYPE_WEIGHT,
     looking: Looking | None = None,
@@ -88,7 +89,7 @@ def adapt(
         return LearnSummary(outcome, choice.reason, choice, None, gallery.head().generation)
     view = view_of(raw, choice.adapter)
     shop = Shop(gallery, ids, items, vectors, view, choice.recipe, prototype_weight)
-    found = _calibrated(shop, far, Others(), looking)
+    found = _calibrated(shop, far, Others(photos=photos), looking)
     if isinstance(found, Refusal):
         reason = f"scores would change, and no point from which they count is known: {found.reason}"
         return LearnSummary("too little", reason, choice, None, gallery.head().generation)

@@ -685,6 +685,7 @@ class Catalog:
         self,
         *,
         far: float = DEFAULT_FAR,
+        photos: Photos | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
         looking: Looking | None = None,
@@ -697,6 +698,7 @@ class Catalog:
 
         Args:
             far: false-accept rate that the calibration is to keep.
+            photos: pictures as they will be asked, that the calibration learns from, too.
             dry_run: only measure.
             progress: told the number of rounds done so far, and the total.
             looking: lets the verifier have its say in the calibration; None: scores alone.
@@ -707,6 +709,7 @@ class Catalog:
             return adapt(
                 self.gallery,
                 far=far,
+                photos=photos,
                 dry_run=dry_run,
                 progress=progress,
                 prototype_weight=self._prototype_weight,

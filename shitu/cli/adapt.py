@@ -36,11 +36,19 @@ _far_option = click.option(
     help="Share of strangers that may get an answer.",
 )
 
+_queries_option = click.option(
+    "--queries",
+    type=FilePath(),
+    help="Photos as they will be asked: folder with one folder of pictures per label, or a label "
+    "file, as for eval-recall.",
+)
+
 
 @click.command(epilog="Example: shitu adapt --dry-run")
 @click.option("--dry-run", is_flag=True, help="Only measure.")
 @click.option("--off", is_flag=True, help="Compare embeddings as the network makes them again.")
 @_far_option
+@_queries_option
 @verify_option
 @force_option
 @index_options
@@ -53,6 +61,7 @@ def adapt(
     dry_run: bool,
     off: bool,
     far: float,
+    queries: Path | None,
     as_json: bool,
     **settings: Any,
 ) -> None:
@@ -60,15 +69,18 @@ def adapt(
 
     Linear maps are fitted on the gallery's own embeddings and measured on references that they were
     not fitted on. The best one is used from then on if it helps the items that there are and does
-    not hurt those which come later. Answers are calibrated anew with it. Nothing is embedded, and
-    --off goes back.
+    not hurt those which come later. Answers are calibrated anew with it, by --queries, too, as
+    `calibrate` does. Nothing of the gallery is embedded, and --off goes back.
     """
+    _refuse_with_off(context, off, queries=queries)
     with open_workspace(context, **settings) as workspace:
         if off:
             summary = workspace.catalog.unlearn(adapter=True, dry_run=dry_run)
         else:
             with progress_bar("rounds") as progress:
-                summary = workspace.adapt(far=far, dry_run=dry_run, progress=progress)
+                summary = workspace.adapt(
+                    far=far, queries=queries, dry_run=dry_run, progress=progress
+                )
     _print(summary, as_json=as_json)
 
 
@@ -79,12 +91,7 @@ def adapt(
     type=FilePath(exists=True, file_okay=False),
     help="Folder of pictures of things that the gallery does not have.",
 )
-@click.option(
-    "--queries",
-    type=FilePath(),
-    help="Photos as they will be asked: folder with one folder of pictures per label, or a label "
-    "file, as for eval-recall.",
-)
+@_queries_option
 @click.option("--dry-run", is_flag=True, help="Only measure.")
 @click.option("--off", is_flag=True, help="Let the score and the model's threshold decide again.")
 @verify_option
@@ -114,9 +121,7 @@ def calibrate(
     photos whose labels you know, confidences are truer of such photos, and one reference an item
     is enough.
     """
-    if off and (strangers or queries):
-        option = "--strangers" if strangers else "--queries"
-        raise click.UsageError(f"--off learns nothing: leave {option} out.", context)
+    _refuse_with_off(context, off, strangers=strangers, queries=queries)
     with open_workspace(context, **settings) as workspace:
         if off:
             summary = workspace.catalog.unlearn(adapter=False, dry_run=dry_run)
@@ -130,6 +135,12 @@ def calibrate(
                     progress=progress,
                 )
     _print(summary, as_json=as_json)
+
+
+def _refuse_with_off(context: click.Context, off: bool, **given: Path | None) -> None:
+    for name, path in given.items():
+        if off and path is not None:
+            raise click.UsageError(f"--off learns nothing: leave --{name} out.", context)
 
 
 def _print(summary: LearnSummary, *, as_json: bool) -> None:

@@ -27,6 +27,7 @@ from shitu.workspace.wiring import Progress, Wiring, towards
 if TYPE_CHECKING:
     from shitu.catalog import Catalog
     from shitu.catalog.adapting import LearnSummary
+    from shitu.catalog.asking import Photos
     from shitu.catalog.feedback import ConfirmSummary, RejectSummary
     from shitu.catalog.looking import Looking
     from shitu.catalog.migration import Absent, MigrateSummary
@@ -37,12 +38,31 @@ class Learning(Wiring):
     """Adapts, calibrates, migrates, and takes answers as right or wrong."""
 
     def adapt(
-        self, *, far: float = DEFAULT_FAR, dry_run: bool = False, progress: Progress | None = None
+        self,
+        *,
+        far: float = DEFAULT_FAR,
+        queries: str | Path | Sequence[Query] | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
     ) -> LearnSummary:
-        """Compare through a map fitted on the gallery, if that helps; see `Catalog.adapt`."""
-        return self.catalog.adapt(
-            far=far, dry_run=dry_run, progress=progress, looking=self._looking((), progress)
+        """Compare through a map fitted on the gallery, if that helps; see `Catalog.adapt`.
+
+        Args:
+            far: share of strangers that may get an answer.
+            queries: photos that the calibration learns from, too; see `calibrate`.
+            dry_run: only measure.
+            progress: called with the number of photos described, of rounds done, then of queries
+                looked at so far, and of all.
+        """
+        asked = None if queries is None else self._photos(queries, progress)
+        summary = self.catalog.adapt(
+            far=far,
+            photos=_vectors(asked),
+            dry_run=dry_run,
+            progress=progress,
+            looking=self._looking([*_parts(asked)], progress),
         )
+        return replace(summary, skipped=() if asked is None else asked.skipped)
 
     def calibrate(
         self,
@@ -69,8 +89,6 @@ class Learning(Wiring):
             ImageError: there is no picture in the folder, or none can be read.
             DatasetError: none of the queries is a photo of an item.
         """
-        from shitu.catalog.asking import Photos
-
         described = DescribedFolder()
         if strangers is not None:
             self._require_own_space()
@@ -82,7 +100,7 @@ class Learning(Wiring):
         summary = self.catalog.calibrate(
             far=far,
             strangers=np.stack([one.embedding for _, one in found]) if found else None,
-            photos=None if asked is None else Photos(asked.embeddings, asked.labels),
+            photos=_vectors(asked),
             dry_run=dry_run,
             looking=self._looking([*parts, *_parts(asked)], progress),
         )
@@ -189,6 +207,12 @@ def _useless(found: DescribedQueries) -> str:
         if found.skipped
         else "There are no photos."
     )
+
+
+def _vectors(found: DescribedQueries | None) -> Photos | None:
+    from shitu.catalog.asking import Photos
+
+    return None if found is None else Photos(found.embeddings, found.labels)
 
 
 def _parts(found: DescribedQueries | None) -> Iterator[Callable[[], Image]]:

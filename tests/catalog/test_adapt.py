@@ -12,6 +12,7 @@ import pytest
 from fakes import FakeCropper, FakeDescriber, colours
 
 from shitu.catalog import Catalog, adapting, asking
+from shitu.catalog.asking import Photos
 from shitu.errors import GalleryError
 from shitu.images import Image, save_image
 from shitu.index.manifest import MANIFEST
@@ -74,6 +75,17 @@ def test_it_names_more_and_embeds_nothing(lit_shop: Shop) -> None:
     assert catalog.check().problems == ()
     assert summary.generation == catalog.gallery.head().generation
     assert not catalog.could_learn
+
+
+def test_its_calibration_learns_from_photos_too(lit_shop: Shop) -> None:
+    vectors, labels = _queries(range(ITEMS))
+    catalog = lit_shop.open()
+    measured = catalog.adapt(photos=Photos(vectors, labels)).measured
+    assert measured is not None
+    assert (measured.photos, measured.strange_photos) == (len(labels), len(labels))
+    calibration = catalog.calibration()
+    assert calibration is not None
+    assert calibration.report["photos"] == len(labels)
 
 
 def test_a_reader_notices_and_the_next_open_needs_not_rebuild(lit_shop: Shop) -> None:

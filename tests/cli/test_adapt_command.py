@@ -106,9 +106,14 @@ def test_photos_whose_labels_are_known_are_asked_too(
     assert told["calibration"]["strange_photos"] == 2
 
 
-@pytest.mark.parametrize("option", ["--strangers", "--queries"])
-def test_nothing_is_learnt_when_it_is_turned_off(run: Run, shop: Path, option: str) -> None:
-    result = run("calibrate", "--off", option, shop / "photos", "--index", shop / "index")
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("calibrate", "--strangers"), ("calibrate", "--queries"), ("adapt", "--queries")],
+)
+def test_nothing_is_learnt_when_it_is_turned_off(
+    run: Run, shop: Path, command: str, option: str
+) -> None:
+    result = run(command, "--off", option, shop / "photos", "--index", shop / "index")
     assert result.exit_code == 2
     assert f"leave {option} out" in result.stderr
 
