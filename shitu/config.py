@@ -127,6 +127,7 @@ def _one_of(names: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
     return lambda value: value in names, "one of " + ", ".join(names)
 
 
+_PATHS = {"index", "feature_model", "detector_model"}
 _NAME = (bool, "a name, which is not empty")
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("index", "database", "feature_model", "detector_model"), _NAME),
@@ -245,6 +246,8 @@ def _from_yaml_value(name: str, value: object, file: Path) -> Any:
         return "on" if value else "off"  # which is what those words are in YAML
     if value is None and "None" in _types()[name]:
         return None
+    if name in _PATHS and isinstance(value, str):
+        value = os.path.expanduser(value)  # noqa: PTH111 - which leaves what is no home as it is
     return _checked(name, _convert(name, value, str(file)), str(file))
 
 

@@ -258,3 +258,13 @@ def test_what_is_described_can_be_read_back(tmp_path: Path, config: Config) -> N
 def test_settings_cannot_be_changed_in_place() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().top_k = 3  # type: ignore[misc]
+
+
+def test_a_tilde_in_a_file_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "shitu.yaml"
+    file.write_text("index: ~/shop\nfeature_model: ~~\n")
+    config = load_config(file, environment={})
+    assert (config.index, config.feature_model) == (str(tmp_path / "shop"), "~~")
