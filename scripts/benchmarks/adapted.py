@@ -22,10 +22,10 @@ from shitu.adapter.nearest import named_rightly
 from shitu.calibration import (
     Calibrated,
     Evidence,
+    Shelf,
     ask_photos,
     calibrate,
     gather,
-    gather_strangers,
 )
 from shitu.calibration.calibrating import auroc, calibration_error
 from shitu.evaluation.retrieval import Query, describe_queries
@@ -227,16 +227,16 @@ def _open_set(
     """None where there are too few references to calibrate."""
     through = _map(gallery, recipe)
     cases = gather(gallery.vectors, gallery.labels, recipe)
-    there = through(gallery.vectors)
+    shelf = Shelf.of(through(gallery.vectors), gallery.labels)
     if photos is not None:
-        cases = ask_photos(cases, through(photos.vectors), photos.labels, there, gallery.labels)
+        cases = ask_photos(cases, through(photos.vectors), photos.labels, shelf)
     found = calibrate(cases, FAR, "")
     if not isinstance(found, Calibrated):
         return None
     calibration = found.calibration
 
     def ask(vectors: Vectors) -> tuple[Evidence, Floats]:
-        evidence = gather_strangers(through(vectors), there, gallery.labels)
+        evidence, _ = shelf.ask(through(vectors))
         return evidence, calibration.confidence(evidence)
 
     evidence, sure = ask(test.vectors)

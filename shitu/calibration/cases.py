@@ -211,49 +211,14 @@ def gather_strangers(
     queries: Vectors, gallery: Vectors, items: Ids, prototype_weight: float = PROTOTYPE_WEIGHT
 ) -> Evidence:
     """Ask pictures (m, e) of things that the gallery (n, e) certainly does not have."""
-    return ask_pictures(queries, gallery, items, prototype_weight)[0]
-
-
-def ask_pictures(
-    queries: Vectors,
-    gallery: Vectors,
-    items: Ids,
-    prototype_weight: float = PROTOTYPE_WEIGHT,
-    depth: int = DEPTH,
-    *,
-    places: Ids | None = None,
-    hidden: Ids | None = None,
-) -> tuple[Evidence, Near]:
-    """Ask pictures (m, e) that are no references of the gallery (n, e).
-
-    Args:
-        places: (m,) of the pictures; see `Near.query`; None: 0, 1, 2 ...
-        hidden: (m,) ids of the items that each is not to find; None: none is hidden.
-
-    Returns:
-        Evidence, and what they were looked up among.
-    """
-    places = np.arange(len(queries)) if places is None else places
-    shelf, found, near = _Shelf.of(gallery, items, np.arange(len(items))), [], []
-    for start in range(0, max(len(queries), 1), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        block, numbers = queries[part], -1 - places[part]
-        scores = block @ gallery.T
-        if hidden is not None:
-            scores[hidden[part, None] == items] = -np.inf
-        evidence, some = shelf.evidence(numbers, block, scores, prototype_weight, depth)
-        found.append(evidence)
-        near.append(some)
-    return Evidence.joined(found), Near.joined(near)
+    return Shelf.of(gallery, items, prototype_weight).ask(queries)[0]
 
 
 def ask_photos(
     cases: Cases,
     photos: Vectors,
     shown: Ids,
-    gallery: Vectors,
-    items: Ids,
-    prototype_weight: float = PROTOTYPE_WEIGHT,
+    shelf: Shelf,
     depth: int = DEPTH,
     *,
     first: int | None = None,
@@ -262,21 +227,16 @@ def ask_photos(
 
     Args:
         cases: to which these are added.
-        photos: (m, e), as they will be asked, and no references of the gallery (n, e).
+        photos: (m, e), as they will be asked, and no references of the shelf.
         shown: (m,) what they show; see `Cases.with_photos`.
+        depth: neighbours that are noted of each case.
         first: place of the first photo among the pictures; None: there are no pictures to look at.
     """
     places, known = (first or 0) + np.arange(len(shown)), shown >= 0
     for rows, hidden in ((np.arange(len(shown)), False), (np.flatnonzero(known), True)):
         theirs = shown[rows]
-        found, near = ask_pictures(
-            photos[rows],
-            gallery,
-            items,
-            prototype_weight,
-            depth,
-            places=places[rows],
-            hidden=theirs if hidden else None,
+        found, near = shelf.ask(
+            photos[rows], depth, places=places[rows], hidden=theirs if hidden else None
         )
         cases = cases.with_photos(found, theirs, None if first is None else near, hidden=hidden)
     return cases
@@ -308,7 +268,7 @@ def _ask(
     """Ask some references; with `own` note what their item scores, without it hide that item."""
     among = np.flatnonzero(gallery)
     there, theirs = vectors[among], items[among]
-    base, shelf = np.ascontiguousarray(there.T), _Shelf.of(there, theirs, among)
+    base, shelf = np.ascontiguousarray(there.T), Shelf.of(there, theirs, prototype_weight, among)
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         scores = vectors[block] @ base
@@ -317,32 +277,77 @@ def _ask(
             scores[same] = -np.inf
         else:
             own[block] = np.where(same, scores, -np.inf).max(axis=1)
-        yield shelf.evidence(block, vectors[block], scores, prototype_weight, depth)
+        yield shelf.evidence(block, vectors[block], scores, depth)
 
 
 @dataclass(frozen=True)
-class _Shelf:
-    """The items of n references, and where they lie.
+class Shelf:
+    """What queries are looked up among: n references and their items.
 
     Attributes:
+        vectors: (n, e) unit vectors.
         rows: (n,) of the references in the gallery.
         items: (n,) ids.
         codes: (n,) numbers of these, by which there are prototypes.
+        prototype_weight: how much an item's prototype counts beside its nearest reference.
     """
 
+    vectors: Vectors
     rows: Ids
     items: Ids
     codes: Ids
     prototypes: Prototypes
+    prototype_weight: float
 
     @classmethod
-    def of(cls, vectors: Vectors, items: Ids, rows: Ids) -> _Shelf:
+    def of(
+        cls,
+        vectors: Vectors,
+        items: Ids,
+        prototype_weight: float = PROTOTYPE_WEIGHT,
+        rows: Ids | None = None,
+    ) -> Shelf:
+        """Put references with unit vectors (n, e) on it; `rows`: None: all of the gallery."""
         names, codes = np.unique(items, return_inverse=True)
         codes = np.asarray(codes, np.int64)
-        return cls(rows, items, codes, Prototypes.of(vectors, codes, len(names)))
+        prototypes = Prototypes.of(vectors, codes, len(names))
+        rows = np.arange(len(items)) if rows is None else rows
+        return cls(vectors, rows, items, codes, prototypes, prototype_weight)
+
+    def ask(
+        self,
+        queries: Vectors,
+        depth: int = DEPTH,
+        *,
+        places: Ids | None = None,
+        hidden: Ids | None = None,
+    ) -> tuple[Evidence, Near]:
+        """Ask pictures (m, e) that are no references.
+
+        Args:
+            depth: neighbours that are noted of each.
+            places: (m,) of the pictures; see `Near.query`; None: 0, 1, 2 ...
+            hidden: (m,) ids of the items that each is not to find; None: none is hidden.
+
+        Returns:
+            Evidence, and what they were looked up among.
+        """
+        places = np.arange(len(queries)) if places is None else places
+        found: list[Evidence] = []
+        near: list[Near] = []
+        for start in range(0, max(len(queries), 1), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            block = queries[part]
+            scores = block @ self.vectors.T
+            if hidden is not None:
+                scores[hidden[part, None] == self.items] = -np.inf
+            evidence, some = self.evidence(-1 - places[part], block, scores, depth)
+            found.append(evidence)
+            near.append(some)
+        return Evidence.joined(found), Near.joined(near)
 
     def evidence(
-        self, asked: Ids, queries: Vectors, scores: Vectors, prototype_weight: float, depth: int
+        self, asked: Ids, queries: Vectors, scores: Vectors, depth: int
     ) -> tuple[Evidence, Near]:
         """Evidence, and the nearest of the n references.
 
@@ -355,10 +360,10 @@ class _Shelf:
         there = np.isfinite(best)
         found = np.where(there, self.items[near], -1)
         closeness: npt.NDArray[np.floating[Any]] = best
-        if prototype_weight:
+        if self.prototype_weight:
             codes = np.where(there, self.codes[near], -1)
             closeness = self.prototypes.closeness(queries, codes)
-            order = promoted(best, found, closeness, prototype_weight)
+            order = promoted(best, found, closeness, self.prototype_weight)
             best, found, near = (taken(each, order) for each in (best, found, near))
             closeness = taken(closeness, order)
         rows = np.where(found < 0, -1, self.rows[near])

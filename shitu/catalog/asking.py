@@ -18,7 +18,7 @@ from shitu.prototypes import DEPTH
 
 if TYPE_CHECKING:
     from shitu.adapter import Recipe
-    from shitu.calibration import Cases
+    from shitu.calibration import Cases, Shelf
     from shitu.catalog.looking import Looking
 
 Ids = npt.NDArray[np.int64]
@@ -73,7 +73,7 @@ class Others:
 
 def cases_of(shop: Shop, far: float, others: Others, looking: Looking | None) -> Cases:
     """Queries whose truth is known: the references, strangers, photos, and those that are lent."""
-    from shitu.calibration import ask_photos, ask_pictures, cases_needed, gather
+    from shitu.calibration import Shelf, ask_photos, cases_needed, gather
 
     asked: dict[str, int] = {}
     if looking is not None:
@@ -82,19 +82,17 @@ def cases_of(shop: Shop, far: float, others: Others, looking: Looking | None) ->
         asked = {"depth": looking.depth, "limit": max(LIMIT, cases_needed(far))}
     view, vectors, items, weight = shop.view, shop.vectors, shop.items, shop.prototype_weight
     cases = gather(vectors, items, shop.recipe, prototype_weight=weight, **asked)
-    everything, depth = view(vectors), asked.get("depth", DEPTH)
+    shelf, depth = Shelf.of(view(vectors), items, weight), asked.get("depth", DEPTH)
     seen = looking is not None and len(looking.pictures) == len(others)
     strangers, photos, before = others.strangers, others.photos, 0
     if strangers is not None and len(strangers):
         before = len(strangers)
-        found, near = ask_pictures(view(strangers), everything, items, weight, depth)
+        found, near = shelf.ask(view(strangers), depth)
         cases = cases.with_strangers(found, near=near if seen else None)
     if photos is not None and len(photos.vectors):
-        first = before if seen else None
-        shown = _shown(shop, photos.labels)
-        asking = view(photos.vectors), shown, everything, items
-        cases = ask_photos(cases, *asking, weight, depth, first=first)
-    return _lent(cases, vectors, items, view, far, weight)
+        shown, first = _shown(shop, photos.labels), before if seen else None
+        cases = ask_photos(cases, view(photos.vectors), shown, shelf, depth, first=first)
+    return _lent(cases, shelf, view, far)
 
 
 def _shown(shop: Shop, labels: Sequence[str]) -> Ids:
@@ -109,20 +107,13 @@ def _shown(shop: Shop, labels: Sequence[str]) -> Ids:
     return np.array(shown, np.int64)
 
 
-def _lent(
-    cases: Cases,
-    vectors: Vectors,
-    items: npt.NDArray[np.int64],
-    view: View,
-    far: float,
-    prototype_weight: float,
-) -> Cases:
+def _lent(cases: Cases, shelf: Shelf, view: View, far: float) -> Cases:
     """With the strangers that come with the model, where there are too few of the gallery's own."""
-    from shitu.calibration import cases_needed, gather_strangers
+    from shitu.calibration import cases_needed
 
     few = np.count_nonzero(cases.stranger) < cases_needed(far)
     others = background(view.raw.fingerprint) if few else None
     if others is None:
         return cases
-    found = gather_strangers(view(others), view(vectors), items, prototype_weight)
+    found, _ = shelf.ask(view(others))
     return cases.with_strangers(found, lent=True)

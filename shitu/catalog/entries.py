@@ -63,8 +63,8 @@ def entries_from_folder(folder: Path) -> list[Entry]:
 
     entries = [_entry_of(picture, folder) for picture in find_images(folder, skip)]
     if not any(not entry.problem for entry in entries):
-        for one in closed:
-            raise ImageError(f"{display_path(one.path)} {one.problem}.")
+        if closed:
+            raise ImageError(f"{display_path(closed[0].path)} {closed[0].problem}.")
         loose = f"; {len(entries)} lie directly in it" if entries else ""
         raise GalleryError(
             f"no picture found below {display_path(folder)}: make one folder per label in it and "

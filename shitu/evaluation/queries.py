@@ -42,15 +42,20 @@ class DescribedQueries:
     paths: list[str] = field(default_factory=list)
     boxes: list[Box | None] = field(default_factory=list)
 
+    @classmethod
+    def none(cls) -> DescribedQueries:
+        """No query yet."""
+        return cls([], [], np.zeros((0, 1), dtype=np.float32), ())
+
     def without(self, hashes: Container[str], reason: str) -> DescribedQueries:
         """The same without files of such contents, which count as skipped for that reason."""
         kept = [i for i, sha256 in enumerate(self.hashes) if sha256 not in hashes]
-        left = sorted(set(range(len(self.hashes))) - set(kept))
+        left = [path for path, each in zip(self.paths, self.hashes, strict=True) if each in hashes]
         return DescribedQueries(
             [self.labels[i] for i in kept],
             [self.hashes[i] for i in kept],
             self.embeddings[kept],
-            (*self.skipped, *((self.paths[i], f"{self.paths[i]} {reason}") for i in left)),
+            (*self.skipped, *((path, f"{path} {reason}") for path in left)),
             [self.paths[i] for i in kept],
             [self.boxes[i] for i in kept],
         )
@@ -60,7 +65,7 @@ def describe_queries(
     queries: Sequence[Query], describer: Describer, progress: Callable[[int], None] | None
 ) -> DescribedQueries:
     """Read and embed the queries; those that cannot be read are skipped, with the reason."""
-    found = DescribedQueries([], [], np.zeros((0, 1), dtype=np.float32), ())
+    found = DescribedQueries.none()
     embeddings: list[Float32Array] = []
     skipped: list[tuple[str, str]] = []
     for start in range(0, len(queries), _BATCH):

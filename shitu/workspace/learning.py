@@ -27,7 +27,6 @@ from shitu.workspace.wiring import Progress, Wiring, towards
 if TYPE_CHECKING:
     from shitu.catalog import Catalog
     from shitu.catalog.adapting import LearnSummary
-    from shitu.catalog.asking import Photos
     from shitu.catalog.feedback import ConfirmSummary, RejectSummary
     from shitu.catalog.looking import Looking
     from shitu.catalog.migration import Absent, MigrateSummary
@@ -54,15 +53,17 @@ class Learning(Wiring):
             progress: called with the number of photos described, of rounds done, then of queries
                 looked at so far, and of all.
         """
-        asked = None if queries is None else self._photos(queries, progress)
+        from shitu.catalog.asking import Photos
+
+        asked = self._photos(queries, progress)
         summary = self.catalog.adapt(
             far=far,
-            photos=_vectors(asked),
+            photos=Photos(asked.embeddings, asked.labels),
             dry_run=dry_run,
             progress=progress,
             looking=self._looking([*_parts(asked)], progress),
         )
-        return replace(summary, skipped=() if asked is None else asked.skipped)
+        return replace(summary, skipped=asked.skipped)
 
     def calibrate(
         self,
@@ -89,31 +90,34 @@ class Learning(Wiring):
             ImageError: there is no picture in the folder, or none can be read.
             DatasetError: none of the queries is a photo of an item.
         """
+        from shitu.catalog.asking import Photos
+
         described = DescribedFolder()
         if strangers is not None:
             self._require_own_space()
             folder = path_of("strangers", strangers)
             described = describe_folder(self.describer, folder, progress)
-        asked = None if queries is None else self._photos(queries, progress)
+        asked = self._photos(queries, progress)
         found = described.pictures
         parts = [partial(_part, path, one.box) for path, one in found]
         summary = self.catalog.calibrate(
             far=far,
             strangers=np.stack([one.embedding for _, one in found]) if found else None,
-            photos=_vectors(asked),
+            photos=Photos(asked.embeddings, asked.labels),
             dry_run=dry_run,
             looking=self._looking([*parts, *_parts(asked)], progress),
         )
-        skipped = () if asked is None else asked.skipped
-        return replace(summary, skipped=(*described.skipped, *skipped))
+        return replace(summary, skipped=(*described.skipped, *asked.skipped))
 
     def _photos(
-        self, queries: str | Path | Sequence[Query], progress: Progress | None
+        self, queries: str | Path | Sequence[Query] | None, progress: Progress | None
     ) -> DescribedQueries:
         """Describe photos; what cannot be read, or is a reference itself, is skipped."""
-        from shitu.evaluation.queries import describe_queries
+        from shitu.evaluation.queries import DescribedQueries, describe_queries
         from shitu.workspace.asking import queries_of
 
+        if queries is None:
+            return DescribedQueries.none()
         self._require_own_space()
         asked, skipped = queries_of(queries)
         self._networks_for(SEVERAL)
@@ -209,16 +213,9 @@ def _useless(found: DescribedQueries) -> str:
     )
 
 
-def _vectors(found: DescribedQueries | None) -> Photos | None:
-    from shitu.catalog.asking import Photos
-
-    return None if found is None else Photos(found.embeddings, found.labels)
-
-
-def _parts(found: DescribedQueries | None) -> Iterator[Callable[[], Image]]:
-    if found is not None:
-        for path, box in zip(found.paths, found.boxes, strict=True):
-            yield partial(_part, Path(path), box)
+def _parts(found: DescribedQueries) -> Iterator[Callable[[], Image]]:
+    for path, box in zip(found.paths, found.boxes, strict=True):
+        yield partial(_part, Path(path), box)
 
 
 def _part(path: Path, box: Box | None) -> Image:

@@ -4,8 +4,8 @@ import json
 from dataclasses import fields
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from photographed import Photos, photos_of
 
 from shitu.adapter import Recipe
 from shitu.calibration import (
@@ -21,18 +21,6 @@ from shitu.calibration import (
 from shitu.calibration.calibrating import auroc, calibration_error
 from shitu.calibration.logistic import fit_logistic, sigmoid
 
-Photos = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
-
-
-def _photos(items: range, each: int, seed: int, noise: float = 0.16) -> Photos:
-    """Photos of items; an item is the same whatever the seed, a photo is not."""
-    ids = np.repeat(np.array(items), each)
-    means = {item: np.random.default_rng(item).normal(size=32) for item in items}
-    vectors = np.stack([means[item] for item in ids])
-    vectors += np.random.default_rng(seed).normal(size=vectors.shape) * noise * 8
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors.astype(np.float32), ids
-
 
 def _calibrated(photos: Photos, far: float = 0.01) -> Calibrated:
     found = calibrate(gather(*photos, recipe=None), far, "space")
@@ -42,13 +30,13 @@ def _calibrated(photos: Photos, far: float = 0.01) -> Calibrated:
 
 @pytest.fixture(scope="module")
 def shop() -> Photos:
-    return _photos(range(60), 8, seed=1)
+    return photos_of(range(60), 8, seed=1)
 
 
 def test_what_it_promises_holds_for_new_photos_and_strangers(shop: Photos) -> None:
     found = _calibrated(shop)
-    known, labels = _photos(range(60), 20, seed=2)
-    strange, _ = _photos(range(1000, 1120), 10, seed=2)
+    known, labels = photos_of(range(60), 20, seed=2)
+    strange, _ = photos_of(range(1000, 1120), 10, seed=2)
     genuine, stranger = (gather_strangers(each, *shop) for each in (known, strange))
     sure, unsure = (found.calibration.confidence(each) for each in (genuine, stranger))
     right = genuine.item == labels
@@ -77,7 +65,8 @@ def test_no_case_is_judged_by_a_map_that_knows_it() -> None:
 
 
 def test_items_have_thresholds_of_their_own() -> None:
-    calm, moved = _photos(range(30), 8, 1, noise=0.08), _photos(range(30, 60), 8, 1, noise=0.22)
+    calm = photos_of(range(30), 8, 1, noise=0.08)
+    moved = photos_of(range(30, 60), 8, 1, noise=0.22)
     shop = np.concatenate([calm[0], moved[0]]), np.concatenate([calm[1], moved[1]])
     found = _calibrated(shop)
     usual = found.calibration.usual
@@ -91,7 +80,7 @@ def test_items_have_thresholds_of_their_own() -> None:
     ("items", "each", "far", "needed"), [(5, 4, 0.01, 149), (60, 1, 0.05, 30), (30, 5, 0.001, 1497)]
 )
 def test_too_few_references_are_refused(items: int, each: int, far: float, needed: int) -> None:
-    found = calibrate(gather(*_photos(range(items), each, 1), recipe=None), far, "space")
+    found = calibrate(gather(*photos_of(range(items), each, 1), recipe=None), far, "space")
     assert isinstance(found, Refusal)
     assert found.references_needed == needed
     assert f"takes {needed} references" in found.reason
@@ -99,8 +88,8 @@ def test_too_few_references_are_refused(items: int, each: int, far: float, neede
 
 
 def test_strangers_that_are_no_references_are_not_counted_unsaid() -> None:
-    small = _photos(range(30), 5, 1)
-    lent, _ = _photos(range(1000, 1040), 1, seed=4)
+    small = photos_of(range(30), 5, 1)
+    lent, _ = photos_of(range(1000, 1040), 1, seed=4)
     cases = gather(*small, recipe=None).with_strangers(gather_strangers(lent, *small), lent=True)
     found = calibrate(cases, 0.001, "space")
     assert isinstance(found, Refusal)
@@ -108,8 +97,8 @@ def test_strangers_that_are_no_references_are_not_counted_unsaid() -> None:
 
 
 def test_strangers_are_lent_to_a_small_shop() -> None:
-    small = _photos(range(12), 5, 1)
-    lent, _ = _photos(range(1000, 1200), 1, seed=4)
+    small = photos_of(range(12), 5, 1)
+    lent, _ = photos_of(range(1000, 1200), 1, seed=4)
     cases = gather(*small, recipe=None)
     assert isinstance(calibrate(cases, 0.01, "space"), Refusal)
     found = calibrate(
@@ -117,7 +106,7 @@ def test_strangers_are_lent_to_a_small_shop() -> None:
     )
     assert isinstance(found, Calibrated)
     assert (found.strangers, found.lent, found.items) == (60 + 200, 200, 12)
-    strange, _ = _photos(range(2000, 2400), 1, seed=5)
+    strange, _ = photos_of(range(2000, 2400), 1, seed=5)
     sure = found.calibration.confidence(gather_strangers(strange, *small))
     assert found.calibration.accepts(sure).mean() <= 0.02
     # Easy strangers in numbers buy no licence to take the shop's own for each other.
@@ -128,7 +117,7 @@ def test_strangers_are_lent_to_a_small_shop() -> None:
 def test_easy_strangers_do_not_lower_the_point(shop: Photos) -> None:
     """The more of them are given, the more of the own items would pass for each other."""
     cases = gather(*shop, recipe=None)
-    easy, _ = _photos(range(1000, 3000), 1, seed=4)
+    easy, _ = photos_of(range(1000, 3000), 1, seed=4)
     found = calibrate(cases.with_strangers(gather_strangers(easy, *shop)), 0.01, "space")
     assert isinstance(found, Calibrated)
     own = found.calibration.confidence(cases.evidence.where(cases.stranger))
@@ -145,7 +134,7 @@ def test_what_would_be_named_at_other_rates(shop: Photos) -> None:
 
 
 def test_too_few_items_are_refused() -> None:
-    found = calibrate(gather(*_photos(range(4), 60, 1), recipe=None), 0.01, "space")
+    found = calibrate(gather(*photos_of(range(4), 60, 1), recipe=None), 0.01, "space")
     assert isinstance(found, Refusal)
     assert "5 items" in found.reason
 

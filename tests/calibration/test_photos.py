@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from photographed import Photos, photos_of
 
 from shitu.calibration import (
     Calibrated,
     Cases,
     Refusal,
+    Shelf,
     ask_photos,
     calibrate,
     gather,
@@ -17,30 +18,19 @@ from shitu.calibration import (
 )
 from shitu.calibration.calibrating import calibration_error
 
-Photos = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 ITEMS = range(60)
-
-
-def _photos(items: range, each: int, seed: int, noise: float) -> Photos:
-    """Photos of items; an item is the same whatever the seed, a photo is not."""
-    ids = np.repeat(np.array(items), each)
-    means = {item: np.random.default_rng(item).normal(size=32) for item in items}
-    vectors = np.stack([means[item] for item in ids])
-    vectors += np.random.default_rng(seed).normal(size=vectors.shape) * noise
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors.astype(np.float32), ids
 
 
 @pytest.fixture(scope="module")
 def shop() -> Photos:
     """References that were taken at one time and place: much alike."""
-    return _photos(ITEMS, 8, seed=1, noise=0.5)
+    return photos_of(ITEMS, 8, seed=1, noise=0.0625)
 
 
 @pytest.fixture(scope="module")
 def photos() -> Photos:
     """Taken by others, as will be asked."""
-    return _photos(ITEMS, 3, seed=2, noise=1.2)
+    return photos_of(ITEMS, 3, seed=2, noise=0.15)
 
 
 def _learnt(cases: Cases, far: float = 0.01) -> Calibrated:
@@ -51,8 +41,8 @@ def _learnt(cases: Cases, far: float = 0.01) -> Calibrated:
 
 def test_confidences_are_true_of_such_photos(shop: Photos, photos: Photos) -> None:
     plain = gather(*shop, recipe=None)
-    asked, labels = _photos(ITEMS, 10, seed=3, noise=1.2)
-    strange, _ = _photos(range(1000, 1060), 10, seed=3, noise=1.2)
+    asked, labels = photos_of(ITEMS, 10, seed=3, noise=0.15)
+    strange, _ = photos_of(range(1000, 1060), 10, seed=3, noise=0.15)
     genuine, stranger = (gather_strangers(each, *shop) for each in (asked, strange))
     right = np.concatenate([genuine.item == labels, np.zeros(len(strange), bool)])
 
@@ -61,7 +51,7 @@ def test_confidences_are_true_of_such_photos(shop: Photos, photos: Photos) -> No
         assert found.calibration.accepts(sure[1]).mean() <= 0.02
         return calibration_error(np.concatenate(sure), right)
 
-    by_references, by_photos = _learnt(plain), _learnt(ask_photos(plain, *photos, *shop))
+    by_references, by_photos = _learnt(plain), _learnt(ask_photos(plain, *photos, Shelf.of(*shop)))
     assert error(by_references) > 0.2, "or there is nothing to learn here"
     assert error(by_photos) < 0.05
     # What it says of itself is what is so.
@@ -76,11 +66,11 @@ def test_each_is_asked_as_itself_and_as_a_stranger(shop: Photos, photos: Photos)
     plain = gather(*shop, recipe=None)
     shown = photos[1].copy()
     shown[:6] = [-1, -1, -1, -2, -2, -2]  # two things that the gallery does not have
-    found = _learnt(ask_photos(plain, photos[0], shown, *shop))
+    found = _learnt(ask_photos(plain, photos[0], shown, Shelf.of(*shop)))
     many = len(shown)
     assert (found.photos, found.strange_photos) == (many - 6, many)
     assert (found.genuine, found.strangers) == (many - 6 + len(shop[0]), many + len(shop[0]))
-    cases = ask_photos(plain, photos[0], shown, *shop, first=4)
+    cases = ask_photos(plain, photos[0], shown, Shelf.of(*shop), first=4)
     hidden = cases.photo & cases.stranger & (cases.group >= 0)
     assert hidden.sum() == many - 6
     assert (cases.evidence.item != cases.group)[cases.stranger].all()
@@ -93,9 +83,9 @@ def test_each_is_asked_as_itself_and_as_a_stranger(shop: Photos, photos: Photos)
 
 def test_strangers_and_unknown_photos_are_no_one_thing(shop: Photos, photos: Photos) -> None:
     """What has no item gets a group of its own, however often somebody adds to the cases."""
-    others = gather_strangers(_photos(range(900, 905), 1, 4, 1.2)[0], *shop)
+    others = gather_strangers(photos_of(range(900, 905), 1, 4, 0.15)[0], *shop)
     cases = gather(*shop, recipe=None).with_strangers(others)
-    cases = ask_photos(cases, photos[0][:4], np.array([-1, -1, -2, 3]), *shop)
+    cases = ask_photos(cases, photos[0][:4], np.array([-1, -1, -2, 3]), Shelf.of(*shop))
     assert len(np.unique(cases.group[cases.group < 0])) == 5 + 2
 
 
@@ -105,10 +95,10 @@ def test_one_reference_an_item_is_enough(shop: Photos, photos: Photos) -> None:
     refused = calibrate(plain, 0.01, "space")
     assert isinstance(refused, Refusal)
     assert "photos of the items count like references" in refused.reason
-    found = _learnt(ask_photos(plain, *photos, *single))
+    found = _learnt(ask_photos(plain, *photos, Shelf.of(*single)))
     assert found.genuine == found.photos == len(photos[0])
     assert found.named > 0.1
-    strange, _ = _photos(range(1000, 1100), 10, seed=3, noise=1.2)
+    strange, _ = photos_of(range(1000, 1100), 10, seed=3, noise=0.15)
     sure = found.calibration.confidence(gather_strangers(strange, *single))
     assert found.calibration.accepts(sure).mean() <= found.false_accepts_high
 
@@ -116,8 +106,8 @@ def test_one_reference_an_item_is_enough(shop: Photos, photos: Photos) -> None:
 def test_a_few_photos_say_little(shop: Photos) -> None:
     """Five blurred ones must not overturn what 480 references say."""
     plain = gather(*shop, recipe=None)
-    few = _photos(range(5), 1, seed=2, noise=6.0)
-    found, before = _learnt(ask_photos(plain, *few, *shop)), _learnt(plain)
-    asked = gather_strangers(_photos(ITEMS, 2, 5, 0.5)[0], *shop)
+    few = photos_of(range(5), 1, seed=2, noise=0.75)
+    found, before = _learnt(ask_photos(plain, *few, Shelf.of(*shop))), _learnt(plain)
+    asked = gather_strangers(photos_of(ITEMS, 2, 5, 0.0625)[0], *shop)
     sure, was = (each.calibration.confidence(asked).mean() for each in (found, before))
     assert sure == pytest.approx(was, abs=0.06)
