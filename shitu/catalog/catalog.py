@@ -19,6 +19,7 @@ from shitu.catalog.files import absolute, known_folder, may_write, original
 from shitu.catalog.filtering import Filters
 from shitu.catalog.index_files import refuse_emptied, refuse_missing
 from shitu.catalog.learning import View, read_calibration
+from shitu.catalog.moves import take_back_unfinished
 from shitu.catalog.rejections import Rejections
 from shitu.config import DEFAULT_FAR, PROTOTYPE_WEIGHT
 from shitu.deciding import Rejected, Rule
@@ -538,7 +539,8 @@ class Catalog:
         Args:
             entries: pictures with labels, of `entries_from_folder` or `entries_from_file`.
             root: the folder in which the shop's pictures live from now on.
-            prune: remove references whose pictures are gone or no longer listed.
+            prune: remove references whose pictures are gone or no longer listed; call
+                `take_back_unfinished` before listing them.
             progress: told the number of entries dealt with so far, now and then.
             batch_size: pictures described, and committed, at a time.
 
@@ -784,6 +786,7 @@ class Catalog:
         from shitu.catalog.migration import IN_USE, SWITCHED, migrate
 
         self._refuse_read_only()
+        take_back_unfinished(self.gallery)
         summary = migrate(self.gallery, describer, **options)
         if summary.outcome in {SWITCHED, IN_USE}:
             self.use(describer)
@@ -931,6 +934,13 @@ class Catalog:
         with self._changing(describing=False):
             return import_gallery(self.gallery, file, home, on_conflict, progress)
 
+    def take_back_unfinished(self) -> bool:
+        """Put pictures back that a process had moved for a change that it was killed before.
+
+        Each change does so by itself. Returns whether there were any.
+        """
+        return take_back_unfinished(self.gallery)
+
     @contextmanager
     def _changing(self, *, lazily: bool = True, describing: bool = True) -> Iterator[Describer]:
         self._refuse_read_only()
@@ -938,6 +948,7 @@ class Catalog:
             raise GalleryError("no model was named: open the catalog with one to add pictures")
         if describing or not self._any_space:
             self.require_own_space()  # or something would be changed before that is noticed
+        take_back_unfinished(self.gallery)
         try:
             yield self._describer  # type: ignore[misc]
         except KeyboardInterrupt:

@@ -9,7 +9,7 @@ import secrets
 import shutil
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from shitu.errors import GalleryError, ImageError
@@ -175,33 +175,18 @@ def _link(source: Path, target: Path) -> bool:
     return True
 
 
-def put_aside(picture: Path, root: Path) -> Path | None:
+def put_aside(picture: Path, root: Path, move: Callable[[Path, Path], None]) -> Path | None:
     """Move a picture below the root to `.removed`; None if it is not there or cannot be moved."""
     try:
         target = root / REMOVED / picture.relative_to(root)
         target.parent.mkdir(parents=True, exist_ok=True)
         for free in free_names(target.parent, target.name):
             if not free.exists():
-                picture.rename(free)
+                move(picture, free)
                 return free
     except (OSError, ValueError):
         pass
     return None
-
-
-def put_back(moved: dict[Path, Path]) -> None:
-    """Undo put_aside: from each value to its key; folders that are empty then go."""
-    for original, aside in moved.items():
-        with contextlib.suppress(OSError):
-            aside.rename(original)
-            _drop_empty(aside.parent)
-
-
-def _drop_empty(folder: Path) -> None:
-    """Remove empty folders, from this one up to `.removed`; raises OSError where one is not."""
-    if REMOVED in folder.parts:
-        folder.rmdir()
-        _drop_empty(folder.parent)
 
 
 def was_removed(path: Path, root: Path) -> bool:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from shitu.catalog.files import REMOVED, file_state, free_names, holds
 
 
+@dataclass(frozen=True)
+class Content:
+    """What a picture is known by."""
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
 def bring_back(
-    path: Path, size: int, mtime_ns: int, sha256: str, roots: Iterable[Path], others: Iterable[Path]
+    path: Path,
+    content: Content,
+    roots: Iterable[Path],
+    others: Iterable[Path],
+    move: Callable[[Path, Path], None],
 ) -> tuple[Path | None, Path]:
     """Return where the picture was found, None if nowhere, and where it lies now.
 
@@ -19,11 +33,11 @@ def bring_back(
     for found in (path, *_aside(path, roots), *others):
         state = file_state(found)
         # A rename keeps size and time; reading thousands of files would hold up other writers.
-        same = state is not None and state.size == size
+        same = state is not None and state.size == content.size
         if state is None or not same:
             continue
-        if state.mtime_ns == mtime_ns or holds(found, sha256):
-            return found, found if found == path else _move(found, path)
+        if state.mtime_ns == content.mtime_ns or holds(found, content.sha256):
+            return found, found if found == path else _to_its_place(found, path, move)
     return None, path
 
 
@@ -42,12 +56,12 @@ def _aside(path: Path, roots: Iterable[Path]) -> Iterator[Path]:
                 )
 
 
-def _move(found: Path, path: Path) -> Path:
+def _to_its_place(found: Path, path: Path, move: Callable[[Path, Path], None]) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for free in free_names(path.parent, path.name):
             if not free.exists():
-                found.rename(free)
+                move(found, free)
                 return free
     except OSError:
         pass

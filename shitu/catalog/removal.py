@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from shitu.arguments import number_of
-from shitu.catalog.files import put_aside, put_back
+from shitu.catalog.files import put_aside
 from shitu.catalog.labels import clean_label, given_label
+from shitu.catalog.moves import moving
 from shitu.catalog.summaries import RemoveSummary
 from shitu.errors import GalleryError, ItemNotFound
 from shitu.gallery import Item, Reference
@@ -22,28 +23,20 @@ def remove_references(
         raise GalleryError("name exactly one of label, item id and reference id to remove")
     going = _chosen(gallery, label, item_id, reference_id)
     root = gallery.root()
-    # Files first: if the process dies now, a build lists them as vanished. The other way round
-    # the next build would add again what was just removed.
-    moved: dict[Path, Path] = {}
     kept: list[Path] = []
-    try:
+    with moving(gallery, "remove") as (transaction, moves):
+        # Before the commit: the next build would add what was removed and still lies there.
         for reference in going:
-            aside = None if root is None else put_aside(reference.path, root)
-            if aside is not None:
-                moved[reference.path] = aside
-            elif not is_gone(reference.path):
+            aside = None if root is None else put_aside(reference.path, root, moves.move)
+            if aside is None and not is_gone(reference.path):
                 kept.append(reference.path)
-        with gallery.write("remove") as transaction:
-            transaction.remove([reference.reference_id for reference in going])
-            empty = transaction.drop_empty_items()
-    except BaseException:
-        put_back(moved)
-        raise
+        transaction.remove([reference.reference_id for reference in going])
+        empty = transaction.drop_empty_items()
     return RemoveSummary(
         label=going[0].label,
         reference_ids=tuple(reference.reference_id for reference in going),
         item_removed=going[0].item_id in empty,
-        moved=tuple(moved.values()),
+        moved=tuple(moves.made.values()),
         kept=tuple(kept),
         generation=gallery.head().generation,
     )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shitu.arguments import number_of
 from shitu.catalog.feedback import HOW
-from shitu.catalog.files import put_aside, put_back
-from shitu.catalog.finding import bring_back
+from shitu.catalog.files import put_aside
+from shitu.catalog.finding import Content, bring_back
 from shitu.catalog.forgotten import why_forgotten
+from shitu.catalog.moves import Moves, moving
 from shitu.catalog.plans import Plan, plan_back, plan_undo
 from shitu.catalog.sentences import sentence
 from shitu.catalog.summaries import UndoSummary
@@ -28,7 +28,7 @@ _BROUGHT = {"add", HOW}  # pictures that came into the folder with the reference
 def undo(gallery: Gallery, generation: int | None) -> UndoSummary:
     """Undo one change, the last one if none is named; see `Catalog.undo`."""
     wanted = None if generation is None else number_of("generation", generation)
-    with _files_put_back_on_error() as moves, gallery.write("undo") as transaction:
+    with moving(gallery, "undo") as (transaction, moves):
         number = transaction.generation if wanted is None else wanted
         if number == transaction.generation == 0:
             raise GalleryError("the gallery is as it was made: there is nothing to undo")
@@ -44,7 +44,7 @@ def undo(gallery: Gallery, generation: int | None) -> UndoSummary:
 
 def go_back(gallery: Gallery, generation: int) -> UndoSummary:
     """Make the gallery what it was at a generation; see `Catalog.go_back`."""
-    with _files_put_back_on_error() as moves, gallery.write("undo") as transaction:
+    with moving(gallery, "undo") as (transaction, moves):
         _refuse_unknown(generation, transaction, first=0)
         later = transaction.changes(generation)
         plan = plan_back(later, transaction)
@@ -63,23 +63,13 @@ def _refuse_unknown(generation: int, transaction: Transaction, *, first: int) ->
         )
 
 
-@contextmanager
-def _files_put_back_on_error() -> Iterator[dict[Path, Path]]:
-    moves: dict[Path, Path] = {}
-    try:
-        yield moves
-    except BaseException:
-        put_back(dict(reversed(moves.items())))
-        raise
-
-
 @dataclass
 class _Application:
-    """Carries out a plan; `moves` is filled with what was done to files, from -> to."""
+    """Carries out a plan."""
 
     transaction: Transaction
     plan: Plan
-    moves: dict[Path, Path]
+    moves: Moves
     restored: list[int] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
     put_back: list[Path] = field(default_factory=list)
@@ -140,9 +130,9 @@ class _Application:
             path = self.transaction.path_of(row)
             if row["sha256"] in returning:
                 continue  # it is the picture of a reference that comes back
-            aside = put_aside(path, home) if home and row["how"] in _BROUGHT else None
+            brought = row["how"] in _BROUGHT
+            aside = put_aside(path, home, self.moves.move) if home and brought else None
             if aside is not None:
-                self.moves[path] = aside
                 self.put_aside.append(aside)
             elif not is_gone(path):
                 self.kept.append(path)
@@ -154,11 +144,11 @@ class _Application:
         twins = [
             self.transaction.path_of(r) for r in going.values() if r["sha256"] == row["sha256"]
         ]
-        found, place = bring_back(path, row["size"], row["mtime_ns"], row["sha256"], roots, twins)
+        content = Content(row["size"], row["mtime_ns"], row["sha256"])
+        found, place = bring_back(path, content, roots, twins, self.moves.move)
         if found is None:
             self.missing.append(path)
         elif found != place:
-            self.moves[found] = place
             self.put_back.append(place)
         return place
 

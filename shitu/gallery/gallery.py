@@ -82,7 +82,7 @@ class Gallery:
     def __init__(self, where: str, folder: Path) -> None:
         self._engine: Engine
         self._where = where
-        self._folder = folder
+        self.folder = folder
         self.guard: Callable[[Pending], None] | None = None
         self._later: tuple[Path, float] | None = None  # the file, where there is none yet
         self._blank: Engine | None = None  # what stood in for it; others may still be reading it
@@ -163,7 +163,7 @@ class Gallery:
                     "another place for the index"
                 ) from error
             # In a gallery of its own: an engine without tables, should this fail, is not kept.
-            made = Gallery(self._where, self._folder)
+            made = Gallery(self._where, self.folder)
             made._connect(open_sqlite(file, read_only=False, timeout=timeout), read_only=False)
             self._blank, self._engine, self._later = self._engine, made._engine, None
 
@@ -304,7 +304,7 @@ class Gallery:
             yield connection, self._roots(connection)
 
     def _roots(self, connection: Connection) -> Roots:
-        return Roots.read(connection, self._folder)
+        return Roots.read(connection, self.folder)
 
     def head(self) -> Head:
         """Return the generation that the gallery is at."""

@@ -46,6 +46,7 @@ class Transaction:
         self._operation = operation
         self._roots = roots
         self._journal = Journal(connection)
+        self.token = uuid.uuid4().hex  # of the state that it leads to
         # Writers take turns from here on, in databases without BEGIN IMMEDIATE too.
         held = select(meta.c.value).where(meta.c.key == "generation").with_for_update()
         self.generation = int(connection.execute(held).scalar_one())
@@ -332,6 +333,11 @@ class Transaction:
         """Return the changes after a generation, oldest first."""
         return read_changes(self._connection, since)
 
+    def was_committed(self, token: str) -> bool:
+        """Whether the gallery has been in the state of this token."""
+        query = select(changes.c.generation).where(changes.c.token == token)
+        return self._connection.execute(query).first() is not None
+
     def item_rows(self, item_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
         """Return items as they stand in the log, by id."""
         return read_item_rows(self._connection, item_ids)
@@ -418,7 +424,7 @@ class Transaction:
         self._connection.execute(
             insert(changes).values(
                 generation=self.generation,
-                token=uuid.uuid4().hex,
+                token=self.token,
                 operation=self._operation,
                 before=before,
                 after=after,

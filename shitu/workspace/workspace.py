@@ -63,7 +63,10 @@ class Workspace(Judging, Learning):
 
         source = path_of("gallery", gallery)
         entries = list_entries(source)
-        return self.catalog_for_writing().build(
+        catalog = self.catalog_for_writing()
+        if catalog.take_back_unfinished():
+            entries = list_entries(source)
+        return catalog.build(
             entries,
             root=source if source.is_dir() else source.parent,
             prune=prune,

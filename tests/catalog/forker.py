@@ -276,6 +276,7 @@ _POINTS: dict[str, Callable[[], None]] = {
         "shitu.gallery.known_insertion:KnownInsertion.finish", after=True
     ),
     "with an export written": _at("shitu.gallery.portable:_settle"),
+    "with a move made for good": _at("shitu.catalog.moves:Moves.forget"),
     "with pictures put aside": _at("shitu.gallery.transaction:Transaction.remove"),
 }
 

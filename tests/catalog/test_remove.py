@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import paint_file
+from forker import Forker
 
 from shitu.catalog import Catalog
 from shitu.errors import GalleryError, ItemNotFound
@@ -148,6 +149,54 @@ def test_a_picture_that_is_gone_already_can_be_removed(tea_shop: Shop, catalog: 
     shutil.rmtree(tea_shop.photos / "tea")
     summary = catalog.remove(label="tea")
     assert (summary.removed, summary.moved, summary.kept) == (2, (), ())
+
+
+@pytest.mark.parametrize("again", ["sync", "build", "remove"])
+@pytest.mark.parametrize("point", ["with pictures put aside", "before the commit"])
+@pytest.mark.sqlite
+def test_killed_before_the_commit_pictures_are_back_with_the_next_change(
+    tea_shop: Shop, catalog: Catalog, forker: Forker, point: str, again: str
+) -> None:
+    where = {"index": str(tea_shop.index), "photos": str(tea_shop.photos)}
+    assert forker.run(do="remove", label="tea", die=point, **where).code == -9
+    assert not (tea_shop.photos / "tea" / "1.png").exists()
+    assert forker.run(do=again, label="coffee", **where).code == 0
+    assert [i.label for i in catalog.items()] == ["tea", *["coffee"] * (again != "remove")][::-1]
+    assert all(reference.path.exists() for reference in catalog.all_references())
+    assert [path.name for path in tea_shop.index.glob("moving-*")] == []
+    assert (tea_shop.photos / ".removed").exists() == (again == "remove")
+
+
+@pytest.mark.sqlite
+def test_killed_after_the_commit_pictures_stay_aside(
+    tea_shop: Shop, catalog: Catalog, forker: Forker
+) -> None:
+    where = {"index": str(tea_shop.index), "photos": str(tea_shop.photos)}
+    assert forker.run(do="remove", label="tea", die="with a move made for good", **where).code == -9
+    assert len(list(tea_shop.index.glob("moving-*"))) == 1
+    assert forker.run(do="sync", **where).code == 0
+    assert [item.label for item in catalog.items()] == ["coffee"]
+    assert (tea_shop.photos / ".removed" / "tea" / "1.png").exists()
+    assert list(tea_shop.index.glob("moving-*")) == []
+
+
+@pytest.mark.sqlite
+def test_a_note_of_a_move_may_be_torn(tea_shop: Shop, catalog: Catalog, forker: Forker) -> None:
+    where = {"index": str(tea_shop.index), "photos": str(tea_shop.photos)}
+    forker.run(do="remove", label="tea", die="with pictures put aside", **where)
+    [note] = tea_shop.index.glob("moving-*")
+    with note.open("a") as file:
+        file.write('["tea/3.png", ".rem')
+    assert catalog.take_back_unfinished()
+    assert tea_shop.build(catalog).unchanged == 3
+
+
+@pytest.mark.sqlite
+def test_pictures_are_put_aside_where_no_note_can_be_made(
+    tea_shop: Shop, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shitu.catalog.moves._NOTES", "a" * 300)
+    assert len(catalog.remove(label="tea").moved) == 2
 
 
 def test_a_removed_picture_can_come_back_under_a_new_id(

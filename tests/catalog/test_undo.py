@@ -395,3 +395,19 @@ def test_killed_while_undoing_it_is_done_or_can_be_done_again(
     assert rows(again) == before
     assert vectors_agree(again)
     assert tea_shop.build(again).unchanged == 3
+
+
+@pytest.mark.sqlite
+def test_killed_while_undoing_pictures_are_where_they_were(
+    tea_shop: Shop, catalog: Catalog, elsewhere: Path, forker: Forker
+) -> None:
+    catalog.remove(label="tea")
+    catalog.add([elsewhere], "cocoa")
+    before = rows(catalog)
+    where = {"index": str(tea_shop.index), "photos": str(tea_shop.photos)}
+    assert forker.run(do="go back", generation=1, die="before the commit", **where).code == -9
+    assert forker.run(do="sync", **where).code == 0
+    assert rows(catalog) == before
+    assert all(reference.path.exists() for reference in catalog.all_references())
+    catalog.go_back(1)
+    assert tea_shop.build(catalog).unchanged == 3
