@@ -73,7 +73,8 @@ class DescribedFolder:
     """The pictures of a folder, described.
 
     Attributes:
-        skipped: files that could not be read, with the reason.
+        skipped: files that could not be read, and folders that could not be listed, with the
+            reason.
     """
 
     pictures: tuple[tuple[Path, Description], ...] = ()
@@ -88,11 +89,13 @@ def describe_folder(
     Raises:
         ImageError: there is none, or none can be read.
     """
-    paths = find_images(folder)
-    if not paths:
-        raise ImageError(f"No picture found in {folder}.")
     found: list[tuple[Path, Description]] = []
     skipped: list[tuple[str, str]] = []
+    paths = find_images(folder, lambda closed, why: skipped.append((str(closed), why)))
+    if not paths and skipped:
+        raise ImageError(f"{display_path(skipped[0][0])} {skipped[0][1]}.")
+    if not paths:
+        raise ImageError(f"No picture found in {folder}.")
     for start in range(0, len(paths), _SOME):
         images = _read(paths[start : start + _SOME], skipped)
         found += zip(images, describer.describe(list(images.values())), strict=True)
@@ -100,8 +103,8 @@ def describe_folder(
             progress(min(start + _SOME, len(paths)), len(paths))
     if not found:
         raise ImageError(
-            f"None of the {len(skipped)} pictures in {display_path(folder)} can be read; the "
-            f"first: {skipped[0][1]}"
+            f"None of the {len(paths)} pictures in {display_path(folder)} can be read; the "
+            f"first: {skipped[-len(paths)][1]}"
         )
     return DescribedFolder(tuple(found), tuple(skipped))
 

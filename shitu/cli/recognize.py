@@ -31,7 +31,7 @@ from shitu.cli._common import (
 )
 from shitu.cli._moments import as_of_option
 from shitu.cli._saving import DRAWN, refuse_references, refuse_their_folder, without_drawn
-from shitu.figures import apart, short
+from shitu.figures import apart, many, short
 
 if TYPE_CHECKING:
     from shitu.recognition import Match, Recognition, RecognizedObject
@@ -98,7 +98,8 @@ def recognize(
         raise click.UsageError("Answers of the past are not logged: leave out --log or --as-of.")
     failed = 0
     notes: dict[str, None] = {}  # in order, each but once
-    pictures = _pictures(images, save)
+    closed: dict[Path, str] = {}
+    pictures = _pictures(images, save, closed)
     names = _unique_names(pictures)
     if save is not None:
         refuse_their_folder(save, (path for path in pictures if path != _STDIN))
@@ -128,9 +129,18 @@ def recognize(
                 tables.add(path, result)
     tables.print()
     say_notes(notes)
-    if failed:
-        say(f"{failed} of {len(pictures)} pictures skipped.")
+    if failed or closed:
+        _say_what_failed(failed, len(pictures), closed)
         context.exit(1)
+
+
+def _say_what_failed(failed: int, pictures: int, closed: dict[Path, str]) -> None:
+    for folder, problem in closed.items():
+        say_skipped("skipped", folder, problem)
+    if failed:
+        say(f"{failed} of {pictures} pictures skipped.")
+    if closed:
+        say(f"{many(len(closed), 'folder')} skipped.")
 
 
 def _check_usage(images: tuple[Path, ...], text: str | None, *, pictures_only: bool) -> None:
@@ -157,20 +167,24 @@ def _find_by_words(
     say_notes(found.notes)
 
 
-def _pictures(paths: Iterable[Path], save: Path | None) -> list[Path]:
+def _pictures(paths: Iterable[Path], save: Path | None, closed: dict[Path, str]) -> list[Path]:
+    """List the pictures; `closed` is filled with folders that cannot be listed, and why."""
     from shitu.errors import ImageError
     from shitu.images import find_images
 
     pictures: list[Path] = []
     for path in paths:
         # Asked so that a picture which may not be looked at is skipped, not the end.
-        folder = os.path.isdir(path)  # noqa: PTH112
-        found = find_images(path) if folder else [path]
+        folder, before = os.path.isdir(path), len(closed)  # noqa: PTH112
+        found = find_images(path, closed.__setitem__) if folder else [path]
         if folder and save is not None:
             found = without_drawn(found, save)
-        if not found:
+        if not found and len(closed) == before:
             raise ImageError(f"No picture found in {show_path(path)}.")
         pictures += found
+    if not pictures:
+        first, problem = next(iter(closed.items()))
+        raise ImageError(f"{show_path(first)} {problem}.")
     return pictures
 
 

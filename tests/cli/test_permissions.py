@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -87,6 +88,33 @@ def test_a_folder_among_others_is_skipped_and_its_pictures_stay(shop: Path) -> N
     ]
     assert "removed" not in done.stdout
     assert shitu("list-items", "--index", index).stdout == before
+
+
+@pytest.mark.parametrize("command", ["recognize", "calibrate"])
+def test_a_folder_among_pictures_that_are_asked_about(
+    shop: Path, query: Path, tmp_path: Path, command: str
+) -> None:
+    asked = tmp_path / "asked"
+    (asked / "shut").mkdir(parents=True)
+    shutil.copy(query, asked / "shut")
+    index = ("--index", shop / "index", "--json")
+    alone = ("recognize", asked) if command == "recognize" else ("calibrate", "--strangers", asked)
+    arguments = (*alone, *(("--far", "0.2", "--dry-run") if command == "calibrate" else ()), *index)
+    (asked / "shut").chmod(0)
+    try:
+        nothing = shitu(*arguments)
+        shutil.copy(query, asked)
+        done = shitu(*arguments)
+    finally:
+        (asked / "shut").chmod(0o700)
+    why = "cannot be listed: permission denied; allow it, or copy the file elsewhere"
+    assert (nothing.returncode, nothing.stderr) == (1, f"Error: {asked / 'shut'} {why}.\n")
+    assert len(done.stdout.splitlines()) == 1
+    if command == "recognize":
+        assert done.returncode == 1
+        assert done.stderr == f"skipped {asked / 'shut'}: {why}\n1 folder skipped.\n"
+    else:
+        assert json.loads(done.stdout)["skipped"] == [[str(asked / "shut"), why]]
 
 
 def test_if_all_folders_are_closed_that_is_said(shop: Path) -> None:
