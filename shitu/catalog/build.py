@@ -51,6 +51,10 @@ def find_news(
             told.one_more()
 
 
+def _none(_: Ledger) -> str:
+    return ""
+
+
 class Build:
     """One build; see `Catalog.build`.
 
@@ -82,8 +86,13 @@ class Build:
         *,
         prune: bool = False,
         progress: Callable[[int], None] | None = None,
+        refusal: Callable[[Ledger], str] = _none,
     ) -> BuildSummary:
-        """Build, and say what was done."""
+        """Build, and say what was done.
+
+        Args:
+            refusal: says why what vanished is not to be pruned; empty where it is.
+        """
         start = time.perf_counter()
         self.ledger = ledger = Ledger(self._root, self._gallery.known_files(self._root))
         # What is new is described and committed in batches.
@@ -97,7 +106,7 @@ class Build:
                     self._flush(ledger)
             self._flush(ledger)
             # What moved, changed its label or went is known only now that all was seen.
-            removed, vanished = self._settle(ledger, prune=prune)
+            removed, vanished = self._settle(ledger, refusal, prune=prune)
         self._refuse_nothing(ledger)
         return self._summary(ledger, removed, vanished, time.perf_counter() - start)
 
@@ -173,12 +182,16 @@ class Build:
                 number, label = there[one.sha256]
                 ledger.met(entry, label, transaction.path_of(rows[number]))
 
-    def _settle(self, ledger: Ledger, *, prune: bool) -> tuple[list[KnownFile], list[KnownFile]]:
+    def _settle(
+        self, ledger: Ledger, refusal: Callable[[Ledger], str], *, prune: bool
+    ) -> tuple[list[KnownFile], list[KnownFile]]:
         """Commit what is left; returns what was removed and what vanished but stays."""
         outdated, vanished = ledger.outdated(), ledger.vanished()
         removed = vanished if prune else []
         if removed and not ledger.any_used():  # a wrong list, or a disk that is not there
             raise GalleryError(f"{_none_usable(ledger).rstrip('.')}; nothing was removed")
+        if removed and (why := refusal(ledger)):
+            raise GalleryError(why)
         gone = [file.reference_id for file in (*outdated, *removed)]
         work = (gone, ledger.moves, ledger.labels, ledger.states)
         if any(work) or (ledger.known and self._gallery.root() != self._root):

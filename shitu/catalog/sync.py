@@ -54,7 +54,9 @@ class Sync:
             if refusal:
                 raise GalleryError(refusal)
         build = Build(self.gallery, describer, self._root, followed, batch_size=32)
-        done = build.run(entries, prune=True, progress=self._towards(len(entries)))
+        progress = self._towards(len(entries))
+        # Asked again once all was seen: a disk may have gone since its pictures were listed.
+        done = build.run(entries, prune=True, progress=progress, refusal=self._refusal)
         ledger = build.ledger
         return _report(ledger, ledger.added, done.removed, done.generation, done.seconds)
 
@@ -91,7 +93,7 @@ class Sync:
         return (
             f"{gone} of the {mine} pictures that the gallery has from "
             f"{display_path(self.folder)} are gone: see that every disk is there, or say "
-            "--force to remove them from the gallery; nothing was changed"
+            "--force to remove them from the gallery; nothing was removed"
         )
 
     def _towards(self, total: int) -> Callable[[int], None] | None:

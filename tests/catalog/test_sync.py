@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shitu.catalog import Catalog, SyncReport
+from shitu.catalog import Catalog, Entry, SyncReport, entries_from_folder
 from shitu.errors import GalleryError, ShituError
 
 if TYPE_CHECKING:
@@ -176,6 +176,21 @@ def test_most_of_it_gone_is_refused_unless_forced(tea_shop: Shop, synced: Catalo
     assert len(planned.removed) == 2
     synced.sync(tea_shop.photos, force=True)
     assert labels(synced) == {"coffee": 1, "cocoa": 1}
+
+
+def test_most_of_it_gone_once_it_was_listed_is_refused(
+    tea_shop: Shop, synced: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def list_and_lose(folder: Path) -> list[Entry]:
+        entries = entries_from_folder(folder)
+        shutil.rmtree(tea_shop.photos / "tea")
+        return entries
+
+    tea_shop.paint("coffee/new.png", 4)
+    monkeypatch.setattr("shitu.catalog.sync.entries_from_folder", list_and_lose)
+    with pytest.raises(GalleryError, match=r"2 of the 3 pictures .* are gone.*nothing was removed"):
+        synced.sync(tea_shop.photos)
+    assert labels(synced) == {"coffee": 2, "tea": 2}
 
 
 def test_most_of_it_moved_is_not_refused(tea_shop: Shop, synced: Catalog) -> None:
