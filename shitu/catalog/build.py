@@ -78,6 +78,7 @@ class Build:
         self._batch_size = max(1, batch_size)
         self._batch: list[News] = []
         self._committed = 0  # new pictures, so far
+        self._bearers: dict[str, int] = {}  # of each label a reference that had it when looked at
         self.ledger = Ledger(root, ())  # what the last run found out
 
     def run(
@@ -95,6 +96,7 @@ class Build:
         """
         start = time.perf_counter()
         self.ledger = ledger = Ledger(self._root, self._gallery.known_files(self._root))
+        self._bearers = {file.label: file.reference_id for file in ledger.known}
         # What is new is described and committed in batches.
         with (
             self._said_what_stays(),
@@ -173,14 +175,26 @@ class Build:
         # Another process may have added some of these since the build looked.
         there = transaction.holders([one.sha256 for _, one in new])
         fresh = [(entry, one) for entry, one in new if one.sha256 not in there]
-        item_ids = {e.label: transaction.ensure_item(e.label) for e, _ in fresh}
-        transaction.add([(item_ids[e.label], one) for e, one in fresh], space)
+        labels = self._labels_now(transaction, [entry for entry, _ in fresh])
+        item_ids = {label: transaction.ensure_item(label) for label in labels}
+        rows = [(item_ids[label], one) for label, (_, one) in zip(labels, fresh, strict=True)]
+        self._bearers.update(zip(labels, transaction.add(rows, space), strict=True))
         ledger.added += [entry.path for entry, _ in fresh]
-        rows = transaction.reference_rows(number for number, _ in there.values())
+        held = transaction.reference_rows(number for number, _ in there.values())
         for entry, one in new:
             if one.sha256 in there:
                 number, label = there[one.sha256]
-                ledger.met(entry, label, transaction.path_of(rows[number]))
+                ledger.met(entry, label, transaction.path_of(held[number]))
+
+    def _labels_now(self, transaction: Transaction, entries: list[Entry]) -> list[str]:
+        """Labels of entries; items may have got other ones since the build looked at them."""
+        following = {entry.label for entry in entries if not entry.explicit} & {*self._bearers}
+        rows = transaction.reference_rows(self._bearers[label] for label in following)
+        now = {label: rows.get(self._bearers[label], {}).get("label", label) for label in following}
+        return [
+            entry.label if entry.explicit else now.get(entry.label, entry.label)
+            for entry in entries
+        ]
 
     def _settle(
         self, ledger: Ledger, refusal: Callable[[Ledger], str], *, prune: bool

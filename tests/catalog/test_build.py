@@ -507,3 +507,31 @@ def test_a_link_that_leads_to_no_picture_is_said(tea_shop: Shop, target: str, re
     summary = tea_shop.build(tea_shop.open())
     assert summary.added == 3
     assert [one.reason for one in summary.skipped] == [reason]
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("merged", [True, False])
+def test_pictures_follow_an_item_that_is_renamed_or_merged_during_the_build(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, first: bool, merged: bool
+) -> None:
+    shop.paint("rum/1.png", 1)
+    shop.paint("tea/1.png", 2)
+    catalog, other = shop.open(), shop.open()
+    if not first:
+        shop.build(catalog)
+    for seed in (3, 4):
+        shop.paint(f"tea/{seed}.png", seed)
+    describe = shop.describer.describe
+
+    def meanwhile(*arguments: Any) -> Any:
+        if "tea" in [item.label for item in other.items()]:
+            if merged:
+                other.merge(["tea"], into="rum")
+            else:
+                other.relabel("tea", "chai")
+        return describe(*arguments)
+
+    monkeypatch.setattr(shop.describer, "describe", meanwhile)
+    shop.build(catalog, batch_size=1)
+    wanted = {"rum": 4} if merged else {"rum": 1, "chai": 3}
+    assert {item.label: item.references for item in catalog.items()} == wanted
