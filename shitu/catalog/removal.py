@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shitu.arguments import number_of
-from shitu.catalog.files import put_aside
+from shitu.catalog.files import holds, put_aside
 from shitu.catalog.labels import clean_label, given_label
 from shitu.catalog.moves import moving
 from shitu.catalog.summaries import RemoveSummary
@@ -22,19 +22,23 @@ def remove_references(
     if sum(key is not None for key in (label, item_id, reference_id)) != 1:
         raise GalleryError("name exactly one of label, item id and reference id to remove")
     going = _chosen(gallery, label, item_id, reference_id)
+    numbers = [reference.reference_id for reference in going]
     root = gallery.root()
     kept: list[Path] = []
     with moving(gallery, "remove") as (transaction, moves):
         # Before the commit: the next build would add what was removed and still lies there.
+        shared = transaction.on_shared_paths(numbers)
         for reference in going:
+            if reference.reference_id in shared and not holds(reference.path, reference.sha256):
+                continue  # what lies there is the picture of a reference that stays
             aside = None if root is None else put_aside(reference.path, root, moves.move)
             if aside is None and not is_gone(reference.path):
                 kept.append(reference.path)
-        transaction.remove([reference.reference_id for reference in going])
+        transaction.remove(numbers)
         empty = transaction.drop_empty_items()
     return RemoveSummary(
         label=going[0].label,
-        reference_ids=tuple(reference.reference_id for reference in going),
+        reference_ids=tuple(numbers),
         item_removed=going[0].item_id in empty,
         moved=tuple(moves.made.values()),
         kept=tuple(kept),

@@ -9,7 +9,7 @@ from typing import Any
 
 from shitu.arguments import number_of
 from shitu.catalog.feedback import HOW
-from shitu.catalog.files import put_aside
+from shitu.catalog.files import holds, put_aside
 from shitu.catalog.finding import Content, bring_back
 from shitu.catalog.forgotten import why_forgotten
 from shitu.catalog.moves import Moves, moving
@@ -126,10 +126,13 @@ class _Application:
     def _put_aside(self, going: Mapping[int, Row], home: Path | None) -> None:
         """Put pictures aside that an addition brought, or the next build would add them again."""
         returning = {(row or {}).get("sha256") for row in self.plan.references.values()}
-        for row in going.values():
+        shared = self.transaction.on_shared_paths(going)
+        for number, row in going.items():
             path = self.transaction.path_of(row)
             if row["sha256"] in returning:
                 continue  # it is the picture of a reference that comes back
+            if number in shared and not holds(path, row["sha256"]):
+                continue  # what lies there is the picture of a reference that stays
             brought = row["how"] in _BROUGHT
             aside = put_aside(path, home, self.moves.move) if home and brought else None
             if aside is not None:

@@ -70,6 +70,18 @@ class Transaction:
             found.update(self._connection.execute(select(number).where(number.in_(some))).scalars())
         return found
 
+    def on_shared_paths(self, reference_ids: Collection[int]) -> set[int]:
+        """Return those of the references at whose path a reference lies that is none of them."""
+        these, found = set(reference_ids), set[int]()
+        mine, other = item_references.alias(), item_references.alias()
+        pairs = select(mine.c.reference_id, other.c.reference_id).join(
+            other, (mine.c.path == other.c.path) & (mine.c.reference_id != other.c.reference_id)
+        )
+        for some in _chunks(these):
+            rows = self._connection.execute(pairs.where(mine.c.reference_id.in_(some)))
+            found.update(number for number, by in rows if by not in these)
+        return found
+
     def ensure_space(self, space: Space) -> int:
         """Return the row of the space in use, which becomes this one if there is none.
 

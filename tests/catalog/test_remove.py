@@ -145,6 +145,44 @@ def test_two_removed_pictures_of_one_name_are_both_kept(tea_shop: Shop, catalog:
     assert (tea_shop.photos / ".removed" / "tea" / "1.png").exists()
 
 
+@pytest.fixture
+def overwritten(tea_shop: Shop, catalog: Catalog) -> tuple[int, int]:
+    """Two references at one path, whose picture is the second one's: an undo after a sync."""
+    old = number_of(catalog, "tea/1.png")
+    tea_shop.paint("tea/1.png", 9)
+    catalog.sync(tea_shop.photos)
+    new = number_of(catalog, "tea/1.png")
+    catalog.undo()
+    return old, new
+
+
+def test_the_picture_of_another_reference_stays_where_it_is(
+    tea_shop: Shop, catalog: Catalog, names: Names, overwritten: tuple[int, int]
+) -> None:
+    old, new = overwritten
+    summary = catalog.remove(reference_id=old)
+    assert (summary.removed, summary.moved, summary.kept) == (1, (), ())
+    assert number_of(catalog, "tea/1.png") == new
+    assert catalog.sync(tea_shop.photos).removed == ()
+    assert (names(catalog, 1), names(catalog, 9)) == ("nothing", "tea")
+
+
+def test_a_picture_goes_with_its_reference_whoever_else_has_its_path(
+    tea_shop: Shop, catalog: Catalog, names: Names, overwritten: tuple[int, int]
+) -> None:
+    _, new = overwritten
+    assert len(catalog.remove(reference_id=new).moved) == 1
+    catalog.sync(tea_shop.photos)
+    assert names(catalog, 9) == "nothing"
+
+
+def test_a_picture_of_two_references_goes_with_both(
+    tea_shop: Shop, catalog: Catalog, overwritten: tuple[int, int]
+) -> None:
+    assert len(catalog.remove(label="tea").moved) == 2
+    assert not (tea_shop.photos / "tea" / "1.png").exists()
+
+
 def test_a_picture_that_is_gone_already_can_be_removed(tea_shop: Shop, catalog: Catalog) -> None:
     shutil.rmtree(tea_shop.photos / "tea")
     summary = catalog.remove(label="tea")
