@@ -9,9 +9,11 @@ from typing import Any
 from shitu.cropper import Dropped
 from shitu.deciding import Rejected
 from shitu.explanation.sentences import what_would_change
-from shitu.geometry import Box
+from shitu.geometry import Box, overlap
 from shitu.runtime.session import Float32Array
 from shitu.verifier import Agreement
+
+_SAME_OBJECT = 0.7  # intersection over the smaller box
 
 SCORE, LEAD, CONFIDENCE, GEOMETRY = "score", "lead", "confidence", "geometry"
 
@@ -126,6 +128,11 @@ class RecognizedObject:
         }
 
 
+def same_object(first: Box, second: Box) -> bool:
+    """Whether two boxes with the same answer are one object."""
+    return float(overlap([first], [second])[0, 0]) > _SAME_OBJECT
+
+
 @dataclass(frozen=True)
 class Recognition:
     """What was recognised in one picture.
@@ -139,6 +146,7 @@ class Recognition:
         milliseconds: time by stage: detect, embed, search, and verify if it may be done.
         notes: what is to be said about the filter, if there was one, and about rejected matches.
         lead: how far ahead of the next item a label had to be, where the score decided.
+        points: whether points that agree had a say.
     """
 
     objects: tuple[RecognizedObject, ...]
@@ -148,10 +156,34 @@ class Recognition:
     notes: tuple[str, ...] = ()
     operating_point: float | None = None
     lead: float = 0.0
+    points: bool = False
 
     def what_would_change(self, item: RecognizedObject) -> str:
         """Say in a sentence what would make another answer of the one for an object."""
-        return what_would_change(item, self.threshold, self.operating_point, self.lead)
+        return what_would_change(
+            item,
+            self.threshold,
+            self.operating_point,
+            self.lead,
+            points=self.points,
+            around=self._around(item),
+        )
+
+    def _around(self, item: RecognizedObject) -> Box | None:
+        """The box that an object may be merged with, if it had a name."""
+        if item.box is None:
+            return None
+        near = (each for each in self.objects if each.box and same_object(each.box, item.box))
+        return next((each.box for each in near if self._outranks(each, item)), None)
+
+    def _outranks(self, other: RecognizedObject, item: RecognizedObject) -> bool:
+        """Whether what names an object gives another one that name, too, by a higher score."""
+        if not item.matches or not other.matches:
+            return False
+        mine, its = item.matches[0], other.matches[0]
+        needed = self.lead if item.lead is None else min(item.lead, self.lead)
+        ahead = other.label is not None or other.lead is None or other.lead >= needed
+        return its.item_id == mine.item_id and its.score > mine.score and ahead
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings, as `shitu recognize --json` prints them."""

@@ -21,7 +21,7 @@ from shitu.images import Image
 from shitu.index import Neighbours
 from shitu.looking import Clock, Look
 from shitu.prototypes import Floats, table
-from shitu.recognition import Recognition, RecognizedObject
+from shitu.recognition import Recognition, RecognizedObject, same_object
 from shitu.runtime.session import Float32Array
 from shitu.verifier.reranking import Sight, Verifier
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 
-_SAME_OBJECT = 0.7  # intersection over the smaller box
 _PART = 0.9  # share of an unknown box that lies in a larger one with a name
 
 
@@ -173,6 +172,7 @@ class Recognizer:
             notes,
             decider.operating_point,
             self._rule.lead,
+            self._verifier is not None,
         )
 
     def _candidates(self, image: Image, *, whole_image: bool) -> Candidates:
@@ -275,11 +275,10 @@ def _why_merged(first: RecognizedObject, second: RecognizedObject) -> str | None
     """Why the second is no object beside the first, if so."""
     if first.label is None or first.box is None or second.box is None:
         return None
-    shared = float(overlap([first.box], [second.box])[0, 0])
     if second.label is None:
         mine, other = area([first.box, second.box])
-        part = other < mine and shared > _PART
+        part = other < mine and overlap([first.box], [second.box])[0, 0] > _PART
         return f"unknown, and part of {first.label!r}" if part else None
-    if first.label == second.label and shared > _SAME_OBJECT:
+    if first.label == second.label and same_object(first.box, second.box):
         return f"lies on another box with the same answer, {first.label!r}"
     return None

@@ -10,13 +10,20 @@ from shitu.figures import apart, short
 from shitu.prototypes import SAME
 
 if TYPE_CHECKING:
+    from shitu.geometry import Box
     from shitu.recognition import Match, RecognizedObject
 
 _NARROW = 0.05  # cosine by which the next item is behind at most for it to be named a danger
 
 
 def what_would_change(
-    item: RecognizedObject, threshold: float, operating_point: float | None, lead: float = 0.0
+    item: RecognizedObject,
+    threshold: float,
+    operating_point: float | None,
+    lead: float = 0.0,
+    *,
+    points: bool = False,
+    around: Box | None = None,
 ) -> str:
     """Say in a sentence what would make another answer of an object's.
 
@@ -25,22 +32,25 @@ def what_would_change(
         threshold: score below which a label was not trusted.
         operating_point: confidence below which it was not; None where the score decided.
         lead: how far ahead of the next item it had to be, where the score decided.
+        points: whether points that agree had a say.
+        around: another box that may be named in its place, as the same object.
     """
     if not item.matches:
         return "there is nothing to compare with: add pictures with `shitu add-item`"
     if item.label is None and item.decided_by == "lead":
-        return _too_close(item, lead)
+        return _too_close(item, lead, around)
     if item.label is None:
-        return _unknown(item, threshold, operating_point, lead)
+        named = f"{_name_it(around)} {_flags(item, lead, points=points)}"
+        return _unknown(item, threshold, operating_point, named)
     if item.decided_by == "geometry":
-        return _by_geometry(item)
+        return _by_geometry(item, operating_point)
     next_one = _rival(item)
     if next_one is not None and item.matches[0].score - next_one.score < _NARROW:
         return _narrow(item.matches[0], next_one)
-    return _clear(item, threshold, operating_point)
+    return _clear(item, operating_point, lead)
 
 
-def _too_close(item: RecognizedObject, lead: float) -> str:
+def _too_close(item: RecognizedObject, lead: float, around: Box | None) -> str:
     best, ahead = item.matches[0], item.lead or 0.0
     told, needed = apart(ahead, lead)
     if not float(told):
@@ -49,8 +59,8 @@ def _too_close(item: RecognizedObject, lead: float) -> str:
     next_one = "the next item" if rival is None else repr(rival.label)
     return (
         f"{best.label!r} is {told} ahead of {next_one} by its nearest picture and the mean "
-        f"of all, {needed} is needed: name it with {_with_lead(ahead)}, or add a reference that "
-        "tells them apart"
+        f"of all, {needed} is needed: {_name_it(around)} {_with_lead(ahead)}, or add a reference "
+        "that tells them apart"
     )
 
 
@@ -63,14 +73,38 @@ def _with_lead(ahead: float) -> str:
     return f"--lead {math.floor(ahead * 1000) / 1000:g}"
 
 
+def _flags(item: RecognizedObject, lead: float, *, points: bool) -> str:
+    """What names an unknown object, when the score is left to decide."""
+    flags = f"--threshold {math.floor(item.matches[0].score * 100) / 100:.2f}"
+    if item.lead is not None and item.lead < lead:  # which counts where a score decides
+        flags += f" {_with_lead(item.lead)}"
+    # Nearer the threshold, points are asked; and they need not be as likely as the scores.
+    return f"{flags} --verify off" if points and not _favoured(item) else flags
+
+
+def _favoured(item: RecognizedObject) -> bool:
+    """Whether points were looked for, and spoke for no other item."""
+    if item.agreement is None:
+        return False
+    if item.decided_by == "geometry":
+        return True
+    agreements = (match.agreement for match in item.matches)
+    return item.agreement.inliers >= max(each.inliers for each in agreements if each is not None)
+
+
+def _name_it(around: Box | None) -> str:
+    if around is None:
+        return "name it with"
+    return f"name it, or the box {','.join(f'{side:.0f}' for side in around)} on the same, with"
+
+
 def _unknown(
-    item: RecognizedObject, threshold: float, operating_point: float | None, lead: float
+    item: RecognizedObject, threshold: float, operating_point: float | None, named: str
 ) -> str:
     best = item.matches[0]
-    add = f"or add a picture like this one to {best.label!r} if that is what it is"
-    named = f"name it with --threshold {math.floor(best.score * 100) / 100:.2f}"
-    if item.lead is not None and item.lead < lead:  # which counts where a score decides
-        named += f" {_with_lead(item.lead)}"
+    # One may not make a calibrated gallery sure enough.
+    picture = "a picture" if operating_point is None else "pictures"
+    add = f"or add {picture} like this one to {best.label!r} if that is what it is"
     if operating_point is None:
         score, needed = apart(best.score, threshold)
         return (
@@ -99,7 +133,7 @@ def _narrow(best: Match, rival: Match) -> str:
     )
 
 
-def _by_geometry(item: RecognizedObject) -> str:
+def _by_geometry(item: RecognizedObject, operating_point: float | None) -> str:
     best, agreement = item.matches[0], item.agreement
     points = 0 if agreement is None else agreement.inliers
     proof = f"{points} points lie as in a reference of {best.label!r}"
@@ -109,6 +143,8 @@ def _by_geometry(item: RecognizedObject) -> str:
             f"{proof}, though the scores put {first.label!r} first: --verify off would leave it to "
             "them"
         )
+    if operating_point is not None:
+        return f"{proof}: --verify off would leave it to the confidence that the scores give"
     return f"{proof}: --verify off would leave the score {best.score:.2f} to decide"
 
 
@@ -118,13 +154,17 @@ def _first_by_scores(matches: Sequence[Match]) -> Match:
     return nearest if nearest.score >= SAME else max(matches, key=_both)
 
 
-def _clear(item: RecognizedObject, threshold: float, operating_point: float | None) -> str:
+def _clear(item: RecognizedObject, operating_point: float | None, lead: float) -> str:
     best, rival = item.matches[0], _rival(item)
-    if operating_point is None or item.confidence is None:
-        # It may not: so near the threshold, points have a say.
-        needed = f"only a threshold above {best.score:.2f} could make it unknown"
+    # They may not: so near the limit, points have a say.
+    needed = f"a threshold above {best.score:.2f}"
+    if operating_point is not None and item.confidence is not None:
+        needed = f"an operating point above {short(item.confidence)}, or {needed},"
+    elif item.lead is not None and best.score < SAME:
+        needed += f", or a lead above {apart(item.lead, lead)[0]},"
     else:
-        needed = f"only an operating point above {short(item.confidence)} would make it unknown"
+        needed = f"only {needed}"
+    needed += " could make it unknown"
     if rival is None:
         return needed if item.lead is not None else f"{needed}; no other item is near"
     return f"{needed}; the next item, {rival.label!r}, is {_gap(best.score - rival.score)} behind"
