@@ -103,8 +103,8 @@ def describe_folder(
             progress(min(start + _SOME, len(paths)), len(paths))
     if not found:
         raise ImageError(
-            f"None of the {len(paths)} pictures in {display_path(folder)} can be read; the "
-            f"first: {skipped[-len(paths)][1]}"
+            f"No picture in {display_path(folder)} can be read ({len(paths)} tried); the first: "
+            f"{skipped[-len(paths)][1]}"
         )
     return DescribedFolder(tuple(found), tuple(skipped))
 

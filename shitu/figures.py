@@ -23,5 +23,6 @@ def short(value: float) -> str:
 
 
 def many(count: int, noun: str) -> str:
-    """A number of things: 1 picture, 2 pictures."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")
+    """A number of things: 1 picture, 2 pictures, 2 queries."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{count} {noun if count == 1 else plural}"

@@ -44,3 +44,4 @@ def test_one_thing_is_told_in_the_singular() -> None:
         "1 picture",
         "2 pictures",
     ]
+    assert [many(count, "query") for count in (1, 2)] == ["1 query", "2 queries"]

@@ -285,7 +285,7 @@ def _none_usable(ledger: Ledger) -> str:
     first = ledger.skipped[0]
     name = display_path(first.path)
     said = first.reason if first.reason.startswith(name) else f"{name}: {first.reason}"
-    return f"none of the {len(ledger.skipped)} pictures listed can be used. The first: {said}"
+    return f"no picture listed can be used ({len(ledger.skipped)} tried). The first: {said}"
 
 
 def _thumbnail(image: Image, box: Box | None) -> bytes:

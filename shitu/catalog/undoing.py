@@ -17,6 +17,7 @@ from shitu.catalog.plans import Plan, plan_back, plan_undo
 from shitu.catalog.sentences import sentence
 from shitu.catalog.summaries import UndoSummary
 from shitu.errors import GalleryError
+from shitu.figures import many
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.past import Row
 from shitu.gallery.transaction import Transaction
@@ -51,7 +52,7 @@ def go_back(gallery: Gallery, generation: int) -> UndoSummary:
         transaction.note("undo", {"back_to": generation})
         done = _Application(transaction, plan, moves)
         done.apply()
-    what = f"{len(later)} generations undone" if later else "it is the last generation"
+    what = f"{many(len(later), 'generation')} undone" if later else "it is the last generation"
     return done.summary(gallery, what=what, back_to=generation)
 
 

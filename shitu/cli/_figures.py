@@ -40,8 +40,8 @@ def say_leaks(report: RetrievalReport | BoxReport) -> None:
     near = len(report.leaks) - same
     left = "; left out" if report.leaks_excluded else "; --exclude-leaks leaves them out"
     say(
-        f"Leakage: {len(report.leaks)} queries sit in the gallery themselves "
-        f"({same} by the same file, {near} near-duplicates){left}."
+        f"Leakage: {many(len(report.leaks), 'query')} found in the gallery itself "
+        f"({same} by the same file, {many(near, 'near-duplicate')}){left}."
     )
     for leak in report.leaks[:_SHOWN]:
         near_to = f" (cosine {leak.cosine:.3f})" if leak.kind == "near-duplicate" else ""
@@ -92,7 +92,7 @@ def _print_means(report: RetrievalReport) -> None:
         for key, name in _NAMES.items()
     ]
     last = "95 % interval" if report.intervals else ""
-    echo(table((f"over {report.queries} queries", "", last), rows))
+    echo(table((f"over {many(report.queries, 'query')}", "", last), rows))
 
 
 def interval_text(interval: Interval | None, form: str = ".3f") -> str:

@@ -17,6 +17,7 @@ from shitu.cli._common import (
     table,
     threads_option,
 )
+from shitu.figures import many
 
 
 @click.command(epilog="Example: shitu bench pplcnetv2_base_shitu --threads 2 --json")
@@ -56,11 +57,9 @@ def bench(
     ]
     echo(table(("stage", "median, ms", "90 %, ms"), rows))
     echo("")
+    timed = f"{many(found.runs, 'run')} on {many(found.pictures, 'picture')}"
+    echo(f"{found.model} ({found.kind}): {timed}, first {found.first:.1f} ms")
     echo(
-        f"{found.model} ({found.kind}): {found.runs} runs on {found.pictures} pictures, first "
-        f"{found.first:.1f} ms"
-    )
-    echo(
-        f"{found.engine} {found.version or ''}, {found.threads} threads, {found.cpu}, "
+        f"{found.engine} {found.version or ''}, {many(found.threads, 'thread')}, {found.cpu}, "
         f"{found.cores} cores"
     )

@@ -25,6 +25,7 @@ from shitu.cli._common import (
     table,
     write_text,
 )
+from shitu.figures import many
 
 if TYPE_CHECKING:
     from shitu.gallery.recognitions import LoggedRecognition
@@ -93,7 +94,7 @@ def _clear(workspace: Workspace, before: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"forgotten": count})
     else:
-        echo(f"{count} recognitions forgotten.")
+        echo(f"{many(count, 'recognition')} forgotten.")
 
 
 def _row(one: LoggedRecognition) -> tuple[str, ...]:

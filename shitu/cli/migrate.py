@@ -18,6 +18,7 @@ from shitu.cli._common import (
     table,
 )
 from shitu.errors import GalleryError
+from shitu.figures import many
 
 if TYPE_CHECKING:
     from shitu.catalog.migration import MigrateSummary
@@ -120,7 +121,8 @@ def _print_summary(summary: MigrateSummary) -> None:
         return
     _print_comparison(summary)
     if summary.makeshift:
-        say(f"{summary.makeshift} references have vectors of their thumbnails, which are worse.")
+        stand_in = many(summary.makeshift, "reference")
+        say(f"Vectors of {stand_in} are those of thumbnails, which are worse.")
     if summary.inert:
         say(
             f"{summary.inert} rejections and golden queries have no vector of {summary.after}, "

@@ -15,6 +15,7 @@ from shitu.evaluation.bootstrap import Interval, Resampling, ratio_interval
 from shitu.evaluation.metrics import Floats
 from shitu.evaluation.runs import Run, RunRow, distinct
 from shitu.evaluation.truths import LabelledPicture, Truth
+from shitu.figures import many
 from shitu.geometry import Box, area, clip, iou
 from shitu.images import Image, display_path, load_image, read_bytes
 from shitu.verifier.reranking import OFF
@@ -266,13 +267,13 @@ def _report(
 def _nothing_known(boxes: int, skipped: Sequence[tuple[str, str]]) -> str:
     if not skipped:
         return (
-            f"None of the {boxes} boxes has a label of the gallery: the labels of boxes and "
+            f"No box has a label of the gallery ({boxes} asked): the labels of boxes and "
             "gallery must be the same words."
         )
-    pictures = f"{len(skipped)} pictures cannot be read; the first: {skipped[0][1]}"
+    pictures = f"{many(len(skipped), 'picture')} cannot be read; the first: {skipped[0][1]}"
     if not boxes:
         return f"No box is left to be found: {pictures}"
-    return f"None of the {boxes} boxes that are left has a label of the gallery: {pictures}"
+    return f"No box that is left ({boxes}) has a label of the gallery: {pictures}"
 
 
 def _ratios(pictures: Sequence[PictureOutcome]) -> dict[str, tuple[Floats, Floats]]:

@@ -40,7 +40,7 @@ def retrieval_page(
 ) -> str:
     """The page of a retrieval evaluation."""
     parts = [
-        f"<p>{report.queries} queries of {len(report.labels)} labels; "
+        f"<p>{many(report.queries, 'query')} of {many(len(report.labels), 'label')}; "
         f"{report.decided.sentence}.</p>",
         _leaks(report),
         _figures(report, _MEANS, report.intervals),
@@ -110,8 +110,8 @@ def _leaks(report: RetrievalReport) -> str:
         else ("The figures flatter the gallery; <code>--exclude-leaks</code> leaves them out.")
     )
     return (
-        f'<p class="warning">{len(report.leaks)} queries sit in the gallery themselves ({same} by '
-        f"the same file, {len(report.leaks) - same} near-duplicates). {what}</p>"
+        f'<p class="warning">{many(len(report.leaks), "query")} found in the gallery itself '
+        f"({same} by the same file, {many(len(report.leaks) - same, 'near-duplicate')}). {what}</p>"
     )
 
 
@@ -211,9 +211,10 @@ def _mistake(one: QueryOutcome, pictures: Pictures) -> str:
 def _misses(report: BoxReport, pictures: Pictures) -> str:
     lost = [one for one in report.outcomes if one.lost_by is not None]
     named = [one for one in report.outcomes if one.stranger and one.answer is not None]
+    missed = f"{many(len(lost), 'object')} missed"
     parts = [
         _section(title, '<div class="grid">', *_crops(rows[:MISTAKES], pictures), "</div>")
-        for title, rows in ((f"{len(lost)} objects missed", lost), ("Strangers named", named))
+        for title, rows in ((missed, lost), ("Strangers named", named))
         if rows
     ]
     return "".join(parts)

@@ -29,7 +29,7 @@ from shitu.evaluation.metrics import (
 from shitu.evaluation.openset import OpenSetReport, free_figures, open_set_report
 from shitu.evaluation.outcomes import Confidence, QueryOutcome
 from shitu.evaluation.runs import Run, RunRow, distinct
-from shitu.figures import short
+from shitu.figures import many, short
 from shitu.verifier.reranking import OFF
 
 CMC_DEPTH = 20
@@ -120,7 +120,8 @@ class Decided:
             "the scores alone decide"
             if self.verify == OFF
             else (
-                f"{self.compared} queries compared point by point, {self.changed} answers changed, "
+                f"{many(self.compared, 'query')} compared point by point, "
+                f"{many(self.changed, 'answer')} changed, "
                 f"{self.won} put right, {self.lost} put wrong"
             )
         )

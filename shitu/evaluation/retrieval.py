@@ -31,8 +31,7 @@ def score_queries(
     """
     if found.skipped and not found.labels:
         raise DatasetError(
-            f"None of the {len(found.skipped)} queries can be read; the first: "
-            f"{found.skipped[0][1]}"
+            f"No query can be read ({len(found.skipped)} tried); the first: {found.skipped[0][1]}"
         )
     outcomes = rank_queries(
         found, lookup, options.confidence, options.prototype_weight, options.check
@@ -42,10 +41,10 @@ def score_queries(
         return report
     if options.exclude_leaks and any(outcome.kind == "known" for outcome in outcomes):
         raise DatasetError(
-            f"All of the {len(outcomes)} queries that have an answer sit in the gallery "
-            "themselves: take other photos, or do not exclude leaks."
+            "Every query that has an answer sits in the gallery itself: take other "
+            "photos, or do not exclude leaks."
         )
     raise DatasetError(
-        f"None of the {len(found.labels)} queries has a right answer in the gallery: "
-        "the labels of queries and gallery must be the same words."
+        f"No query has a right answer in the gallery ({len(found.labels)} asked): the labels of "
+        "queries and gallery must be the same words."
     )

@@ -203,11 +203,11 @@ class Learning(Wiring):
 def _useless(found: DescribedQueries) -> str:
     if found.labels:
         return (
-            f"None of the {len(found.labels)} photos shows an item of the gallery: the labels of "
+            f"No photo shows an item of the gallery ({len(found.labels)} asked): the labels of "
             "both must be the same words."
         )
     return (
-        f"None of the {len(found.skipped)} photos can be used; the first: {found.skipped[0][1]}"
+        f"No photo can be used ({len(found.skipped)} tried); the first: {found.skipped[0][1]}"
         if found.skipped
         else "There are no photos."
     )

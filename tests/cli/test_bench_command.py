@@ -53,7 +53,7 @@ def test_it_prints_stages_hardware_and_threads(run: Run, model: str) -> None:
         "all",
     ]
     assert "onnxruntime" in lines[-1] or "onnx" in lines[-1]
-    assert "1 threads" in lines[-1]
+    assert "1 thread," in lines[-1]
     assert "cores" in lines[-1]
 
 

@@ -46,7 +46,7 @@ def test_everything_that_is_measured(run: Run, built: Path, queries: Path) -> No
     assert report["cmc"][-1] == 1
     assert [leak["kind"] for leak in report["leaks"]] == ["near-duplicate"]
     assert report["calibration"] is None
-    assert "Leakage: 1 queries" in found.stderr
+    assert "Leakage: 1 query found" in found.stderr
     assert "again.jpg" in found.stderr
     text = run("eval-recall", *where)
     for word in ("recall@1", "mAP@R", "MRR", "mean over labels", "95 % interval", "OSCR", "DIR"):

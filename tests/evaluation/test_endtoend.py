@@ -239,8 +239,8 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, text: str, reason: str) ->
     ("lost", "reason"),
     [
         ([0, 1, 2], r"No box is left to be found: 3 pictures cannot be read; .*0\.png .*not exist"),
-        ([0, 2], r"None of the 1 boxes that are left has a label of the gallery: 2 pictures"),
-        ([], r"None of the 5 boxes has a label of the gallery: the labels of boxes"),
+        ([0, 2], r"No box that is left .1. has a label of the gallery: 2 pictures"),
+        ([], r"No box has a label of the gallery .5 asked.: the labels of boxes"),
     ],
 )
 def test_it_is_said_why_there_is_nothing_to_find(

@@ -101,7 +101,7 @@ def test_leaks_reliability_and_an_earlier_run(tmp_path: Path) -> None:
     compared = compare(report.run(), report.run(), None, by_label=False)
     page = retrieval_page(report, Pictures(jpeg_of), compared)
     found = Outline(page)
-    assert "3 queries sit in the gallery themselves" in page
+    assert "3 queries found in the gallery itself" in page
     assert "Expected calibration error" in page
     assert "circle" in found.seen
     assert "did not change at" in page

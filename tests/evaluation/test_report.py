@@ -179,7 +179,7 @@ def test_leaks_are_listed_and_can_be_left_out() -> None:
 
 
 def test_nothing_but_leaks_is_an_error_that_says_so() -> None:
-    with pytest.raises(DatasetError, match="sit in the gallery themselves"):
+    with pytest.raises(DatasetError, match="sits in the gallery itself"):
         score_queries(described(("red", 1)), GALLERY, EvaluationOptions(exclude_leaks=True))
 
 
