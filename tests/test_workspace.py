@@ -265,7 +265,14 @@ def test_a_workspace_shows_where_it_is(shop: Workspace, tmp_path: Path) -> None:
 
 
 def test_an_empty_path_is_not_the_current_folder(shop: Workspace) -> None:
-    for ask in (Workspace, shop.build, shop.sync, lambda empty: shop.add([empty], "Tea")):
+    for ask in (
+        Workspace,
+        shop.build,
+        shop.sync,
+        shop.recognize,
+        lambda empty: shop.add([empty], "Tea"),
+        lambda empty: shop.recognize_many([empty]),
+    ):
         with pytest.raises(ValueError, match="has to be a path, and this one is empty"):
             ask("")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from shitu.arguments import list_of, words_of
+from shitu.arguments import list_of, path_of, words_of
 from shitu.cropper import Candidates
 from shitu.detector import Detections
 from shitu.errors import GalleryError, ImageError, SpaceMismatch
@@ -55,13 +55,14 @@ class Recognising(Wiring):
 
         Raises:
             ImageError: it is no picture, or cannot be read.
+            ValueError: the path is empty.
             WhereError: the filter cannot be read.
             GalleryError: there was no such state, or its vectors have been forgotten.
         """
-        image = _image(picture)
+        source = path_of("a picture", picture) if isinstance(picture, str) else picture
+        image = _image(source)
         self._use_streams(1)
         found, space = self._recognize(image, whole_image=whole_image, where=where, as_of=as_of)
-        source = Path(picture) if isinstance(picture, str) else picture
         file = source if isinstance(source, (Path, bytes)) else None
         return self._noted(found, image, file, space, as_of=as_of, log=log)
 
@@ -80,6 +81,7 @@ class Recognising(Wiring):
 
         Raises:
             TypeError: `pictures` is one picture, or no list at all.
+            ValueError: a path is empty.
         """
         self._require_open()
         given = list_of("pictures", pictures)
@@ -88,7 +90,7 @@ class Recognising(Wiring):
 
             where = parse_where(where)
         return self._recognize_many(
-            [Path(picture) if isinstance(picture, str) else picture for picture in given],
+            [path_of("a picture", each) if isinstance(each, str) else each for each in given],
             whole_image=whole_image,
             where=where,
             as_of=as_of,
@@ -232,7 +234,7 @@ class Recognising(Wiring):
 
 
 def _image(picture: str | Path | bytes | Image) -> Image:
-    source = Path(picture) if isinstance(picture, str) else picture
+    source = path_of("a picture", picture) if isinstance(picture, str) else picture
     if isinstance(source, (Path, bytes)):
         return load_image(source)
     if isinstance(source, np.ndarray):
