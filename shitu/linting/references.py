@@ -77,15 +77,15 @@ def missing(subject: Subject) -> Iterator[Finding]:
         if not gone:
             continue
         label = references[0].label
-        pictures = "picture is" if len(gone) == 1 else "pictures are"
+        verb = "is" if len(gone) == 1 else "are"
         yield Finding(
             kind="missing-picture",
             severity="warning",
             items=(label,),
             reference_ids=tuple(r.reference_id for r in gone),
             strength=len(gone) / len(references),
-            advice=f"{len(gone)} of {len(references)} {pictures} gone of {label!r}, which is "
-            "recognised nevertheless but cannot be embedded by another model: put "
+            advice=f"of {label!r} {len(gone)} of {many(len(references), 'picture')} {verb} gone: "
+            "it is recognised nevertheless, but cannot be embedded by another model; put "
             f"{str(gone[0].path)!r} back, or let `shitu build-index --prune` remove what is gone",
         )
 

@@ -126,6 +126,7 @@ def test_a_picture_whose_file_is_gone(build: Build, photos: Path) -> None:
     assert names(catalog, found) == {"tea/1.png"}
     assert found.strength == pytest.approx(1 / 3)
     assert str(photos / "tea" / "1.png") in found.advice
+    assert found.advice.startswith("of 'tea' 1 of 3 pictures is gone: ")
 
 
 def test_an_item_with_one_reference(build: Build, save: Save) -> None:
