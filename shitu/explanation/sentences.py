@@ -35,6 +35,8 @@ def what_would_change(
         points: whether points that agree had a say.
         around: another box that may be named in its place, as the same object.
     """
+    if not item.matches and any(one.score is not None for one in item.rejected):
+        return "all that is near was rejected: add pictures of what it is with `shitu add-item`"
     if not item.matches:
         return "there is nothing to compare with: add pictures with `shitu add-item`"
     if item.label is None and item.decided_by == "lead":

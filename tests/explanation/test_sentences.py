@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shitu.deciding import Rejected
 from shitu.explanation.sentences import what_would_change
 from shitu.geometry import Box
 from shitu.recognition import (
@@ -187,6 +188,14 @@ def test_the_sentence(
     item: RecognizedObject, threshold: float, operating_point: float | None, sentence: str
 ) -> None:
     assert what_would_change(item, threshold, operating_point) == sentence
+
+
+def test_what_was_rejected_is_not_nothing() -> None:
+    near = Rejected("cola", 1, 1, 0.4, 1.0, "2026-11-27")
+    far = Rejected("cola", 1, 1, None, 1.0, "2026-11-27")
+    told = [what_would_change(thing(None, rejected=(one,)), 0.34, None) for one in (near, far)]
+    assert told[0].startswith("all that is near was rejected: ")
+    assert told[1].startswith("there is nothing to compare with: ")
 
 
 def test_the_item_named_is_the_one_that_is_as_near_by_both_cosines() -> None:
