@@ -126,7 +126,7 @@ class Decider:
 
     def see(self, picture: Callable[[], Image]) -> Sight | None:
         """Return a query as `decide` takes it; the picture is fetched where it is needed."""
-        return None if self.verifier is None else self.verifier.see(picture)
+        return self.verifier.see(picture) if self.verifier is not None and self._looks else None
 
     def decide(self, found: Found, sight: Sight | None) -> Verdict:
         """Weigh the scores and, where that is asked and has a say, geometry.
@@ -154,7 +154,7 @@ class Decider:
     def look(self, found: Found, sight: Sight | None) -> Weighed:
         """Put the items in order, of which there must be some; see `decide`."""
         contenders = found.contenders
-        if self.verifier is None or sight is None:
+        if self.verifier is None or sight is None or not self._looks:
             return Weighed(tuple(map(match_of, contenders)))
         doubtful = self.leaves_doubt(contenders[0].score, found.margin, found.confidence)
         checked = self.verifier.weigh(sight, contenders, doubtful=doubtful)
@@ -177,7 +177,7 @@ class Decider:
 
     def asks(self, score: float, margin: float, confidence: float | None) -> bool:
         """Whether the verifier is asked to look at the query at all."""
-        if self.verifier is None:
+        if self.verifier is None or not self._looks:
             return False
         return self.verifier.mode == ON or self.leaves_doubt(score, margin, confidence)
 
@@ -233,6 +233,11 @@ class Decider:
         """What is known of answers that this verifier has a say in."""
         points = None if self._known is None else self._known.points
         return points if points is not None and points.verify == self._mode else None
+
+    @property
+    def _looks(self) -> bool:
+        """Whether anything depends on what the verifier would see."""
+        return self._with_points is None or self._with_points.count
 
     @property
     def _proofs_count(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -54,8 +54,8 @@ class Calibrated:
         auroc_of_score: the same of the score alone.
         calibration_error: mean distance of probability and truth over ten equal bins.
         compared: cases that the verifier looked at.
-        named_without_points: what would be named at the same rate without it; None where it had
-            no say.
+        named_with_points, named_without_points: what would be named rightly at the same rate if it
+            had a say, and if not; None where nobody asked it.
     """
 
     calibration: Calibration
@@ -76,6 +76,7 @@ class Calibrated:
     photos: int = 0
     strange_photos: int = 0
     compared: int = 0
+    named_with_points: float | None = None
     named_without_points: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -148,8 +149,8 @@ def calibrate_points(plain: Calibrated, cases: Cases, seen: SeenCases, verify: s
     """Learn the same of answers that the verifier has a say in.
 
     Where points put another item first than the scores, the more probable of the two is the
-    answer. One that points prove is given whatever its probability, unless so many strangers get
-    one that the false-accept rate is not kept; then the probability alone decides.
+    answer. One that points prove is given whatever its probability, if that keeps the false-accept
+    rate and names more. Where the scores name more without any points, these have no say.
 
     Args:
         plain: what was learnt of the cases by their scores alone.
@@ -158,27 +159,53 @@ def calibrate_points(plain: Calibrated, cases: Cases, seen: SeenCases, verify: s
         verify: the setting that it looked with.
     """
     known = plain.calibration
-    both, columns = _candidates(cases, seen)
-    proven = [seen.proven[some] for some in _strangers(cases)]
-    proof = all(np.count_nonzero(each) <= _allowed(known.far, len(each)) for each in proven)
-    found, point, measured = _learn(
-        both, columns, known.far, seen.proven & proof, _Rivals(len(cases.right), seen.cases)
-    )
-    measured |= {"named_by_score": plain.named_by_score, "auroc_of_score": plain.auroc_of_score}
+    best = max(_ways(cases, seen, known.far), key=lambda way: way.measured["named"])
+    with_points = best.measured["named"]
+    best.measured.update(named_by_score=plain.named_by_score, auroc_of_score=plain.auroc_of_score)
     points = WithPoints(
         verify=verify,
-        weights=tuple(float(weight) for weight in found[:-1]),
-        constant=float(found[-1]),
-        operating_point=point,
-        proof=proof,
-        report=measured,
+        weights=tuple(float(weight) for weight in best.found[:-1]),
+        constant=float(best.found[-1]),
+        operating_point=best.point,
+        proof=best.proof,
+        report=best.measured,
     )
+    if with_points < plain.named or not points.count:
+        points = WithPoints(
+            verify,
+            (*known.weights, 0.0),
+            known.constant,
+            known.operating_point,
+            False,
+            known.report,
+        )
     return Calibrated(
         replace(known, points=points),
-        **measured,
+        **points.report,
         compared=int(np.count_nonzero(seen.compared)),
+        named_with_points=with_points,
         named_without_points=plain.named,
     )
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What was learnt of points; `proof`: with answers that they prove given anyway."""
+
+    proof: bool
+    found: Floats
+    point: float
+    measured: dict[str, Any]
+
+
+def _ways(cases: Cases, seen: SeenCases, far: float) -> Iterator[_Way]:
+    """With proofs, where that keeps the rate, and without."""
+    both, columns = _candidates(cases, seen)
+    rivals = _Rivals(len(cases.right), seen.cases)
+    proven = [seen.proven[some] for some in _strangers(cases)]
+    if all(np.count_nonzero(each) <= _allowed(far, len(each)) for each in proven):
+        yield _Way(True, *_learn(both, columns, far, seen.proven, rivals))
+    yield _Way(False, *_learn(both, columns, far, np.zeros_like(seen.proven), rivals))
 
 
 def _candidates(cases: Cases, seen: SeenCases) -> tuple[Cases, Floats]:

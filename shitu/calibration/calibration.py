@@ -21,7 +21,7 @@ class WithPoints:
 
     Attributes:
         verify: the setting that it was learnt with, and is good for: auto or on.
-        weights: of `COLUMNS` and points, none negative.
+        weights: of `COLUMNS` and points, none negative; 0 for points: they have no say.
         constant: added to the weighted evidence.
         operating_point: an answer of this probability or more is given.
         proof: whether answers that points prove are given, too, whatever their probability; only
@@ -35,6 +35,11 @@ class WithPoints:
     operating_point: float
     proof: bool
     report: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def count(self) -> bool:
+        """Whether anything depends on points, so that queries are to be looked at."""
+        return self.proof or self.weights[-1] > 0
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> WithPoints:

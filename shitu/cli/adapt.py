@@ -216,11 +216,15 @@ def _at_other_rates(measured: Calibrated) -> str:
 
 
 def _of_points(measured: Calibrated) -> str:
-    points, before = measured.calibration.points, measured.named_without_points
-    if points is None or before is None:
+    points = measured.calibration.points
+    if points is None or measured.named_with_points is None:
         return "verify off: measured by the scores alone, as `recognize --verify off` answers"
-    proof = "" if points.proof else "; too many strangers agree for points alone to prove a name"
-    return (
-        f"verify {points.verify}: {measured.compared} of {measured.genuine + measured.strangers} "
-        f"compared, {before:.1%} named rightly without{proof}"
-    )
+    without = f"{measured.named_without_points:.1%}"
+    asked = f"{measured.compared} of {measured.genuine + measured.strangers} compared"
+    if not points.count:
+        return (
+            f"verify {points.verify}: {asked}; points have no say, for {without} are named rightly "
+            f"without them, and {measured.named_with_points:.1%} with them"
+        )
+    proof = "" if points.proof else "; points prove no name by themselves here"
+    return f"verify {points.verify}: {asked}, {without} named rightly without{proof}"
