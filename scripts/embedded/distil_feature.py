@@ -31,7 +31,7 @@ from feature_rows import GROUNDS
 from feature_targets import fit_ensemble, ridge, share_looks
 from feature_teachers import DIMENSIONS, scaled
 from feature_views import cut_out, on_plain_white
-from feature_views_gpu import corners, patched, photos, set_on, shown_on_ground, warp
+from feature_views_gpu import corners, heaped, patched, photos, set_on, shown_on_ground, warp
 from torch import Tensor, nn
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -40,6 +40,7 @@ SIDES = {"v1": 224, "v2": 224, "lite2": 260}
 BANK = 16384
 CHUNK = 384
 FIT_ROWS = 8192
+HEAPS = 0.4  # of the cut-outs on other grounds, how many lie there many times
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,9 @@ class Pack:
         self.grounds = torch.from_numpy(grounds).to(DEVICE)
         seen = self.masks > 127
         self.boxes = torch.stack([_extent(mask) for mask in seen])
+        middle = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2
+        half = (self.boxes[:, 2:] - self.boxes[:, :2]).amax(1, keepdim=True) / 2
+        self.squares = torch.cat((middle - half, middle + half), 1)
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -95,8 +99,15 @@ class Pack:
         mine = torch.nonzero((self.cut[rows] >= 0) & shown_on_ground(rows))[:, 0]
         cut = self.cut[rows[mine]]
         mask = self.masks[cut].float()[:, None] / 255
+        alone = torch.cat((pictures[mine] * mask, mask), 1)
         pictures[mine] = set_on(pictures[mine], mask, others[mine])
         box[mine] = self.boxes[cut]
+        heap = torch.nonzero(torch.rand(len(mine), device=DEVICE) < HEAPS)[:, 0]
+        if len(heap):
+            squares, side_kept = corners(self.squares[cut[heap]]), alone.shape[-1]
+            alone = warp(alone[heap], squares, side_kept, outside="zeros")
+            pictures[mine[heap]] = heaped(alone, others[mine[heap]])
+            box[mine[heap]] = box.new_tensor((0, 0, 1, 1))
         return photos(pictures, box, others.roll(1, 0), side)
 
 
@@ -188,14 +199,15 @@ class Trainer:
         with torch.no_grad():
             rows = pack.draw(batch)
             stay = pack.photos(rows, side)
-            follow = patched(pack.photos(pack.draw(batch), side))
+            follow = pack.photos(pack.draw(2 * batch // 3), side)
+            follow[::2] = patched(follow[::2])
             raw = self.teachers.embed(follow)
             wanted, units = self.teachers.ensemble(raw), self.teachers.ensemble.units(raw)
             bank = self.aims[torch.randint(len(pack), (BANK,), device=DEVICE)]
         aim = self.aims[rows]
         pooled = self.pooled(torch.cat((stay, follow)))
         made = self.embed(pooled)
-        unit, other = F.normalize(made, dim=1).split(batch)
+        unit, other = F.normalize(made, dim=1).tensor_split([batch])
         bank = torch.cat((aim, bank))
         goal = (aim @ bank.T / w.heat).softmax(1)
         given = (unit @ bank.T / w.heat).log_softmax(1)
@@ -246,7 +258,7 @@ class Trainer:
 
 def schedule(done: float, peak: float) -> tuple[int, float]:
     """(side, learning rate) after this share of the time."""
-    side = 128 if done < 0.3 else 160 if done < 0.75 else 192
+    side = 160 if done < 0.35 else 192 if done < 0.8 else 224
     warm = min(1.0, 0.1 + done / 0.03)
     return side, peak * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 

@@ -14,6 +14,9 @@ import torch.nn.functional as F
 from feature_views import SHOW_GROUND, TURN
 from torch import Tensor
 
+COPIES = 14  # of a thing in a heap
+CLOSE = 0.2  # of the views, how many show a part only
+FACINGS = 0.08  # of the views, how many show the thing several times
 LUMA = torch.tensor([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]])
 # Annex K of the JPEG standard (ITU-T T.81), luminance.
 QUANTA = torch.tensor(
@@ -58,6 +61,10 @@ def quads(box: Tensor) -> Tensor:
     x0, y0 = uniform(box, 0, 1) * (1 - wide), uniform(box, 0, 1) * (1 - high)
     part = torch.stack((x0, y0, x0 + wide, y0 + high), 1)
     chosen = torch.where(inner[:, None], grown, part)
+    extent = (chosen[:, 2:] - chosen[:, :2]) * uniform(box, 0.5, 0.85, 2)
+    first = chosen[:, :2] + (chosen[:, 2:] - chosen[:, :2] - extent) * uniform(box, 0, 1, 2)
+    near = uniform(box, 0, 1, 1) < CLOSE
+    chosen = torch.where(near, torch.cat((first, first + extent), 1), chosen)
     found = corners(chosen)
     centre = found.mean(1, keepdim=True)
     angle = torch.randn(len(box), device=box.device) * math.radians(9)
@@ -73,8 +80,15 @@ def quads(box: Tensor) -> Tensor:
     return found.gather(1, order[..., None].expand(-1, -1, 2))
 
 
-def warp(pictures: Tensor, quad: Tensor, side: int) -> Tensor:
-    """The content of each quadrilateral (n, 4, 2 in 0..1) as a picture (n, 3, side, side)."""
+def warp(
+    pictures: Tensor,
+    quad: Tensor,
+    side: int,
+    times: Tensor | None = None,
+    outside: str = "reflection",
+) -> Tensor:
+    """The content of each quadrilateral (n, 4, 2 in 0..1) as a picture (n, c, side, side), this
+    many `times` (n, 2) side by side and one above the other."""
     # Heckbert, "Fundamentals of texture mapping and image warping" (1989): unit square to
     # quadrilateral, its first corner moved to the origin.
     (ax, ay), (bx, by), (cx, cy) = ((quad[:, k] - quad[:, 0]).unbind(1) for k in (1, 2, 3))
@@ -89,11 +103,14 @@ def warp(pictures: Tensor, quad: Tensor, side: int) -> Tensor:
     def column(value: Tensor) -> Tensor:
         return value[:, None, None]
 
+    if times is not None:
+        u, v = (u * column(times[:, 0])) % 1, (v * column(times[:, 1])) % 1
+
     depth = column(g) * u + column(h) * v + 1
     x = (column(ax + g * ax) * u + column(cx + h * cx) * v) / depth
     y = (column(ay + g * ay) * u + column(cy + h * cy) * v) / depth
     grid = (torch.stack((x, y), -1) + quad[:, None, None, 0]) * 2 - 1
-    return F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode=outside, align_corners=False)
 
 
 def jpeg(pictures: Tensor, quality: Tensor) -> Tensor:
@@ -212,7 +229,10 @@ def coloured(pictures: Tensor) -> Tensor:
 def photos(pictures: Tensor, box: Tensor, others: Tensor, side: int) -> Tensor:
     """(n, 3, side, side) views of the objects in `box` (n, 4; xyxy in 0..1) as in somebody's photo;
     `others` (n, 3, h, w) lend obstacles."""
-    view = warp(pictures, quads(box), side)
+    times = torch.randint(1, 4, (len(box), 2), device=box.device)
+    times[:, 0] += times[:, 1] < 2
+    times = torch.where(uniform(box, 0, 1, 1) < FACINGS, times, 1)
+    view = warp(pictures, quads(box), side, times)
     other = F.interpolate(others, size=side, mode="bilinear")
     view = torch.where(some(view, 0.12), hidden(view, other), view)
     view = torch.where(some(view, 0.2), lit(view).clamp(0, 255), view)
@@ -223,6 +243,33 @@ def set_on(pictures: Tensor, mask: Tensor, grounds: Tensor) -> Tensor:
     """Cut-outs (mask (n, 1, h, w) in 0..1) on other grounds, a little darker or brighter."""
     shade = uniform(pictures, 0.75, 1.1, 1, 1, 1)
     return (pictures * mask * shade + grounds * (1 - mask)).clamp(0, 255)
+
+
+def heaped(cut: Tensor, grounds: Tensor) -> Tensor:
+    """Many of each thing on its ground, as they lie in a crate or stand side by side on a shelf.
+
+    `cut` (n, 4, s, s): colours times mask, and the mask in 0..1, of things that fill their square.
+    """
+    n, shape = len(cut), [len(cut), 4, *grounds.shape[2:]]
+    lying = uniform(cut, 0, 1) < 0.6
+    columns = torch.where(lying, 1.0, uniform(cut, 1.6, 4).floor())
+    size = torch.where(lying, uniform(cut, 0.3, 0.6), 0.97 / columns)
+    made = grounds
+    for k in range(COPIES):
+        column, row = k % columns, torch.div(k, columns).floor()
+        stands = (torch.stack((column, row), 1) + 0.5) / columns[:, None]
+        stands = stands + 0.02 * torch.randn(n, 2, device=cut.device)
+        at = torch.where(lying[:, None], uniform(cut, 0.05, 0.95, 2), stands)
+        upright = 0.05 * torch.randn(n, device=cut.device)
+        angle = torch.where(lying, uniform(cut, 0, 2 * math.pi), upright)
+        scale = size * torch.where(lying, uniform(cut, 0.85, 1.15), 1.0)
+        cos, sin = angle.cos() / scale, angle.sin() / scale
+        turn = torch.stack((cos, sin, -sin, cos), 1).view(n, 2, 2)
+        shift = -(turn @ (2 * at - 1)[:, :, None])
+        grid = F.affine_grid(torch.cat((turn, shift), 2), shape, align_corners=False)
+        one = F.grid_sample(cut, grid, align_corners=False)
+        made = made * (1 - one[:, 3:]) + one[:, :3] * uniform(cut, 0.7, 1.1, 1, 1, 1)
+    return made.clamp(0, 255)
 
 
 def shown_on_ground(pictures: Tensor) -> Tensor:

@@ -110,7 +110,8 @@ def read_pictures(path: Path, count: int) -> np.ndarray:
 
 def as_input(pictures: np.ndarray) -> Tensor:
     """Pictures (n, h, w, 3) as the network takes them."""
-    return normalise(torch.from_numpy(pictures), "imagenet").contiguous()
+    shown = normalise(torch.from_numpy(pictures), "imagenet")
+    return shown.contiguous(memory_format=torch.channels_last)
 
 
 if __name__ == "__main__":

@@ -222,9 +222,9 @@ def _of_points(measured: Calibrated) -> str:
     without = f"{measured.named_without_points:.1%}"
     asked = f"{measured.compared} of {measured.genuine + measured.strangers} compared"
     if not points.count:
-        return (
-            f"verify {points.verify}: {asked}; points have no say, for {without} are named rightly "
-            f"without them, and {measured.named_with_points:.1%} with them"
+        named = (
+            f"{without} are named rightly without them, {measured.named_with_points:.1%} with them"
         )
+        return f"verify {points.verify}: {asked}; points have no say: {named}"
     proof = "" if points.proof else "; points prove no name by themselves here"
     return f"verify {points.verify}: {asked}, {without} named rightly without{proof}"
