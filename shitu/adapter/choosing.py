@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from shitu.adapter.adapter import Adapter
 from shitu.adapter.fitting import RECIPES, Recipe, fit, fit_all
 from shitu.adapter.folds import Bools, Split, label_folds, ranks, reference_folds
-from shitu.adapter.nearest import named_rightly
+from shitu.adapter.nearest import Floats, judged
 from shitu.adapter.statistics import Codes, Statistics
 
 FOLDS = 5
@@ -23,8 +24,11 @@ FEWEST_LABELS = 4
 FEWEST_REPEATS = 20  # references beyond the first of each label
 _SHARE = 20  # a label is at most one in so many of the references measured on
 _SURE = 2.33  # standard deviations: a gain by chance in 1 of 100, for each recipe
+_SURE_BY_RANKS = 3.0  # a gain in ranks by chance in 1 of 700
+_FEWEST_BY_RANKS = 20  # labels, for their mean to be distributed normally
 
 Vectors = npt.NDArray[np.float32]
+_Answers: TypeAlias = tuple[Bools, Floats]  # right or not, and 1 / place of the right label
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Trial:
         gained, lost: of them, how many are named rightly only with the map, or only without.
         new_recall: of references of labels that the map was not fitted on.
         new_gained, new_lost: the same of these.
+        sure: by how many standard deviations new labels come sooner among each other.
         verdict: why it was not chosen, or that it was.
     """
 
@@ -47,6 +52,7 @@ class Trial:
     lost: int = 0
     new_gained: int = 0
     new_lost: int = 0
+    sure: float = 0.0
     verdict: str = ""
 
     @property
@@ -160,41 +166,75 @@ def _trials(
     seed: int,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[Trial, ...]:
-    rounds = [(split, False) for split in reference_folds(codes, FOLDS, seed)]
-    rounds += [(s, True) for i in range(SPLITS) for s in label_folds(codes, 2, seed + i)]
-    right: list[tuple[list[Bools], list[Bools]]] = [([], []) for _ in range(len(recipes) + 1)]
-    for done, (split, new) in enumerate(rounds, 1):
-        for answers, found in zip(right, _answers(embeddings, codes, recipes, split), strict=True):
-            answers[new].append(found)
+    known = list(reference_folds(codes, FOLDS, seed))
+    unknown = [split for i in range(SPLITS) for split in label_folds(codes, 2, seed + i)]
+    rounds: list[list[_Answers]] = []
+    for split in (*known, *unknown):
+        rounds.append(list(_answers(embeddings, codes, recipes, split)))
         if progress is not None:
-            progress(done, len(rounds))
-    joined = [(np.concatenate(old), np.concatenate(new)) for old, new in right]
+            progress(len(rounds), len(known) + len(unknown))
+    old = [_joined(some) for some in zip(*rounds[: len(known)], strict=True)]
+    new = [_joined(some) for some in zip(*rounds[len(known) :], strict=True)]
+    labels = np.concatenate([codes[_answerable(codes, split)] for split in unknown])
     names = ("none", *(recipe.name for recipe in recipes))
-    plain = joined[0]
-    return tuple(_trial(name, *plain, *one) for name, one in zip(names, joined, strict=True))
+    return tuple(
+        _trial(name, (old[0], new[0]), both, labels)
+        for name, both in zip(names, zip(old, new, strict=True), strict=True)
+    )
+
+
+def _joined(parts: Iterable[_Answers]) -> _Answers:
+    right, ranks = zip(*parts, strict=True)
+    return np.concatenate(right), np.concatenate(ranks)
+
+
+def _sure(gains: Floats, labels: Codes) -> float:
+    """Standard deviations by which the mean of gains (n,) is above 0.
+
+    Of references of one label, which are no independent cases, only the sum counts.
+    """
+    sums = np.bincount(labels, gains)
+    spread = float(np.sqrt(np.sum(sums**2)))
+    enough = len(np.unique(labels)) >= _FEWEST_BY_RANKS
+    return float(sums.sum()) / spread if enough and spread else 0.0
 
 
 def _answers(
     embeddings: Vectors, codes: Codes, recipes: Sequence[Recipe], split: Split
-) -> Iterable[Bools]:
-    """Which queries of a split are named rightly without a map, then with each."""
-    answerable = split.queries & (np.bincount(codes)[codes] > 1)
-    yield named_rightly(embeddings, codes, answerable, split.gallery)
+) -> Iterable[_Answers]:
+    """What becomes of the queries of a split without a map, then with each."""
+    answerable = _answerable(codes, split)
+    # Ranked among what a map has not seen: it draws together what it has seen of rivals.
+    judge = partial(
+        judged, codes=codes, queries=answerable, gallery=split.gallery, rivals=~split.fitted
+    )
+    yield judge(embeddings)
     labels = int(codes.max()) + 1
     statistics = Statistics.of(embeddings[split.fitted], codes[split.fitted], labels)
     for adapter in fit_all(statistics, recipes):
-        yield named_rightly(adapter.apply(embeddings), codes, answerable, split.gallery)
+        yield judge(adapter.apply(embeddings))
 
 
-def _trial(name: str, old: Bools, new: Bools, mapped: Bools, mapped_new: Bools) -> Trial:
+def _answerable(codes: Codes, split: Split) -> Bools:
+    """Queries (n,) of a split that have another reference."""
+    return np.asarray(split.queries & (np.bincount(codes)[codes] > 1))
+
+
+def _trial(
+    name: str, plain: tuple[_Answers, _Answers], mapped: tuple[_Answers, _Answers], labels: Codes
+) -> Trial:
+    """Compare answers of old labels and of new ones; `labels` are the new ones asked for."""
+    (old, _), (new, ranks) = plain
+    (mapped_old, _), (mapped_new, mapped_ranks) = mapped
     trial = Trial(
         name,
-        recall=float(mapped.mean()),
+        recall=float(mapped_old.mean()),
         new_recall=float(mapped_new.mean()),
-        gained=int(np.count_nonzero(mapped & ~old)),
-        lost=int(np.count_nonzero(old & ~mapped)),
+        gained=int(np.count_nonzero(mapped_old & ~old)),
+        lost=int(np.count_nonzero(old & ~mapped_old)),
         new_gained=int(np.count_nonzero(mapped_new & ~new)),
         new_lost=int(np.count_nonzero(new & ~mapped_new)),
+        sure=_sure(mapped_ranks - ranks, labels),
     )
     return trial if name == "none" else replace(trial, verdict=_objection(trial))
 
@@ -205,9 +245,9 @@ def _objection(trial: Trial) -> str:
         return "loses on new items"
     if trial.gain <= 0:
         return "no gain"
-    if trial.gain < _SURE * np.sqrt(trial.gained + trial.lost):
-        return "gain may be chance"
-    return ""
+    by_count = trial.gain >= _SURE * np.sqrt(trial.gained + trial.lost)
+    # With few references an item few answers change, and ranks tell more.
+    return "" if by_count or trial.sure >= _SURE_BY_RANKS else "gain may be chance"
 
 
 def _best(trials: Sequence[Trial]) -> int | None:

@@ -12,6 +12,8 @@ from shitu.prototypes import Prototypes, nearest, promoted
 
 _BLOCK = 512
 
+Floats = npt.NDArray[np.float64]
+
 
 def named_rightly(
     vectors: npt.NDArray[np.float32],
@@ -20,6 +22,19 @@ def named_rightly(
     gallery: Bools,
     prototype_weight: float = PROTOTYPE_WEIGHT,
 ) -> Bools:
+    """Whether the references of the gallery speak for the label of queries (m,); see `judged`."""
+    return judged(vectors, codes, queries, gallery, prototype_weight)[0]
+
+
+def judged(
+    vectors: npt.NDArray[np.float32],
+    codes: Codes,
+    queries: Bools,
+    gallery: Bools,
+    prototype_weight: float = PROTOTYPE_WEIGHT,
+    *,
+    rivals: Bools | None = None,
+) -> tuple[Bools, Floats]:
     """Whether the references of the gallery, but for the query itself, speak for its label.
 
     Args:
@@ -28,9 +43,11 @@ def named_rightly(
         queries: (n,) which are asked; m of them.
         gallery: (n,) among which.
         prototype_weight: of each label's; 0 leaves it to the nearest reference.
+        rivals: (n,) references that are ranked; None: those of the gallery.
 
     Returns:
-        (m,) in the order of the references.
+        (m,) in the order of the references; and (m,) 1 / the place of the label among those of
+        the rivals by their nearest references, 0 where it is none of them.
     """
     asked, among = np.flatnonzero(queries), np.flatnonzero(gallery)
     place = np.full(len(codes), -1)
@@ -38,9 +55,13 @@ def named_rightly(
     there, theirs = vectors[among], codes[among]
     base = np.ascontiguousarray(there.T)
     prototypes = Prototypes.of(there, theirs, int(codes.max()) + 1)
-    right = np.empty(len(asked), bool)
+    ranked = np.arange(len(among)) if rivals is None else np.flatnonzero(rivals[among])
+    by_label = ranked[np.argsort(theirs[ranked], kind="stable")]
+    labels, starts = np.unique(theirs[by_label], return_index=True)
+    right, ranks = np.empty(len(asked), bool), np.zeros(len(asked))
     for start in range(0, len(asked), _BLOCK):
         rows = asked[start : start + _BLOCK]
+        block = slice(start, start + len(rows))
         scores = vectors[rows] @ base
         own = place[rows]
         scores[np.flatnonzero(own >= 0), own[own >= 0]] = -np.inf
@@ -52,5 +73,15 @@ def named_rightly(
             closeness = prototypes.closeness(vectors[rows], found, mine)
             order = promoted(best, found, closeness, prototype_weight)
             found = np.take_along_axis(found, order[:, :1], 1)
-        right[start : start + len(rows)] = found[:, 0] == codes[rows]
-    return right
+        right[block] = found[:, 0] == codes[rows]
+        if len(labels):
+            ranks[block] = _ranks(scores[:, by_label], starts, labels, codes[rows])
+    return right, ranks
+
+
+def _ranks(scores: npt.NDArray[np.float32], starts: Codes, labels: Codes, wanted: Codes) -> Floats:
+    """1 / place (m,) of the labels wanted, of scores (m, n) of references in order of labels."""
+    nearest_of = np.maximum.reduceat(scores, starts, axis=1)
+    mine = np.where(labels == wanted[:, None], nearest_of, -np.inf).max(axis=1)
+    places = 1 + np.count_nonzero(nearest_of > mine[:, None], axis=1)
+    return np.where(np.isfinite(mine), 1 / places, 0.0)

@@ -9,7 +9,7 @@ import pytest
 from shitu.adapter import RECIPES, Statistics, choose, fit
 from shitu.adapter import choosing as choosing_module
 from shitu.adapter.folds import label_folds, reference_folds
-from shitu.adapter.nearest import named_rightly
+from shitu.adapter.nearest import judged, named_rightly
 
 if TYPE_CHECKING:
     from conftest import Made
@@ -55,15 +55,49 @@ def test_none_is_chosen_where_nothing_is_to_be_gained(make_shop: Make) -> None:
     assert "none of the maps" in choice.reason
 
 
-def test_none_is_chosen_among_labels_that_mean_nothing() -> None:
+def test_ranks_tell_more_than_answers_where_items_have_two_references(make_shop: Make) -> None:
+    vectors, codes = make_shop(60, 2, nuisance=1.0, tell=0.5)
+    choice = choose(vectors, codes)
+    best = next(trial for trial in choice.trials if trial.verdict == "chosen")
+    assert best.gain < 2.33 * np.sqrt(best.gained + best.lost), "may be chance, by answers alone"
+    assert best.sure > 3
+    assert choice.adapter is not None
+    more, more_codes = make_shop(60, 12, nuisance=1.0, tell=0.5)
+    shown = np.arange(len(more)) % 12 < 2
+    before = named_rightly(more, more_codes, ~shown, shown).mean()
+    after = named_rightly(choice.adapter.apply(more), more_codes, ~shown, shown).mean()
+    assert after > before + 0.05
+
+
+@pytest.mark.parametrize("each", [2, 5])
+def test_none_is_chosen_among_labels_that_mean_nothing(each: int) -> None:
     """A gain by chance is none: the right answer among random vectors is never to adapt."""
-    chosen = 0
+    chosen, sure = 0, []
     for seed in range(12):
         random = np.random.default_rng(seed)
         vectors = random.normal(size=(120, 16)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        chosen += choose(vectors, np.repeat(np.arange(24), 5)).adapter is not None
+        choice = choose(vectors, np.repeat(np.arange(120 // each), each))
+        chosen += choice.adapter is not None
+        sure.append(choice.trials[1].sure)
     assert chosen <= 1
+    assert abs(np.mean(sure)) < 1, "and no kind of gallery has luck"
+    assert max(sure) < 3
+
+
+def test_ranks_are_among_the_rivals() -> None:
+    vectors = np.array([[1, 0], [0.8, 0.6], [0.9, 0.44], [0.95, 0.31], [0, 1]], np.float32)
+    codes = np.array([0, 0, 1, 1, 2])
+    asked = np.arange(5) == 0
+    everything = np.ones(5, bool)
+    right, ranks = judged(vectors, codes, asked, everything)
+    assert (right.tolist(), ranks.tolist()) == ([False], [1 / 2])
+    _, ranks = judged(vectors, codes, asked, everything, rivals=codes != 1)
+    assert ranks.tolist() == [1.0]
+    _, ranks = judged(vectors, codes, asked, everything, rivals=codes == 1)
+    assert ranks.tolist() == [0.0]
+    _, ranks = judged(vectors, codes, asked, everything, rivals=codes > 2)
+    assert ranks.tolist() == [0.0]
 
 
 def test_what_loses_on_new_items_is_not_chosen(make_shop: Make) -> None:
