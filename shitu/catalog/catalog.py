@@ -19,7 +19,6 @@ from shitu.catalog.files import absolute, known_folder, may_write, original
 from shitu.catalog.filtering import Filters
 from shitu.catalog.index_files import refuse_emptied, refuse_missing
 from shitu.catalog.learning import View, read_calibration
-from shitu.catalog.moves import take_back_unfinished
 from shitu.catalog.rejections import Rejections
 from shitu.config import DEFAULT_FAR, PROTOTYPE_WEIGHT
 from shitu.deciding import Rejected, Rule
@@ -786,7 +785,7 @@ class Catalog:
         from shitu.catalog.migration import IN_USE, SWITCHED, migrate
 
         self._refuse_read_only()
-        take_back_unfinished(self.gallery)
+        self.take_back_unfinished()
         summary = migrate(self.gallery, describer, **options)
         if summary.outcome in {SWITCHED, IN_USE}:
             self.use(describer)
@@ -939,6 +938,8 @@ class Catalog:
 
         Each change does so by itself. Returns whether there were any.
         """
+        from shitu.catalog.moves import take_back_unfinished
+
         return take_back_unfinished(self.gallery)
 
     @contextmanager
@@ -948,7 +949,7 @@ class Catalog:
             raise GalleryError("no model was named: open the catalog with one to add pictures")
         if describing or not self._any_space:
             self.require_own_space()  # or something would be changed before that is noticed
-        take_back_unfinished(self.gallery)
+        self.take_back_unfinished()
         try:
             yield self._describer  # type: ignore[misc]
         except KeyboardInterrupt:
