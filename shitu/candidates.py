@@ -126,7 +126,7 @@ class Decider:
 
     def see(self, picture: Callable[[], Image]) -> Sight | None:
         """Return a query as `decide` takes it; the picture is fetched where it is needed."""
-        return self.verifier.see(picture) if self.verifier is not None and self._looks else None
+        return None if self._looking is None else self._looking.see(picture)
 
     def decide(self, found: Found, sight: Sight | None) -> Verdict:
         """Weigh the scores and, where that is asked and has a say, geometry.
@@ -153,16 +153,16 @@ class Decider:
 
     def look(self, found: Found, sight: Sight | None) -> Weighed:
         """Put the items in order, of which there must be some; see `decide`."""
-        contenders = found.contenders
-        if self.verifier is None or sight is None or not self._looks:
+        contenders, verifier = found.contenders, self._looking
+        if verifier is None or sight is None:
             return Weighed(tuple(map(match_of, contenders)))
         doubtful = self.leaves_doubt(contenders[0].score, found.margin, found.confidence)
-        checked = self.verifier.weigh(sight, contenders, doubtful=doubtful)
-        bonus = [self.verifier.policy.bonus(each.agreement) for each in checked]
+        checked = verifier.weigh(sight, contenders, doubtful=doubtful)
+        bonus = [verifier.policy.bonus(each.agreement) for each in checked]
         return Weighed(
             tuple(_verified(contenders[each.place], each) for each in checked),
             tuple(each.place for each in checked),
-            self.verifier.proves(checked),
+            verifier.proves(checked),
             tuple(bonus),
         )
 
@@ -177,9 +177,9 @@ class Decider:
 
     def asks(self, score: float, margin: float, confidence: float | None) -> bool:
         """Whether the verifier is asked to look at the query at all."""
-        if self.verifier is None or not self._looks:
+        if self._looking is None:
             return False
-        return self.verifier.mode == ON or self.leaves_doubt(score, margin, confidence)
+        return self._looking.mode == ON or self.leaves_doubt(score, margin, confidence)
 
     def trusts(self, ordered: Ordered) -> npt.NDArray[np.bool_]:
         """Whether the best items of queries (m,) are the answers, where nobody looks at them."""
@@ -235,9 +235,9 @@ class Decider:
         return points if points is not None and points.verify == self._mode else None
 
     @property
-    def _looks(self) -> bool:
-        """Whether anything depends on what the verifier would see."""
-        return self._with_points is None or self._with_points.count
+    def _looking(self) -> Verifier | None:
+        """The verifier, if anything depends on what it sees."""
+        return None if self._with_points and not self._with_points.count else self.verifier
 
     @property
     def _proofs_count(self) -> bool:

@@ -18,7 +18,7 @@ from benchmarks.grocery import read_grocery
 from benchmarks.sections import Section
 from shitu.adapter import RECIPES, Choice, Recipe, Statistics, choose, fit
 from shitu.adapter.folds import ranks
-from shitu.adapter.nearest import named_rightly
+from shitu.adapter.nearest import judged
 from shitu.calibration import (
     Calibrated,
     Evidence,
@@ -105,7 +105,7 @@ def recall(gallery: Photos, queries: Photos, through: Callable[[Vectors], Vector
     vectors = through(np.concatenate([gallery.vectors, queries.vectors]))
     asked = np.arange(len(vectors)) >= len(gallery.labels)
     codes = np.concatenate([gallery.labels, queries.labels])
-    return float(named_rightly(vectors, codes, asked, ~asked).mean())
+    return float(judged(vectors, codes, asked, ~asked)[0].mean())
 
 
 def _map(gallery: Photos, recipe: Recipe | None) -> Callable[[Vectors], Vectors]:

@@ -99,15 +99,15 @@ class Pack:
         mine = torch.nonzero((self.cut[rows] >= 0) & shown_on_ground(rows))[:, 0]
         cut = self.cut[rows[mine]]
         mask = self.masks[cut].float()[:, None] / 255
-        alone = torch.cat((pictures[mine] * mask, mask), 1)
+        heap = torch.nonzero(torch.rand(len(mine), device=DEVICE) < HEAPS)[:, 0]
+        many, their = mine[heap], mask[heap]
+        alone = torch.cat((pictures[many] * their, their), 1)
         pictures[mine] = set_on(pictures[mine], mask, others[mine])
         box[mine] = self.boxes[cut]
-        heap = torch.nonzero(torch.rand(len(mine), device=DEVICE) < HEAPS)[:, 0]
-        if len(heap):
-            squares, side_kept = corners(self.squares[cut[heap]]), alone.shape[-1]
-            alone = warp(alone[heap], squares, side_kept, outside="zeros")
-            pictures[mine[heap]] = heaped(alone, others[mine[heap]])
-            box[mine[heap]] = box.new_tensor((0, 0, 1, 1))
+        if len(many):
+            alone = warp(alone, corners(self.squares[cut[heap]]), alone.shape[-1], outside="zeros")
+            pictures[many] = heaped(alone, others[many])
+            box[many] = box.new_tensor((0, 0, 1, 1))
         return photos(pictures, box, others.roll(1, 0), side)
 
 

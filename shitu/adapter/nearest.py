@@ -15,17 +15,6 @@ _BLOCK = 512
 Floats = npt.NDArray[np.float64]
 
 
-def named_rightly(
-    vectors: npt.NDArray[np.float32],
-    codes: Codes,
-    queries: Bools,
-    gallery: Bools,
-    prototype_weight: float = PROTOTYPE_WEIGHT,
-) -> Bools:
-    """Whether the references of the gallery speak for the label of queries (m,); see `judged`."""
-    return judged(vectors, codes, queries, gallery, prototype_weight)[0]
-
-
 def judged(
     vectors: npt.NDArray[np.float32],
     codes: Codes,

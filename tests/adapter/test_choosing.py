@@ -9,7 +9,7 @@ import pytest
 from shitu.adapter import RECIPES, Statistics, choose, fit
 from shitu.adapter import choosing as choosing_module
 from shitu.adapter.folds import label_folds, reference_folds
-from shitu.adapter.nearest import judged, named_rightly
+from shitu.adapter.nearest import judged
 
 if TYPE_CHECKING:
     from conftest import Made
@@ -43,8 +43,8 @@ def test_a_map_is_chosen_where_light_hides_the_items(make_shop: Make) -> None:
     more, more_codes = make_shop(30, 12)
     new = np.arange(len(more_codes)) % 12 >= 6
     mapped = choice.adapter.apply(more)
-    before = named_rightly(more, more_codes, new, ~new).mean()
-    assert named_rightly(mapped, more_codes, new, ~new).mean() > before + 0.1
+    before = judged(more, more_codes, new, ~new)[0].mean()
+    assert judged(mapped, more_codes, new, ~new)[0].mean() > before + 0.1
 
 
 def test_none_is_chosen_where_nothing_is_to_be_gained(make_shop: Make) -> None:
@@ -64,8 +64,8 @@ def test_ranks_tell_more_than_answers_where_items_have_two_references(make_shop:
     assert choice.adapter is not None
     more, more_codes = make_shop(60, 12, nuisance=1.0, tell=0.5)
     shown = np.arange(len(more)) % 12 < 2
-    before = named_rightly(more, more_codes, ~shown, shown).mean()
-    after = named_rightly(choice.adapter.apply(more), more_codes, ~shown, shown).mean()
+    before = judged(more, more_codes, ~shown, shown)[0].mean()
+    after = judged(choice.adapter.apply(more), more_codes, ~shown, shown)[0].mean()
     assert after > before + 0.05
 
 
@@ -166,4 +166,4 @@ def test_a_query_does_not_find_itself(shop: Made) -> None:
     vectors, _ = shop
     alone = np.arange(len(vectors))
     everything = np.ones(len(vectors), bool)
-    assert not named_rightly(vectors, alone, everything, everything).any()
+    assert not judged(vectors, alone, everything, everything)[0].any()
