@@ -27,7 +27,7 @@ MOST, CHUNK = 3000, 64
 REFERENCES = ((1, 1), (2, 2), (5, 5), (1, 8))
 ITEMS = ((3, 5), (10, 20), (50, 100))
 ROUNDS, QUERIES, FEWEST_STRANGERS = 10, 15, 20
-LEADS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1)
+LEADS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.1)
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def rule_options(command: _Command) -> _Command:
             "--lead",
             type=float,
             help="Labels that are less than this ahead of the next one are unknown.  "
-            "[default: 0.02]",
+            "[default: 0.03]",
         ),
     )
     for option in reversed(options):
