@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from shitu.catalog.learning import (
     ADAPTER,
     CALIBRATION,
     View,
+    read_calibration,
     read_view,
     view_from,
     view_of,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from shitu.gallery.transaction import Transaction
 
 Progress = Callable[[int, int], None]
+
+_ITEMS_THEN = "items_of_gallery"  # in the report of a calibration, which may have asked for fewer
+_OUTGROWN = 1.5  # items now for each then: half as many strangers more are named
 
 
 @dataclass(frozen=True)
@@ -180,6 +184,24 @@ def enough_to_adapt(gallery: Gallery) -> bool:
     return gallery.setting(ADAPTER) is None and far_enough and sum(c > 1 for c in counts) >= 5
 
 
+def outgrown(gallery: Gallery) -> str | None:
+    """Why to calibrate anew: items for which nobody has measured it; None while they are few."""
+    raw = gallery.active_space()
+    known = None if raw is None else read_calibration(gallery, read_view(gallery, raw).space)
+    if known is None:
+        return None
+    now = sum(item.references > 0 for item in gallery.items())
+    before = known.report.get(_ITEMS_THEN, now)
+    if now < _OUTGROWN * before:
+        return None
+    command = "calibrate" if gallery.setting(ADAPTER) is None else "adapt"
+    return (
+        f"the answers were calibrated with {before} items, and there are {now} by now: more "
+        f"strangers than wanted may get a name; learn anew with `shitu {command} "
+        f"--far {known.far:g}`"
+    )
+
+
 def _references(gallery: Gallery) -> tuple[Space, Ids, Ids, Vectors]:
     """Space, ids (n,) ascending, item ids (n,), and vectors (n, d) as the network made them."""
     raw = gallery.active_space()
@@ -218,9 +240,13 @@ def _calibrated(
         return Refusal("it takes two items or more to mistake one for another", 2)
     cases = cases_of(shop, far, others, looking)
     found = learn(cases, far, shop.view.space.fingerprint)
-    if looking is None or isinstance(found, Refusal):
+    if isinstance(found, Refusal):
         return found
-    from shitu.catalog.looking import look_at
+    if looking is not None:
+        from shitu.catalog.looking import look_at
 
-    seen = look_at(cases, found.calibration, shop.references(), looking)
-    return calibrate_points(found, cases, seen, looking.mode)
+        seen = look_at(cases, found.calibration, shop.references(), looking)
+        found = calibrate_points(found, cases, seen, looking.mode)
+    known = found.calibration
+    then = {_ITEMS_THEN: len(np.unique(shop.items))}
+    return replace(found, calibration=replace(known, report={**known.report, **then}))

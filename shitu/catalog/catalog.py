@@ -767,6 +767,13 @@ class Catalog:
 
         return enough_to_adapt(self.gallery)
 
+    @property
+    def outgrown(self) -> str | None:
+        """One sentence where there are far more items than the answers were calibrated with."""
+        from shitu.catalog.adapting import outgrown
+
+        return outgrown(self.gallery)
+
     def calibration(self) -> Calibration | None:
         """Return what is known of the scores of `search`; None if nothing is."""
         if self._cache is None:

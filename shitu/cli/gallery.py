@@ -74,7 +74,9 @@ def build_index(
     with open_workspace(context, **settings) as workspace, progress_bar("pictures") as progress:
         summary = workspace.build(gallery, prune=prune, progress=progress)
         kind, audit = workspace.catalog.index_kind, workspace.catalog.audit
-        could_learn = workspace.catalog.could_learn
+        could_learn, outgrown = workspace.catalog.could_learn, workspace.catalog.outgrown
+    if outgrown is not None:
+        say_notes([outgrown])
     if as_json:
         found = None if audit is None else asdict(audit)
         print_json({**summary.to_dict(), "index_kind": kind, "audit": found})

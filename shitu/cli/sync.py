@@ -22,6 +22,7 @@ from shitu.cli._common import (
     print_json,
     progress_bar,
     say,
+    say_notes,
     say_skipped,
     show_path,
     table,
@@ -74,6 +75,9 @@ def sync(
             _watch(one_round, watch, as_json=as_json)
         else:
             _print(one_round(), as_json=as_json)
+            outgrown = None if dry_run else workspace.catalog.outgrown
+            if outgrown is not None:
+                say_notes([outgrown])
 
 
 def _print(report: SyncReport, *, as_json: bool) -> None:

@@ -139,6 +139,24 @@ def test_what_is_added_later_is_mapped_too(lit_shop: Shop, tmp_path: Path) -> No
     assert catalog.check(full=True).problems == ()
 
 
+@pytest.mark.parametrize("command", ["adapt", "calibrate"])
+def test_half_as_many_items_more_outgrow_a_calibration(
+    lit_shop: Shop, tmp_path: Path, command: str
+) -> None:
+    catalog = lit_shop.open()
+    assert catalog.outgrown is None
+    getattr(catalog, command)(far=0.02)
+    new = tmp_path / "new.png"
+    for item in range(100, 100 + ITEMS // 2):
+        assert catalog.outgrown is None
+        save_image(new, _photo(item, 0))
+        catalog.add([new], f"{item}")
+    assert f"calibrated with {ITEMS} items" in str(catalog.outgrown)
+    assert f"`shitu {command} --far 0.02`" in str(catalog.outgrown)
+    assert getattr(catalog, command)(far=0.02).measured is not None
+    assert catalog.outgrown is None
+
+
 @pytest.mark.parametrize("damage", ["torn", "gone"])
 def test_a_damaged_index_is_made_anew_through_the_map(lit_shop: Shop, damage: str) -> None:
     catalog = lit_shop.open()

@@ -106,6 +106,22 @@ def test_photos_whose_labels_are_known_are_asked_too(
     assert told["calibration"]["strange_photos"] == 2
 
 
+@pytest.mark.parametrize("command", [("build-index", "--gallery"), ("sync",)])
+def test_a_gallery_that_outgrew_its_calibration_is_told(
+    run: Run, command: tuple[str, ...], tmp_path: Path
+) -> None:
+    index = _build(run, tmp_path)
+    assert run("calibrate", "--far", "0.2", "--index", index).exit_code == 0
+    for product in sorted((SAMPLE / "products").glob("[!.]*"))[8:12]:
+        shutil.copytree(product, tmp_path / "photos" / product.name)
+    if command == ("sync",):
+        dry = run("sync", tmp_path / "photos", "--dry-run", "--index", index)
+        assert "calibrated" not in dry.stderr
+    said = run(*command, tmp_path / "photos", "--index", index, "--json").stderr
+    assert "calibrated with 8 items, and there are 12 by now" in said
+    assert "`shitu calibrate --far 0.2`" in said
+
+
 @pytest.mark.parametrize(
     ("command", "option"),
     [("calibrate", "--strangers"), ("calibrate", "--queries"), ("adapt", "--queries")],
