@@ -82,6 +82,24 @@ def write_adapter(transaction: Transaction, raw: Space, adapter: Adapter | None)
     transaction.set_setting(ADAPTER, json.dumps(values), adapter.name)
 
 
+def forget_bare_map(transaction: Transaction, raw: Space) -> None:
+    """Let a map of a space go whose calibration has gone: nobody knows what its scores mean."""
+    setting = transaction.pending().setting
+    view = view_from(setting(ADAPTER), raw)
+    if view.adapter is not None and calibration_from(setting(CALIBRATION), view.space) is None:
+        write_adapter(transaction, raw, None)
+
+
+def learnt_elsewhere(gallery: Gallery, raw: Space) -> tuple[str, ...]:
+    """Return what was learnt from the vectors of other spaces, and does not count in this one."""
+    view, kept = read_view(gallery, raw), gallery.setting(ADAPTER) is not None
+    known = gallery.setting(CALIBRATION) is not None
+    return (
+        *(("map",) if kept and view.adapter is None else ()),
+        *(("calibration",) if known and read_calibration(gallery, view.space) is None else ()),
+    )
+
+
 def read_calibration(gallery: Gallery, space: Space) -> Calibration | None:
     """Return what is known of scores of a space, through a map or not; None if nothing is."""
     return calibration_from(gallery.setting(CALIBRATION), space)

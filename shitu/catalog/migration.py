@@ -8,6 +8,7 @@ from typing import Any
 
 from shitu.catalog.comparison import Comparison, compare_spaces
 from shitu.catalog.describing import Describer
+from shitu.catalog.learning import forget_bare_map, learnt_elsewhere
 from shitu.catalog.reembedding import Progress, Reembedding
 from shitu.catalog.requerying import embed_queries
 from shitu.catalog.summaries import Skipped
@@ -42,6 +43,8 @@ class MigrateSummary(Told):
         outcome: "switched", "in use already", "dry run" or "refused".
         reason: why it was refused; after a dry run, why it would be.
         inert: rejections and golden queries that have no vector in the new space.
+        left: what was learnt in other spaces, and does not count in the new one: "map",
+            "calibration".
     """
 
     before: str
@@ -55,6 +58,7 @@ class MigrateSummary(Told):
     reason: str
     generation: int
     inert: int = 0
+    left: tuple[str, ...] = ()
 
 
 def migrate(
@@ -117,7 +121,10 @@ def migrate(
 def _switched(gallery: Gallery, old: Space, new: Space) -> bool:
     with gallery.write(MIGRATE) as transaction:
         transaction.spaces().ensure(new)
-        return transaction.spaces().switch(old, new)
+        switched = transaction.spaces().switch(old, new)
+        if switched:
+            forget_bare_map(transaction, new)
+        return switched
 
 
 def _refusal(done: Progress, comparison: Comparison, max_loss: float | None) -> str:
@@ -161,6 +168,7 @@ def _summary(
         outcome=outcome,
         reason=reason,
         generation=gallery.head().generation,
+        left=learnt_elsewhere(gallery, new),
     )
 
 

@@ -128,6 +128,12 @@ def _print_summary(summary: MigrateSummary) -> None:
             f"{summary.inert} rejections and golden queries have no vector of {summary.after}, "
             "which is not installed here: they are inert."
         )
+    if summary.left and summary.outcome != "refused":
+        again = "adapt" if "map" in summary.left else "calibrate"
+        say(
+            f"What was learnt from other vectors ({', '.join(summary.left)}) does not count for "
+            f"those of {summary.after}: score and threshold decide, until `shitu {again}` is run."
+        )
     ready = summary.references - len(summary.missing)
     done = f"{ready} of {summary.references} references embedded, {summary.embedded} of them now"
     if summary.outcome == "switched":

@@ -297,3 +297,20 @@ def test_a_map_of_another_model_is_as_good_as_none(lit_shop: Shop) -> None:
     catalog.migrate(FakeDescriber(), max_loss=None)
     assert catalog.calibration() is not None
     assert _named(catalog) > 0.5
+
+
+def test_a_map_does_not_come_back_without_its_calibration(lit_shop: Shop) -> None:
+    """What was learnt in between took its place, and the model's threshold is not about it."""
+    catalog = lit_shop.open()
+    before = _named(catalog)
+    catalog.adapt(far=0.02)
+    assert catalog.migrate(FakeCropper(), max_loss=None).left == ("map", "calibration")
+    assert catalog.calibrate(far=0.05).outcome == "calibrated"
+    back = catalog.migrate(FakeDescriber(), max_loss=None)
+    assert back.left == ("calibration",)
+    assert catalog.gallery.setting("adapter") is None
+    assert catalog.calibration() is None
+    assert _named(catalog) == before
+    assert catalog.check().problems == ()
+    assert catalog.migrate(FakeCropper(), max_loss=None).left == ()
+    assert catalog.calibration() is not None

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from shitu.catalog.migration import MigrateSummary
 from shitu.cli import main
+from shitu.cli.migrate import _print_summary
 
 Run = Callable[..., Result]
 
@@ -116,3 +118,20 @@ def test_a_model_that_does_not_exist(run: Run, built: Path) -> None:
     result = run("migrate", "--model", "nobody", "--index", built / "index")
     assert result.exit_code == 1
     assert "No model is called 'nobody'" in result.stderr
+
+
+def test_what_was_learnt_and_stays_behind_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = {"references": 9, "embedded": 0, "makeshift": 0, "missing": (), "generation": 3}
+    summary = MigrateSummary(
+        "old",
+        "new",
+        **counts,
+        comparison=None,
+        outcome="switched",
+        reason="",
+        left=("calibration",),
+    )
+    _print_summary(summary)
+    told = capsys.readouterr().err
+    assert "learnt from other vectors (calibration) does not count for those of new" in told
+    assert "`shitu calibrate`" in told
