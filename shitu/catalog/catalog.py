@@ -185,10 +185,14 @@ class Catalog:
                 "than those installed, as after an update: `shitu migrate --model "
                 f"{built.models[0]}` embeds its references anew and goes over to them"
             )
+        import shlex
+
+        names = zip(("--model", "--detector"), wanted.models or (), strict=False)
+        there = shlex.join(["shitu", "migrate", *(word for pair in names for word in pair)])
         return SpaceMismatch(
             f"the gallery in {place} was built with another feature model, "
             f"detector or crop, {built.called}, not {wanted.called}: name the one it was "
-            "built with, go over to the other with `shitu migrate`, or build another index folder "
+            f"built with, go over to the other with `{there}`, or build another index folder "
             "with `shitu build-index --index`"
         )
 

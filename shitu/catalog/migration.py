@@ -13,6 +13,7 @@ from shitu.catalog.reembedding import Progress, Reembedding
 from shitu.catalog.requerying import embed_queries
 from shitu.catalog.summaries import Skipped
 from shitu.errors import GalleryError, ModelError
+from shitu.figures import many
 from shitu.gallery import Space
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.spaces import MIGRATE
@@ -107,7 +108,7 @@ def migrate(
     comparison = compare_spaces(gallery, old, new)
     while True:
         inert = embed_queries(gallery, describer)
-        why = _refusal(work.done, comparison, max_loss)
+        why = _refusal(work.done, comparison, max_loss, allow_missing=allow_missing)
         if why or dry_run:
             outcome = DRY_RUN if dry_run else REFUSED
             found = _summary(gallery, old, new, work.done, comparison, outcome, why)
@@ -127,15 +128,18 @@ def _switched(gallery: Gallery, old: Space, new: Space) -> bool:
         return switched
 
 
-def _refusal(done: Progress, comparison: Comparison, max_loss: float | None) -> str:
+def _refusal(
+    done: Progress, comparison: Comparison, max_loss: float | None, *, allow_missing: bool
+) -> str:
     if done.missing:
         first = done.missing[0]
         name = display_path(first.path)  # which most reasons begin with
         why = first.reason if first.reason.startswith(name) else f"{name} {first.reason}"
+        thumbnails = "" if allow_missing else ", or embed their thumbnails with --allow-missing"
         return (
-            f"{len(done.missing)} references cannot be embedded, the first of them because "
-            f"{why.rstrip('.')}: put their pictures back, remove them from the gallery, or embed "
-            "their thumbnails with --allow-missing"
+            f"{many(len(done.missing), 'reference')} cannot be embedded, the first of them because "
+            f"{why.rstrip('.')}: put their pictures back, or remove them from the gallery"
+            f"{thumbnails}"
         )
     if max_loss is not None and comparison.loss > max_loss:
         return (

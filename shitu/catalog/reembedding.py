@@ -107,8 +107,9 @@ class Reembedding:
         self.done.makeshift += len(done)
         for reference, why in problems.items():
             if reference.reference_id not in done:
-                no_help = ", and has no thumbnail" if self._allow_missing else ""
-                self.done.missing.append(Skipped(reference.path, why + no_help))
+                if self._allow_missing:
+                    why = f"{why.rstrip('.')}, and there is no thumbnail"
+                self.done.missing.append(Skipped(reference.path, why))
 
     def _lacking(self) -> list[int]:
         with self._gallery.spaces() as reader:

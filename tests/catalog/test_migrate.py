@@ -418,7 +418,9 @@ def test_a_missing_picture_without_a_thumbnail_stops_it(teas: Shop) -> None:
     summary = plain(teas).migrate(FakeCropper(), allow_missing=True)
     assert (summary.outcome, summary.makeshift) == ("refused", 1)
     assert [skipped.path.parent.name for skipped in summary.missing] == ["green"]
-    assert "no thumbnail" in summary.missing[0].reason
+    assert "check the name, and there is no thumbnail" in summary.missing[0].reason
+    assert "1 reference cannot be embedded" in summary.reason
+    assert "--allow-missing" not in summary.reason
 
 
 def test_a_switch_brings_thumbnails_where_there_were_none(teas: Shop) -> None:

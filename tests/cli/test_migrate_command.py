@@ -76,7 +76,7 @@ def test_another_model_than_the_gallerys_is_named_and_refused(
     assert refused.exit_code == 1
     assert f"pplcnetv2_base_shitu (detector {DETECTOR})" in refused.stderr
     assert "not pplcnetv2_base_shitu (detector none)" in refused.stderr
-    assert "shitu migrate" in refused.stderr
+    assert "`shitu migrate --model pplcnetv2_base_shitu --detector none`" in refused.stderr
 
 
 def test_missing_pictures_are_listed_and_refused(run: Run, small: Path, labels: list[str]) -> None:
