@@ -126,8 +126,8 @@ class PastGallery:
             return None
         if self._wanted is not None and space != self._wanted:
             raise SpaceMismatch(
-                f"the gallery has gone over from {self._wanted.called} to {space.called}: restart "
-                "with the new model"
+                f"the gallery has gone over from {self._wanted.called_beside(space)} to "
+                f"{space.called_beside(self._wanted)}: restart with the new model"
             )
         ids, vectors = self._gallery.vectors_of(space, set(self._state.references))
         missing = len(self._state.references) - len(ids)

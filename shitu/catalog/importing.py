@@ -122,9 +122,9 @@ def _space(file: PortableFile, gallery: Gallery, path: Path) -> Space | None:
     active = gallery.active_space()
     if active is not None and active.fingerprint != space.fingerprint:
         raise SpaceMismatch(
-            f"{display_path(path)} holds vectors of {_called(space)}, the gallery those of "
-            f"{_called(active)}: bring one of them over with `shitu migrate` first; nothing was "
-            "imported"
+            f"{display_path(path)} holds vectors of {space.called_beside(active)}, the gallery "
+            f"those of {active.called_beside(space)}: bring one of them over with `shitu migrate` "
+            "first; nothing was imported"
         )
     return space
 

@@ -185,9 +185,9 @@ def _refuse_other_space(gallery: Gallery, space: Space, folder: Path) -> None:
     active = gallery.active_space()
     if active is not None and active.fingerprint != space.fingerprint:
         raise SpaceMismatch(
-            f"{display_path(folder)} holds vectors of {space.called} ({space.dim} numbers), the "
-            f"gallery those of {active.called} ({active.dim}): name another --index folder; "
-            "nothing was imported"
+            f"{display_path(folder)} holds vectors of {space.called_beside(active)} ({space.dim} "
+            f"numbers), the gallery those of {active.called_beside(space)} ({active.dim}): name "
+            "another --index folder; nothing was imported"
         )
 
 

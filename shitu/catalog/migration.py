@@ -162,8 +162,8 @@ def _summary(
     with gallery.spaces() as reader:
         makeshift = len(reader.makeshift(new))
     return MigrateSummary(
-        before=old.called,
-        after=new.called,
+        before=old.called_beside(new),
+        after=new.called_beside(old),
         references=gallery.count(),
         embedded=done.embedded,
         makeshift=makeshift,

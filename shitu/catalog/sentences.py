@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from shitu.figures import many
-from shitu.gallery import Change
+from shitu.gallery import Change, Space
 
 _SHOWN = 3  # items named before "and so many more"
 
@@ -37,9 +37,12 @@ def _notes(change: Change) -> Iterator[str]:
             yield f"undid generation {note['undone']}"
     yield from _feedback(change)
     for space in change.after.get("space", ()):
-        was = change.before["space"][0]["called"]
+        was, now = _space(change.before["space"][0]), _space(space)
         cropped = many(len(change.after.get("boxes", ())), "picture")
-        yield f"went over from {was} to {space['called']}; {cropped} cropped anew"
+        yield (
+            f"went over from {was.called_beside(now)} to {now.called_beside(was)}; {cropped} "
+            "cropped anew"
+        )
     for row in change.after.get("adapter", ()):
         name = row["name"]
         yield "embeddings are no longer adapted" if name is None else f"adapted by {name}"
@@ -55,6 +58,10 @@ def _notes(change: Change) -> Iterator[str]:
             yield f"forgot {many(note['queries'], 'picture')} of rejections and golden queries"
     for row in change.after.get("space", ()):
         yield f"vectors of the model {row['called']} are in use"
+
+
+def _space(told: Mapping[str, Any]) -> Space:
+    return Space(told["fingerprint"], told["dim"], {"name": told["called"]})
 
 
 def _feedback(change: Change) -> Iterator[str]:

@@ -66,6 +66,11 @@ class Space:
         weights = str(self.description.get("weights_sha256", self.fingerprint))
         return str(self.description.get("name", f"a model with weights {weights[:12]}"))
 
+    def called_beside(self, other: Space) -> str:
+        """The same where another is named, too: that may be the same models with older weights."""
+        same = other.called == self.called and other.fingerprint != self.fingerprint
+        return f"{self.called}, space {self.fingerprint[:8]}" if same else self.called
+
 
 @dataclass(frozen=True)
 class Item:

@@ -234,9 +234,10 @@ def refuse_other_space(connection: Connection, space: Space, where: str) -> None
     """
     row = connection.execute(select(spaces).where(spaces.c.active)).first()
     if row is not None and row.fingerprint != space.fingerprint:
+        now = _space(row)
         raise SpaceMismatch(
-            f"{where} has been migrated from {space.called} to {_space(row).called}: restart with "
-            "the new model"
+            f"{where} has been migrated from {space.called_beside(now)} to "
+            f"{now.called_beside(space)}: restart with the new model"
         )
 
 

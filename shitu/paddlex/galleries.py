@@ -122,9 +122,11 @@ class IndexData:
     def require(self, space: Space) -> None:
         """Refuse vectors of another model; raises SpaceMismatch."""
         if self.space is not None and self.space != space.fingerprint:
+            made = Space(self.space, space.dim, {"name": self.made_by})
             raise SpaceMismatch(
-                f"This index was made with {self.made_by}, and the pipeline uses {space.called}: "
-                "build it again, or create the pipeline with those models."
+                f"This index was made with {made.called_beside(space)}, and the pipeline uses "
+                f"{space.called_beside(made)}: build it again, or create the pipeline with those "
+                "models."
             )
         if len(self) and self.vectors.shape[1] != space.dim:
             raise SpaceMismatch(

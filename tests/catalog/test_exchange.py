@@ -17,6 +17,7 @@ from fakes import FakeDescriber
 
 from shitu.catalog import Catalog, entries_from_folder
 from shitu.errors import GalleryError, SpaceMismatch
+from shitu.gallery import Space
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -373,6 +374,18 @@ def test_a_later_format_is_refused(file: Path, other: Any) -> None:
     edit(file, "PRAGMA user_version = 7")
     with pytest.raises(GalleryError, match="later version"):
         other().import_from(file)
+
+
+def test_another_version_of_a_model_is_told_from_it(
+    source: Catalog, file: Path, other: Any
+) -> None:
+    updated = FakeDescriber()
+    updated.space = Space("0a1b2c3d4e", 48, {"name": "colours"})
+    mine = other("other", updated)
+    mine.add([source.all_references()[0].path], "tea")
+    told = "colours, space colours, the gallery those of colours, space 0a1b2c3d: "
+    with pytest.raises(SpaceMismatch, match=told):
+        mine.import_from(file)
 
 
 def test_another_model_is_refused_by_name(source: Catalog, file: Path, other: Any) -> None:

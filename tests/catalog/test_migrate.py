@@ -15,6 +15,7 @@ from shitu.catalog import Catalog
 from shitu.catalog.migration import Absent, drop_unused, previous_space
 from shitu.describer import Description
 from shitu.errors import GalleryError, ModelError, SpaceMismatch
+from shitu.gallery import Space
 from shitu.gallery.tables import meta, thumbnails
 from shitu.images import load_image, save_image
 from shitu.index.kinds import IndexChoice
@@ -81,6 +82,15 @@ def test_everything_is_embedded_compared_and_switched(teas: Shop) -> None:
     assert catalog.space == new.space
     assert catalog.check().problems == ()
     assert boxes(catalog) == {CORNER, (0, 0, 8, 8)}  # one was given by a person
+
+
+def test_two_versions_of_a_model_are_told_apart(teas: Shop) -> None:
+    catalog, updated = plain(teas), FakeDescriber()
+    updated.space = Space("0a1b2c3d4e", 48, {"name": "colours"})
+    summary = catalog.migrate(updated)
+    told = ("colours, space colours", "colours, space 0a1b2c3d")
+    assert (summary.before, summary.after) == told
+    assert f"went over from {told[0]} to {told[1]}" in catalog.events()[-1].sentence
 
 
 def test_thumbnails_follow_the_crops_and_come_back(teas: Shop) -> None:

@@ -27,6 +27,7 @@ from shitu.errors import (
     ModelError,
     SpaceMismatch,
 )
+from shitu.gallery import Space
 from shitu.paddlex.galleries import IndexData, load_index
 from shitu.paddlex.pipeline import Pipeline, _marks, _Thresholds, create_pipeline
 
@@ -267,6 +268,15 @@ def test_an_index_of_another_model_is_refused(index: IndexData, tmp_path: Path) 
     for one in (index, str(tmp_path)):
         with pytest.raises(SpaceMismatch, match="This index was made with"):
             first(other, TEA, one)
+
+
+def test_an_index_of_older_weights_is_told_from_those_in_use(index: IndexData) -> None:
+    updated = Colours()
+    updated.describer.space = Space("0a1b2c3d4e", 48, {"name": "colours"})
+    other: Any = Pipeline(updated, _Thresholds(None, None, 5), None)  # type: ignore[arg-type]
+    told = "made with colours, space colours, and the pipeline uses colours, space 0a1b2c3d: "
+    with pytest.raises(SpaceMismatch, match=told):
+        first(other, TEA, index)
 
 
 # --- Files in both directions ---------------------------------------------------------
