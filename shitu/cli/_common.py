@@ -307,6 +307,16 @@ def say_notes(notes: Iterable[str]) -> None:
         say(f"note: {note}")
 
 
+def say_other_models(workspace: Workspace) -> None:
+    """Say so where a gallery is not of the models in use: what was done may not outlast them."""
+    from shitu.errors import ModelError, SpaceMismatch
+
+    try:
+        workspace.catalog.require_own_space()
+    except (ModelError, SpaceMismatch) as error:
+        say(f"Note: {error}")
+
+
 def say_skipped(name: str, path: str | Path, reason: object) -> None:
     """Say which picture was left out and why; most reasons name the picture themselves."""
     shown, text = show_path(path), str(reason)

@@ -16,6 +16,7 @@ from shitu.cli._common import (
     open_workspace,
     print_json,
     progress_bar,
+    say_other_models,
     say_skipped,
     table,
     verify_option,
@@ -81,6 +82,7 @@ def adapt(
                 summary = workspace.adapt(
                     far=far, queries=queries, dry_run=dry_run, progress=progress
                 )
+            say_other_models(workspace)
     _print(summary, as_json=as_json)
 
 
@@ -134,6 +136,7 @@ def calibrate(
                     dry_run=dry_run,
                     progress=progress,
                 )
+            say_other_models(workspace)
     _print(summary, as_json=as_json)
 
 

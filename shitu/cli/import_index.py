@@ -17,6 +17,7 @@ from shitu.cli._common import (
     print_json,
     progress_bar,
     say,
+    say_other_models,
     say_skipped,
     show_path,
 )
@@ -51,15 +52,10 @@ def import_index(
     The vectors stay those of their own model: such a gallery can be listed, checked and exported;
     to recognise with this program's model, go over with `shitu migrate`, which needs the pictures.
     """
-    from shitu.errors import SpaceMismatch
-
     with open_workspace(context, **settings) as workspace, progress_bar("pictures") as progress:
         catalog = workspace.catalog_for_writing()
         done = catalog.import_index(folder, model, pictures=pictures, progress=progress)
-        try:
-            catalog.require_own_space()
-        except SpaceMismatch as error:
-            say(f"Note: {error}")
+        say_other_models(workspace)
     for skipped in done.skipped:
         say_skipped("skipped", skipped.path, skipped.reason)
     if as_json:

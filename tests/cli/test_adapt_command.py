@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,17 @@ def test_too_few_references_are_an_error_that_says_what_is_missing(
     assert "references" in result.stderr
     told = run(command, "--index", shop / "index", "--json")
     assert json.loads(told.stdout)["outcome"] == "too little"
+
+
+@pytest.mark.parametrize("command", ["adapt", "calibrate"])
+def test_a_gallery_of_older_weights_is_said_to_be_one(run: Run, shop: Path, command: str) -> None:
+    arguments = (command, "--dry-run", "--far", "0.2", "--index", shop / "index")
+    assert "Note" not in run(*arguments).stderr
+    with closing(sqlite3.connect(shop / "index" / "gallery.db")) as connection, connection:
+        connection.execute("UPDATE spaces SET fingerprint = 'older'")
+    said = run(*arguments).stderr
+    assert "Note: the gallery in" in said
+    assert "as after an update: `shitu migrate --model pplcnetv2_base_shitu`" in said
 
 
 @pytest.mark.parametrize("command", ["adapt", "calibrate"])
