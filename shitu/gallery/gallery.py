@@ -137,8 +137,9 @@ class Gallery:
                 return
         if read_only:
             raise GalleryError(
-                f"{self._where} was written by an older version of shitu, or is empty: open it "
-                "once with a command that writes, such as `shitu build-index`"
+                f"{self._where} was written by an older version of shitu, or is empty: "
+                "`shitu list-items`, run once by somebody who may write it, brings its tables up "
+                "to date"
             )
         with self._begin() as connection:
             check_version(connection, self._where)  # another process may have come first

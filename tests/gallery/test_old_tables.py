@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Connection, create_engine, text
 
+from shitu.cli import main
 from shitu.errors import GalleryError
 from shitu.gallery import NewReference, Space, migrations
 from shitu.gallery.gallery import Gallery
@@ -127,6 +129,9 @@ def test_the_log_is_kept_and_says_nothing_of_what_was_not_noted(old: Path) -> No
     assert (one.seen.threshold, one.seen.lead, one.seen.decided_by) == (0.5, None, None)
 
 
-def test_who_may_only_read_is_told_to_write_once(old: Path) -> None:
-    with pytest.raises(GalleryError, match="older version"):
+def test_who_may_only_read_is_told_what_brings_it_up_to_date(old: Path) -> None:
+    with pytest.raises(GalleryError, match=r"older version.*`shitu list-items`"):
         Gallery.open(old, old.parent, read_only=True)
+    result = CliRunner().invoke(main, ["list-items", "--index", str(old.parent)])
+    assert result.exit_code == 0, result.output
+    Gallery.open(old, old.parent, read_only=True).close()
