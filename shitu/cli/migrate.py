@@ -125,8 +125,8 @@ def _print_summary(summary: MigrateSummary) -> None:
         say(f"Vectors of {stand_in} are those of thumbnails, which are worse.")
     if summary.inert:
         say(
-            f"{summary.inert} rejections and golden queries have no vector of {summary.after}, "
-            "which is not installed here: they are inert."
+            f"{many(summary.inert, 'picture')} of rejections and golden queries without a vector "
+            f"of {summary.after}, which is not installed here: inert."
         )
     if summary.left and summary.outcome != "refused":
         again = "adapt" if "map" in summary.left else "calibrate"
