@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
+from shitu._cached import cached_property
 from shitu.config import AUTO, Config
 from shitu.cropper import Cropper, CropPolicy
 from shitu.describer import Describer

@@ -6,11 +6,11 @@ import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from shitu._cached import cached_property
 from shitu.catalog.filtering import select_from
 from shitu.catalog.forgotten import why_forgotten
 from shitu.errors import GalleryError, SpaceMismatch

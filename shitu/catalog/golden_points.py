@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 
+from shitu._cached import cached_property
 from shitu.candidates import depth
 from shitu.catalog.foresight import State
 from shitu.catalog.points_cache import Pair, PointsCache

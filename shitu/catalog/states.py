@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from shitu._cached import cached_property
 from shitu.catalog.cache import IndexCache
 from shitu.catalog.foresight import in_blocks, nearest_of
 from shitu.catalog.learning import ADAPTER, CALIBRATION, View, calibration_from, view_from

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
+from shitu._cached import cached_property
 from shitu.catalog.build import Build, find_news
 from shitu.catalog.describing import Describer
 from shitu.catalog.entries import Entry, entries_from_folder

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from shitu._cached import cached_property
 from shitu.errors import ModelError
 from shitu.models.spec import ModelSpec
 from shitu.preprocess import Preprocessing

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from shitu._cached import cached_property
 from shitu.index import Neighbours
 
 NEIGHBOURS = 32  # looked at of each reference; of more copies of one picture some are not seen

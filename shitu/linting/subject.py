@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby
 
 import numpy as np
 
+from shitu._cached import cached_property
 from shitu.errors import ImageError
 from shitu.gallery import Reference
 from shitu.gallery.gallery import Gallery

@@ -6,12 +6,12 @@ import hashlib
 import json
 import struct
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from shitu._cached import cached_property
 from shitu.images import Image
 from shitu.verifier.blobs import Grey, find_blobs
 from shitu.verifier.descriptors import Descriptors, describe, directions

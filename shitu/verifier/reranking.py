@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import accumulate
 from typing import Protocol
 
+from shitu._cached import cached_property
 from shitu.gallery import Reference
 from shitu.images import Image
 from shitu.verifier.agreement import Agreement, agree

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakSet
 
+from shitu._cached import cached_property
 from shitu._forking import after_fork
 from shitu.arguments import path_of
 from shitu.config import DETECTOR_MODEL, FEATURE_MODEL, Config, load_config

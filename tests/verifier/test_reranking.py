@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +15,7 @@ from flat import print_of, view
 from shitu.gallery import Reference
 from shitu.images import Image
 from shitu.verifier import Agreement, Extractor, Features
-from shitu.verifier.reranking import AUTO, ON, Checked, Contender, Policy, Verifier
+from shitu.verifier.reranking import AUTO, ON, Checked, Contender, Policy, Seen, Verifier
 
 SMOOTH = np.ascontiguousarray(
     np.linspace(40, 200, 200).astype(np.uint8)[:, None, None].repeat(150, 1).repeat(3, 2)
@@ -241,3 +243,15 @@ def test_proof(first: Agreement, second: Agreement, proven: bool, why: str) -> N
 )
 def test_worth(agreement: Agreement | None, worth: float, why: str) -> None:
     assert Policy().bonus(agreement) == pytest.approx(worth), why
+
+
+def test_threads_that_look_at_two_queries_do_not_wait_for_each_other() -> None:
+    both = threading.Barrier(2)
+
+    def picture() -> Image:
+        both.wait(10)
+        return SHELF[1]
+
+    with ThreadPoolExecutor(2) as pool:
+        seen = [Seen(picture, Pictures(SHELF)) for _ in range(2)]
+        assert all(pool.map(Seen.corners, seen))
