@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 _register: Callable[..., None] | None = getattr(os, "register_at_fork", None)
@@ -19,3 +21,10 @@ def after_fork(work: Callable[[], Any]) -> None:
     """Do this in each process that is forked from now on."""
     if _register is not None:
         _register(after_in_child=work)
+
+
+def held_while_forking(lock: AbstractContextManager[Any]) -> None:
+    """Let each fork from now on wait for a lock, which no thread of the child would give back."""
+    if _register is not None:
+        let_go = partial(lock.__exit__, None, None, None)
+        _register(before=lock.__enter__, after_in_parent=let_go, after_in_child=let_go)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from shitu import Workspace
 
+NEEDS_FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked here")
 SAMPLE = Path(__file__).parents[1] / "gallery"
 PRODUCTS = sorted((SAMPLE / "products").glob("[!.]*"))[:3]
 
@@ -66,3 +68,74 @@ def test_a_forked_process_opens_all_of_it_anew(tmp_path: Path, database: str | N
     except subprocess.TimeoutExpired:
         pytest.fail("the forked process waits for ever")
     assert done.returncode == 0, done.stderr
+
+
+CONNECTING = """
+import os, sqlite3, sys, threading, time
+from shitu import Workspace
+
+connecting, really = threading.Event(), sqlite3.connect
+
+def slowly(*args, **options):
+    connecting.set()
+    time.sleep(0.5)
+    try:
+        return really(*args, **options)
+    finally:
+        connecting.clear()
+
+sqlite3.connect = slowly
+shop = Workspace(sys.argv[1])
+threading.Thread(target=lambda: shop.catalog.items()).start()
+connecting.wait()
+child = os.fork()
+if child == 0:
+    os._exit(connecting.is_set())
+assert os.waitpid(child, 0)[1] == 0, "forked while SQLite held its own locks"
+assert shop.catalog.items()
+"""
+
+DECODING = """
+import os, sys, threading, warnings
+from PIL import Image
+from shitu import load_image
+from shitu.images import decode
+
+decoding, go_on, really = threading.Event(), threading.Event(), decode._open
+
+def slowly(*args):
+    decoding.set()
+    go_on.wait()
+    return really(*args)
+
+before = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+decode._open = slowly
+thread = threading.Thread(target=load_image, args=sys.argv[1:])
+thread.start()
+decoding.wait()
+child = os.fork()
+if child == 0:
+    os._exit(before != (Image.MAX_IMAGE_PIXELS, warnings.filters))
+assert os.waitpid(child, 0)[1] == 0, "settings of Pillow stay as the parent's thread made them"
+go_on.set()
+thread.join()
+assert before == (Image.MAX_IMAGE_PIXELS, warnings.filters)
+"""
+
+
+def run(script: str, argument: Path) -> None:
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script, argument]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@NEEDS_FORKS
+def test_no_process_is_forked_while_another_thread_connects(tmp_path: Path) -> None:
+    with Workspace(tmp_path / "index") as shop:
+        shop.add(sorted(PRODUCTS[0].iterdir())[:1], PRODUCTS[0].name)
+    run(CONNECTING, tmp_path / "index")
+
+
+@NEEDS_FORKS
+def test_a_process_forked_while_another_thread_decodes_has_its_settings_back() -> None:
+    run(DECODING, next((SAMPLE / "scenes").glob("*.jpg")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
-from shitu._forking import before_fork
+from shitu._forking import before_fork, held_while_forking
 from shitu.errors import GalleryError, GalleryLocked
 from shitu.gallery.room import may_make_files
 from shitu.images import display_path
@@ -25,6 +26,7 @@ from shitu.images import display_path
 WRITING = "shitu_writing"
 
 _CONNECTED: WeakSet[Engine] = WeakSet()
+_DIALLING = threading.RLock()  # whoever connects holds locks of SQLite's own
 
 
 def _before_fork() -> None:
@@ -35,6 +37,7 @@ def _before_fork() -> None:
 
 
 before_fork(_before_fork)
+held_while_forking(_DIALLING)
 
 _SHARED = 1 << 15  # bytes of the file by which processes share a database in use
 _PATIENCE = 2.0  # seconds that one without rights waits for a writer to come or go
@@ -169,9 +172,10 @@ def _dial(file: Path, *, read_only: bool, timeout: float) -> sqlite3.Connection:
         mode = "mode=ro&immutable=1" if _frozen(file) else "mode=ro"
     # A URI of raw bytes, so that a folder may be called anything at all.
     uri = f"file:{quote(os.fsencode(file.absolute()))}?{mode}"
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
-    )
+    with _DIALLING:
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+        )
     try:
         connection.execute("PRAGMA foreign_keys = ON")
         if not read_only:

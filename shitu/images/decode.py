@@ -18,6 +18,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
+from shitu._forking import after_fork, held_while_forking
 from shitu.errors import ConfigError, ImageError
 from shitu.images.files import read_bytes
 from shitu.images.jpeg import decode_jpeg
@@ -166,9 +167,23 @@ def _quiet_pillow() -> Iterator[None]:
     finally:
         with _Quiet.lock:
             _Quiet.users -= 1
-            if _Quiet.users == 0 and _Quiet.filters is not None:
-                _Quiet.filters.__exit__(None, None, None)
-                Pillow.MAX_IMAGE_PIXELS = _Quiet.limit
+            _put_back()
+
+
+def _put_back() -> None:
+    if _Quiet.users == 0 and _Quiet.filters is not None:
+        _Quiet.filters.__exit__(None, None, None)
+        _Quiet.filters = None
+        Pillow.MAX_IMAGE_PIXELS = _Quiet.limit
+
+
+def _after_fork() -> None:
+    _Quiet.users = 0  # they are threads of the parent
+    _put_back()
+
+
+held_while_forking(_Quiet.lock)
+after_fork(_after_fork)
 
 
 def _open(data: bytes, called: str) -> Pillow.Image:
