@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from shitu.evaluation.retrieval import RetrievalReport
     from shitu.images import load_image
     from shitu.linting import Finding, LintReport
+    from shitu.paddlex import create_model, create_pipeline
     from shitu.recognition import Match, Recognition, RecognizedObject
     from shitu.workspace import Workspace
 

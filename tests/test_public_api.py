@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import subprocess
 import sys
 
@@ -28,6 +30,15 @@ def test_public_names_are_sorted_and_exist() -> None:
     for name in shitu.__all__:
         assert getattr(shitu, name).__doc__, f"{name} has no docstring"
     assert set(shitu.__all__) <= set(dir(shitu))
+
+
+def test_public_names_have_types() -> None:
+    source = ast.parse(inspect.getsource(shitu))
+    (typed,) = (node for node in source.body if isinstance(node, ast.If))
+    imports = (node for node in typed.body if isinstance(node, ast.ImportFrom))
+    found = {name.name: node.module for node in imports for name in node.names}
+    assert sorted(found) == shitu.__all__
+    assert found.items() <= shitu._ROOMS.items()
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
