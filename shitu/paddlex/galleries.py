@@ -24,7 +24,7 @@ KINDS = ("Flat", "IVF", "HNSW32")
 LABELS = "id_map.yaml"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class IndexData:
     """An index that never changes: adding and removing give another one.
 
@@ -226,7 +226,7 @@ def _lines(file: Path) -> list[tuple[int, str]]:
 
 def clean_labels(labels: Sequence[Any]) -> list[str]:
     """Labels as they are kept; raises GalleryError for one that is empty."""
-    cleaned = [clean_label(str(label)) for label in labels]
+    cleaned = ["" if label is None else clean_label(str(label)) for label in labels]
     if "" in cleaned:
         raise GalleryError(f"The label of picture {cleaned.index('') + 1} is empty.")
     return cleaned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -62,18 +63,19 @@ def create_pipeline(
     fields = dict(config) if config is not None else _settings(pipeline)
     if fields.get("pipeline_name", NAME) != NAME:
         raise ConfigError(f"Only the pipeline {NAME} is known, not {fields['pipeline_name']!r}.")
-    modules = fields.get("SubModules") or {}
-    feature = _model(modules.get("Recognition") or {}, "PP-ShiTuV2_rec")
-    detector = _model(modules.get("Detection") or {}, "PP-ShiTuV2_det")
+    modules = _section(fields, "SubModules")
+    thresholds = _Thresholds(
+        detection=_number(fields, "det_threshold"),
+        recognition=_number(fields, "rec_threshold"),
+        topk=int(_number(fields, "rec_topk") or _TOPK),
+    )
+    feature = _model(_section(modules, "Recognition"), "PP-ShiTuV2_rec")
+    detector = _model(_section(modules, "Detection"), "PP-ShiTuV2_det")
     settings = {"feature_model": feature, "detector_model": detector}
     index = fields.get("index")
     return Pipeline(
         Workspace.of(load_config(overrides=settings)),
-        _Thresholds(
-            detection=fields.get("det_threshold"),
-            recognition=fields.get("rec_threshold"),
-            topk=int(fields.get("rec_topk") or _TOPK),
-        ),
+        thresholds,
         None if index in (None, "None", "") else load_index(Path(str(index))),
     )
 
@@ -91,6 +93,26 @@ def _settings(pipeline: str | Path | None) -> dict[str, Any]:
     if not isinstance(fields, dict):
         raise ConfigError(f"The pipeline's settings {path} must be lines of `name: value`.")
     return fields
+
+
+def _section(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    section = fields.get(name) or {}
+    if not isinstance(section, Mapping):
+        raise ConfigError(
+            f"{name} in the pipeline's settings must be lines of `name: value`, not {section!r}."
+        )
+    return section
+
+
+def _number(fields: Mapping[str, Any], name: str) -> float | None:
+    given = fields.get(name)
+    try:
+        number = None if given is None else float(given)
+    except (TypeError, ValueError):
+        number = math.nan
+    if number is not None and not math.isfinite(number):
+        raise ConfigError(f"{name} in the pipeline's settings must be a number, not {given!r}.")
+    return number
 
 
 def _model(fields: Mapping[str, Any], usual: str) -> str:

@@ -201,6 +201,18 @@ def test_an_id_is_never_used_again(pipeline: Pipeline, index: IndexData, tmp_pat
         }
 
 
+def test_indexes_can_be_compared(pipeline: Pipeline, index: IndexData) -> None:
+    other = pipeline.build_index([bgr(TEA), bgr(COFFEE)], ["tea", "coffee"])
+    assert index in [other, index]
+    assert index not in {other}
+
+
+@pytest.mark.parametrize("label", [None, " "])
+def test_a_picture_needs_a_label(pipeline: Pipeline, label: str | None) -> None:
+    with pytest.raises(GalleryError, match="label of picture 2 is empty"):
+        pipeline.build_index([bgr(TEA), bgr(COFFEE)], ["tea", label])
+
+
 def test_an_ivf_index_may_be_small(pipeline: Pipeline) -> None:
     index = pipeline.build_index([bgr(TEA)], ["tea"], index_type="IVF")
     assert first(pipeline, TEA, index)["labels"] == ["tea"]
@@ -370,6 +382,11 @@ def test_official_models_that_are_not_here_are_stood_in_for() -> None:
         ("OCR", "No pipeline is called 'OCR'"),
         ("gone.yaml", "gone.yaml cannot be read"),
         ({"pipeline_name": "OCR"}, "Only the pipeline PP-ShiTuV2"),
+        ({"rec_threshold": "high"}, "rec_threshold in the pipeline's settings must be a number"),
+        ({"det_threshold": float("nan")}, "det_threshold .* must be a number, not nan"),
+        ({"rec_topk": [5]}, "rec_topk .* must be a number"),
+        ({"SubModules": ["Detection"]}, "SubModules .* must be lines of `name: value`"),
+        ({"SubModules": {"Recognition": "x"}}, "Recognition .* must be lines of `name: value`"),
     ],
 )
 def test_other_pipelines_are_refused(given: Any, message: str) -> None:
