@@ -11,7 +11,7 @@ import numpy as np
 from shitu.config import load_config
 from shitu.detector import Detections, to_box
 from shitu.drawing.annotate import Mark
-from shitu.images import Image
+from shitu.images import Image, as_image
 from shitu.lineup import WHOLE
 from shitu.models.registry import read_model
 from shitu.models.spec import ModelSpec
@@ -73,7 +73,7 @@ class Model:
                 shared = {
                     "input_path": picture.path,
                     "page_index": None,
-                    "input_img": image[..., ::-1],
+                    "input_img": as_image(image[..., ::-1]),
                 }
                 draw = _marks if "boxes" in fields else None
                 yield Result({**shared, **fields}, draw)

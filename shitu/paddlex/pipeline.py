@@ -17,7 +17,7 @@ from shitu.config import load_config
 from shitu.drawing.annotate import Mark
 from shitu.errors import ConfigError, GalleryError, ImageError
 from shitu.geometry import crop
-from shitu.images import Image
+from shitu.images import Image, as_image
 from shitu.paddlex.galleries import (
     KINDS,
     METRICS,
@@ -244,7 +244,11 @@ class Pipeline:
             }
             for one, (labels, scores) in zip(kept, answers, strict=True)
         ]
-        fields = {"input_path": picture.path, "input_img": image[..., ::-1], "boxes": boxes}
+        fields = {
+            "input_path": picture.path,
+            "input_img": as_image(image[..., ::-1]),
+            "boxes": boxes,
+        }
         return Result(fields, _marks)
 
     def _opened(self, index: Any) -> IndexData:

@@ -105,6 +105,7 @@ def test_the_fields_are_those_of_paddlex(
         ],
     }
     assert np.array_equal(result["input_img"], bgr(TEA))
+    assert result["input_img"].flags.c_contiguous  # or OpenCV would not draw into it
 
 
 def test_results_print_and_save_themselves(
