@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from shitu.arguments import number_of
 from shitu.config import load_config
 from shitu.detector import Detections, to_box
 from shitu.drawing.annotate import Mark
@@ -64,9 +66,16 @@ class Model:
 
         Yields:
             A result for each picture: `feature`, `boxes`, or `class_ids` with `scores`.
+
+        Raises:
+            ImageError: something is no picture.
+            ValueError: `batch_size` is less than one.
         """
+        size = number_of("batch_size", batch_size)
+        if size < 1:
+            raise ValueError(f"batch_size has to be at least 1, not {size}")
         pictures = pictures_of(input)
-        while batch := list(islice(pictures, batch_size)):
+        while batch := list(islice(pictures, size)):
             images = [picture.load() for picture in batch]
             answers = self._answer(images, **options)
             for picture, image, fields in zip(batch, images, answers, strict=True):
@@ -100,10 +109,13 @@ def _detector(name: str, spec: ModelSpec) -> Answer:
 
 
 def _classifier(name: str, spec: ModelSpec) -> Answer:
-    session = Workspace.of(load_config(overrides=_whole(None))).open(spec)
+    workspace = Workspace.of(load_config(overrides=_whole(None)))
+    sessions = {os.getpid(): workspace.open(spec)}  # whose threads no forked process has
 
     def answer(images: Sequence[Image], topk: int = _TOPK, **_: Any) -> list[Fields]:
-        rows = session.run(spec.preprocessing(images))[0]
+        if os.getpid() not in sessions:
+            sessions[os.getpid()] = workspace.open(spec)
+        rows = sessions[os.getpid()].run(spec.preprocessing(images))[0]
         return [_classes(row, spec, topk) for row in rows]
 
     return answer

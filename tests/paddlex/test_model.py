@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,15 +39,56 @@ def test_an_exported_detector_and_its_threshold(tmp_path: Path) -> None:
     assert len(all_["boxes"]) > len(usual["boxes"]) >= 1
 
 
+LABELS = [f"class {number}" for number in range(24)]
+
+
+def export_classifier(folder: Path) -> None:
+    export_colours(folder)
+    after = {"Topk": {"topk": 5, "label_list": LABELS}}
+    write_yml(folder, {**feature_yml(), "PostProcess": after})
+
+
 def test_a_classifier_names_its_best_classes(tmp_path: Path) -> None:
-    export_colours(tmp_path)
-    labels = [f"class {number}" for number in range(24)]
-    after = {"Topk": {"topk": 5, "label_list": labels}}
-    write_yml(tmp_path, {**feature_yml(), "PostProcess": after})
+    export_classifier(tmp_path)
     (result,) = create_model(str(tmp_path)).predict(SCENES[0], topk=3)
     assert result["scores"] == sorted(result["scores"], reverse=True)
-    assert result["label_names"] == [labels[place] for place in result["class_ids"]]
+    assert result["label_names"] == [LABELS[place] for place in result["class_ids"]]
     assert len(result["class_ids"]) == 3
+
+
+FORKED = """
+import os, sys
+from shitu import create_model
+
+model = create_model(sys.argv[1])
+here = next(model.predict(sys.argv[2])).json
+child = os.fork()
+if child == 0:
+    os._exit(next(model.predict(sys.argv[2])).json != here)
+assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process can be forked here")
+def test_a_forked_process_opens_a_classifier_anew(tmp_path: Path) -> None:
+    export_classifier(tmp_path)
+    command = [sys.executable, "-W", "ignore", "-c", FORKED, tmp_path, SCENES[0]]
+    subprocess.run(command, check=True, timeout=60)
+
+
+@pytest.mark.parametrize(("size", "error"), [(0, ValueError), (-1, ValueError), ("2", TypeError)])
+def test_a_batch_has_a_picture_at_least(size: int, error: type[Exception]) -> None:
+    model = create_model("pplcnetv2_base_shitu")
+    with pytest.raises(error, match="batch_size has to be"):
+        list(model.predict(SCENES[0], batch_size=size))
+
+
+def test_the_picture_of_a_result_can_be_drawn_into() -> None:
+    (result,) = create_model("pplcnetv2_base_shitu").predict(SCENES[0])
+    picture = result["input_img"]
+    assert picture.flags.c_contiguous
+    assert picture.flags.writeable
+    assert np.array_equal(picture[..., ::-1], load_image(SCENES[0]))
 
 
 def test_an_array_that_is_no_picture_is_told_the_order_of_paddlex() -> None:
