@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from copy import deepcopy
 from datetime import date
 
 import numpy as np
@@ -60,7 +61,7 @@ class PastGallery:
 
     def items(self) -> list[Item]:
         """Return all items with the numbers of their references, by label."""
-        return list(self._state.items)
+        return deepcopy(list(self._state.items))  # filters ask the attributes that are kept
 
     def all_references(self) -> list[Reference]:
         """Return all references, by id."""

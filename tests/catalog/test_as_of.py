@@ -87,6 +87,15 @@ def test_names_and_attributes_are_those_of_that_time(catalog: Catalog) -> None:
     assert "no item has an attribute 'shelf'" in catalog.as_of(1).select("shelf = 1").notes[0]
 
 
+def test_items_of_the_past_are_the_callers_own(catalog: Catalog) -> None:
+    catalog.set_attributes("tea", {"shelf": [1]})
+    past = catalog.as_of(2)
+    [tea] = (item for item in past.items() if item.label == "tea")
+    tea.attributes["shelf"].append(3)  # type: ignore[union-attr]
+    assert not len(past.select("shelf = 3").ids)
+    assert past.items() == catalog.items()
+
+
 def test_a_state_does_not_change_any_more(catalog: Catalog) -> None:
     past = catalog.as_of(1)
     catalog.remove(label="tea")
