@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from threading import Lock
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from shitu._cached import cached_property
 from shitu.config import AUTO, Config
@@ -46,9 +47,11 @@ class Networks:
         self.threads = threads_for(config.threads)
         self.pool = Workers(self.threads, thread_name_prefix="shitu-look")
         # By number of streams: who asks for one photo and for many in turn waits for each once.
-        self._croppers: dict[int, Cropper] = {}
-        self._embedders: dict[int, Embedder] = {}
-        self._describers: dict[int, Describer] = {}
+        self._croppers = _Kept[Cropper]()
+        self._embedders = _Kept[Embedder]()
+        self._describers = _Kept[Describer]()
+        self._text_embedders = _Kept["TextEmbedder"]()
+        self._settling = Lock()
 
     def of(self, lineup: Lineup) -> Networks:
         """Those of other models, with the same threads, which may still be at work."""
@@ -99,7 +102,7 @@ class Networks:
     @property
     def cropper(self) -> Cropper:
         """The detector, and which of its boxes are looked up."""
-        return _kept(self._croppers, self.streams, self._load_cropper)
+        return self._croppers.of(self.streams, self._load_cropper)
 
     def _load_cropper(self, streams: int) -> Cropper:
         spec = self.detector_spec
@@ -125,28 +128,28 @@ class Networks:
     @property
     def embedder(self) -> Embedder:
         """The feature extractor."""
-        return _kept(self._embedders, self.streams, self._load_embedder)
+        return self._embedders.of(self.streams, self._load_embedder)
 
     def _load_embedder(self, streams: int) -> Embedder:
         spec = self.feature_spec
         session = self._open(spec, streams)
         return Embedder(session, spec.preprocessing, spec.dim, self.config.batch_size)
 
-    @cached_property
+    @property
     def text_embedder(self) -> TextEmbedder:
         """What turns words into vectors of the same space; raises ModelError if none does."""
         from shitu.text_embedder import TextEmbedder
 
-        return TextEmbedder(self.feature_spec)
+        return self._text_embedders.of(1, lambda _: TextEmbedder(self.feature_spec))
 
     @property
     def describer(self) -> Describer:
         """Main body and embedding of pictures of one object."""
-        return _kept(self._describers, self.streams, self._make_describer)
+        return self._describers.of(self.streams, self._make_describer)
 
     def _make_describer(self, streams: int) -> Describer:
-        cropper = _kept(self._croppers, streams, self._load_cropper)
-        embedder = _kept(self._embedders, streams, self._load_embedder)
+        cropper = self._croppers.of(streams, self._load_cropper)
+        embedder = self._embedders.of(streams, self._load_embedder)
         return Describer(cropper, embedder, self.space, self.pool)
 
     @property
@@ -233,8 +236,9 @@ class Networks:
 
         if self.config.engine != AUTO or "engine" in self.__dict__:
             return
-        if worth_choosing(self._specs, self.threads):
-            self.choose_engine()
+        with self._settling:  # trials side by side would slow each other down
+            if worth_choosing(self._specs, self.threads):
+                self.choose_engine()
 
     def choose_engine(self, names: Sequence[str] | None = None) -> Choice:
         """Find out which engine is the fastest here, and keep that for `auto`; takes seconds."""
@@ -251,7 +255,15 @@ class Networks:
         return diagnose(choice, self.config.engine, self._specs, self.threads)
 
 
-def _kept(table: dict[int, _Loaded], streams: int, load: Callable[[int], _Loaded]) -> _Loaded:
-    if streams not in table:
-        table[streams] = load(streams)
-    return table[streams]
+class _Kept(Generic[_Loaded]):
+    """Networks by number of streams, each loaded once, whoever asks at the same time."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[int, _Loaded] = {}
+        self._loading = Lock()
+
+    def of(self, streams: int, load: Callable[[int], _Loaded]) -> _Loaded:
+        with self._loading:
+            if streams not in self._loaded:
+                self._loaded[streams] = load(streams)
+            return self._loaded[streams]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from shitu.config import load_config
@@ -44,6 +47,36 @@ def test_networks_that_are_loaded_while_another_thread_turns_are_of_their_own_ki
     assert opened.embedder is not first
     assert opened.use_streams(1)
     assert opened.embedder is first
+
+
+def test_threads_that_ask_at_the_same_time_load_networks_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened = networks()
+
+    def slowly(*_: object) -> object:
+        time.sleep(0.05)
+        return object()
+
+    monkeypatch.setattr("shitu.networks.Embedder", slowly)
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(lambda _: opened.embedder, range(8)))) == 1
+
+
+def test_threads_that_ask_at_the_same_time_try_engines_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    opened, tried = networks("auto"), []
+
+    def choose_engine() -> None:
+        time.sleep(0.05)
+        tried.append("all")
+
+    monkeypatch.setattr(opened, "choose_engine", choose_engine)
+    monkeypatch.setattr("shitu.choosing.worth_choosing", lambda *_: not tried)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: opened.settle_on_an_engine(), range(8)))
+    assert tried == ["all"]
 
 
 @pytest.mark.parametrize(
