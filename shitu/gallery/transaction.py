@@ -169,7 +169,8 @@ class Transaction:
         Raises:
             GalleryError: one is nothing that JSON can hold.
         """
-        _check_json(f"item {item_id}", attributes)
+        named = select(items.c.label).where(items.c.item_id == item_id)
+        _check_json(self._connection.execute(named).scalar_one(), attributes)
         self._update_item(item_id, attributes=dict(attributes))
 
     def drop_empty_items(self) -> list[int]:

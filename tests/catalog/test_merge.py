@@ -101,7 +101,7 @@ def test_the_same_attributes_again_are_no_change(catalog: Catalog) -> None:
         ("water", {"a": 1}, (), ItemNotFound, "'water'"),
         ("tea", {"a": 1}, ("b",), GalleryError, "no attribute 'b'"),
         ("tea", {"a": 1}, ("a",), GalleryError, "set and unset"),
-        ("tea", {"a": float("nan")}, (), GalleryError, "cannot be kept"),
+        ("tea", {"a": float("nan")}, (), GalleryError, "of 'tea' cannot be kept"),
     ],
 )
 def test_attributes_that_cannot_be_set(
