@@ -94,7 +94,7 @@ class BoxReport:
         missed: objects lost, by the stage that lost them.
         strangers: objects whose label the gallery does not have.
         strangers_named: of those, how many were given a label.
-        intervals: 95 %, by name; pictures are drawn.
+        intervals: 95 %, by name; pictures are drawn, so that of one there are none.
         verify: the setting that the pictures were recognised with: auto, on or off.
     """
 
@@ -298,8 +298,8 @@ def _share(part: Floats, whole: Floats) -> float:
 def _intervals(
     ratios: Mapping[str, tuple[Floats, Floats]], plan: Resampling | None
 ) -> dict[str, Interval]:
-    if plan is None or not plan.resamples:
-        return {}
+    if plan is None or not plan.resamples or len(ratios["recall"][0]) < 2:
+        return {}  # one picture that is drawn again and again says nothing of others
     return {
         name: ratio_interval(part, whole, np.arange(len(whole)), plan)
         for name, (part, whole) in ratios.items()

@@ -140,7 +140,8 @@ class RetrievalReport:
         skipped: files that could not be read, with the reason.
         labels: per label, worst first.
         macro_recall_at_1: mean over labels of the mean over their queries.
-        intervals: of the means, by name; empty if none were asked for.
+        intervals: of the means, by name; empty if none were asked for, or there is but one query
+            (label) to be drawn.
         cmc: share of queries with a right reference among the first 1, 2, ...
         open_set: of known queries and strangers; None without strangers.
         calibration: of the answers with a calibrated confidence; None where there is none.
@@ -271,9 +272,9 @@ def _intervals(
     values: Mapping[str, Floats], codes: np.ndarray, options: EvaluationOptions
 ) -> dict[str, Interval]:
     plan = options.resampling
-    if plan is None or not plan.resamples:
-        return {}
     clusters = codes if options.by_label else np.arange(len(codes))
+    if plan is None or not plan.resamples or len(np.unique(clusters)) < 2:
+        return {}  # one that is drawn again and again says nothing of others
     found = {name: mean_interval(column, clusters, plan) for name, column in values.items()}
     found["macro_recall_at_1"] = macro_interval(
         values["recall_at_1"], codes, plan, by_label=options.by_label

@@ -89,7 +89,9 @@ def test_a_real_difference_is_called_significant() -> None:
     by_name = {one.name: one for one in found.differences}
     assert by_name["recall_at_1"].p_value == pytest.approx(2 / 2**12)
     mrr = by_name["mrr"]
-    assert (mrr.p_value, mrr.significant) == (None, True)
+    assert mrr.p_value is not None
+    assert mrr.p_value < 0.01
+    assert mrr.significant
     assert mrr.interval is not None
     assert mrr.interval.low > 0
     assert len(found.won) == 12
@@ -101,6 +103,34 @@ def test_chance_is_not_called_significant() -> None:
     assert "fell to 0.625 from 0.750: 1 of 8 won and 2 lost, no significant" in found.sentence
     assert [one.significant for one in found.differences] == [False, False]
     assert len(found.lost) == 2
+
+
+@pytest.mark.parametrize(("pairs", "by_label"), [(1, False), (5, False), (40, True)])
+def test_what_so_few_say_is_no_significant_difference(pairs: int, by_label: bool) -> None:
+    # Forty pairs of four labels: all four rise together one time in eight.
+    found = compare(run_of("." * pairs), run_of("x" * pairs), PLAN, by_label=by_label)
+    mrr = found.differences[1]
+    assert not mrr.significant
+    assert (mrr.interval is None) == (pairs == 1), "one pair tells nothing of others"
+
+
+@pytest.mark.parametrize("labels", [2, 10])
+def test_no_difference_is_called_one_as_seldom_as_promised(labels: int) -> None:
+    rng = np.random.default_rng(0)
+
+    def run(values: np.ndarray) -> Run:
+        rows = (
+            RunRow(str(i), str(i), f"label {i % labels}", None, {"recall_at_1": 0.0, "mrr": mrr})
+            for i, mrr in enumerate(values.tolist())
+        )
+        return Run("queries", tuple(rows))
+
+    wrong = 0
+    for _ in range(100):
+        before, change = rng.random(3 * labels), np.tile(rng.normal(0, 0.1, labels), 3)
+        compared = compare(run(before), run(before + change), Resampling(200), by_label=True)
+        wrong += bool(compared.differences[1].significant)
+    assert wrong <= 10, "5 of 100, give or take"
 
 
 def test_equal_runs_do_not_differ() -> None:

@@ -128,6 +128,8 @@ def test_intervals_draw_pictures(scenes: Scenes) -> None:
     for name, interval in report.intervals.items():
         assert interval.low <= getattr(report, name) <= interval.high
     assert report.intervals["recall"].low == 0, "three times the second picture"
+    del scenes.pictures[1:]
+    assert scenes.report(plan=Resampling(resamples=200)).intervals == {}, "one says nothing"
 
 
 def test_unreadable_pictures_are_listed_and_count_in_nothing(scenes: Scenes) -> None:

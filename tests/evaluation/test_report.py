@@ -158,6 +158,14 @@ def test_intervals_hold_the_figures_and_grow_by_label() -> None:
     assert by_label.intervals["recall_at_5"] == Interval(1.0, 1.0)
 
 
+def test_of_one_query_or_label_there_are_no_intervals() -> None:
+    one = described(("red", 65))
+    assert score_queries(one, GALLERY, EvaluationOptions()).intervals == {}
+    label = described(("red", 0), ("red", 65))
+    assert score_queries(label, GALLERY, EvaluationOptions(by_label=True)).intervals == {}
+    assert score_queries(label, GALLERY, EvaluationOptions()).intervals["map_at_r"].low < 0.5
+
+
 def test_leaks_are_listed_and_can_be_left_out() -> None:
     queries = described(
         ("red", 1), ("green", 60), ("red", 20), ("blue", 150, "file of blue"), ("violet", 89)
