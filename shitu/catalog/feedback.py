@@ -117,7 +117,7 @@ def confirm(
             copied += [path] if fresh else []
             placed = replace(new, path=str(path), state=_state(path))
             [number] = transaction.add([(item_id, placed)], space)
-            taken = _take_back(transaction, gallery, recognition_id, item_id)
+            taken = _take_back(transaction, found, item_id)
             source = None if found.seen.path is None else path_to_text(found.seen.path)
             transaction.note("confirm", {"recognition": recognition_id, "picture": source})
     return ConfirmSummary(
@@ -197,15 +197,13 @@ def _confirmed(found: LoggedRecognition, number: int, label: str) -> DuplicateRe
     )
 
 
-def _take_back(
-    transaction: Transaction, gallery: Gallery, recognition_id: int, item_id: int
-) -> list[int]:
-    """Drop rejections of this very recognition that say the opposite."""
+def _take_back(transaction: Transaction, found: LoggedRecognition, item_id: int) -> list[int]:
+    """Drop rejections of this very crop, however often it was logged, that say the opposite."""
     known = transaction.known()
     wrong = [
         one.rejection_id
         for one in known.rejections(None)
-        if one.recognition_id == recognition_id and one.item_id == item_id
+        if one.item_id == item_id and known.picture(one.query_id) == found.seen.crop
     ]
     if wrong:
         known.drop("rejections", wrong)

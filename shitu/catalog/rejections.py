@@ -4,7 +4,8 @@ A query lies in the neighbourhood of a rejected one when it is nearly the same p
 cosine of both is at least the radius, and resembles it more than it resembles the item. The radius
 is never less than the likeness of the rejected query to the item itself: where a wrong picture
 looks much like the item, only what looks even more like that picture is turned away, and a genuine
-photo, which is nearer to the item's own references, is not.
+photo, which is nearer to the item's own references, is not. Nor is that very picture once it is a
+reference of the item itself.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ class Screen:
             mine = scores[items == one.item_id]
             # An item that is not among the nearest is at most as near as the last of them.
             rival = float(mine[0]) if len(mine) else float(scores[-1]) if len(scores) else -1.0
-            if own >= rival - _TIE:
+            # What is as near as the rejected picture itself was there before, or it came since.
+            since = len(mine) and one.radius < _NEAREST - _TIE
+            if own - rival >= (_TIE if since else -_TIE):
                 score = float(mine[0]) if len(mine) else None
                 alike, label = float(likeness[number]), one.label or f"item {one.item_id}"
                 new = Rejected(label, one.item_id, one.rejection_id, score, alike, one.at)

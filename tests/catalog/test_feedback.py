@@ -190,6 +190,23 @@ def test_a_confirmation_takes_back_what_says_the_opposite(catalog: Catalog) -> N
     assert answer(catalog, STRANGER) == "coffee"
 
 
+def test_it_takes_back_what_was_said_of_the_same_photo_logged_before(catalog: Catalog) -> None:
+    rejected = catalog.reject(logged(catalog, STRANGER))
+    done = catalog.confirm(logged(catalog, STRANGER), "coffee")
+    assert done.taken_back == (rejected.rejection_id,)
+    assert answer(catalog, STRANGER) == "coffee"
+
+
+def test_a_rejected_photo_that_becomes_a_reference_is_what_it_is(
+    catalog: Catalog, tea_shop: Shop
+) -> None:
+    catalog.reject(logged(catalog, STRANGER))
+    catalog.add([save(tea_shop.photos / "more/1.png", STRANGER)], "coffee")
+    assert answer(catalog, STRANGER) == "coffee"
+    catalog.reject(logged(catalog, STRANGER))
+    assert answer(catalog, STRANGER) != "coffee", "it was a reference when it was rejected"
+
+
 def test_what_was_confirmed_is_not_rejected_while_it_is_a_reference(catalog: Catalog) -> None:
     number = logged(catalog, STRANGER)
     done = catalog.confirm(number, "coffee")
