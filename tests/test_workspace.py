@@ -22,6 +22,7 @@ from shitu.errors import (
     SpaceMismatch,
 )
 from shitu.evaluation.retrieval import EvaluationOptions, Query
+from shitu.workspace.asking import queries_of
 
 SAMPLE = Path(__file__).parents[1] / "gallery"
 LABELS = sorted(path.name for path in (SAMPLE / "products").iterdir())[:3]
@@ -70,6 +71,11 @@ def test_an_evaluation_counts_what_another_commits_meanwhile(
         shop.add([first("products", LABELS[2])], LABELS[2])
 
     assert running.evaluate(queries, meanwhile, options=options).recall_at_1 == 1
+
+
+def test_labels_of_queries_are_those_that_a_gallery_keeps() -> None:
+    [query], _ = queries_of([Query(Path("a.jpg"), " Cafe\u0301 ")])
+    assert query.label == "Caf\u00e9", "as of the same folder name"
 
 
 def test_the_past_that_was_looked_up_before_is_forgotten_with_the_rest(

@@ -112,10 +112,11 @@ class Judging(Recognising):
         from shitu.catalog.filtering import Among
         from shitu.evaluation.endtoend import evaluate_boxes
         from shitu.evaluation.truths import LabelledPicture, read_truths
+        from shitu.workspace.asking import as_kept
 
         if isinstance(truths, (str, Path)):
             truths = read_truths(path_of("truths", truths))
-        pictures = list_of("truths", truths, LabelledPicture)
+        pictures = [as_kept(each) for each in list_of("truths", truths, LabelledPicture)]
         lookup = self.catalog if where is None else Among(self.catalog, where)
         labels = {reference.label for reference in lookup.all_references()}
         recognize = partial(self.recognize, where=where, log=False)

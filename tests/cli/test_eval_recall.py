@@ -80,6 +80,17 @@ def test_boxes_are_judged_end_to_end(run: Run, built: Path, labels: list[str]) -
         assert word in text
 
 
+def test_labels_of_boxes_are_read_as_a_gallery_keeps_them(
+    run: Run, built: Path, labels: list[str], tmp_path: Path
+) -> None:
+    box, blank = [200.0, 0.0, 500.0, 500.0], f" {labels[0]} "
+    truth = {"picture": str(SAMPLE / "scenes" / "scene01.jpg"), "boxes": [box], "labels": [blank]}
+    (tmp_path / "boxes.jsonl").write_text(json.dumps(truth))
+    where = ("--boxes", tmp_path / "boxes.jsonl", "--index", built / "index")
+    report = parsed(run("eval-recall", *where, "--json", "--verify", "off"))
+    assert (report["truths"], report["strangers"]) == (1, 0)
+
+
 def test_a_run_is_kept_and_compared_with(
     run: Run, built: Path, queries: Path, tmp_path: Path
 ) -> None:
