@@ -83,6 +83,8 @@ def _print_confusions(report: RetrievalReport) -> None:
         return
     rows = [(row.label, row.answer, str(row.queries)) for row in report.confusions[:_SHOWN]]
     echo(table(("label", "taken for", "queries"), rows))
+    if len(report.confusions) > _SHOWN:
+        echo(f"and {len(report.confusions) - _SHOWN} more pairs; --json lists them all")
     echo("")
 
 

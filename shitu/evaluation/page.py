@@ -18,6 +18,9 @@ from shitu.figures import many
 MISTAKES = 60
 """Mistakes shown as pictures; each takes about 20 kB."""
 
+CONFUSIONS = 30
+"""Confused pairs shown; `--json` has all."""
+
 _MEANS = {
     "recall_at_1": "recall@1",
     "recall_at_5": "recall@5",
@@ -176,27 +179,48 @@ def _confusions(report: RetrievalReport) -> str:
     rows = [(one.label, one.answer, str(one.queries)) for one in report.confusions]
     if not rows:
         return ""
-    return _section("Confused", _table(("label", "taken for", "queries"), rows[:30]))
+    shown = (
+        f", the {CONFUSIONS} most frequent of {len(rows)} pairs" if len(rows) > CONFUSIONS else ""
+    )
+    table = _table(("label", "taken for", "queries"), rows[:CONFUSIONS])
+    return _section(f"Confused{shown}", table)
 
 
 def _mistakes(report: RetrievalReport, pictures: Pictures) -> str:
-    """Wrong answers, the surest first, query beside wrong answer beside nearest right one."""
+    """Wrong answers, query beside wrong answer beside nearest right one.
+
+    Those that are given come first, then what is left unknown; of either the surest.
+    """
     wrong = [one for one in report.outcomes if one.kind == "known" and not one.right]
-    wrong.sort(key=lambda one: -one.score)
+    wrong.sort(key=lambda one: (not _given(one), -one.score))
     if not wrong:
         return _section("Mistakes", "<p>None.</p>")
     shown = [_mistake(one, pictures) for one in wrong[:MISTAKES]]
-    more = f", the surest {MISTAKES} of them" if len(wrong) > MISTAKES else ", the surest first"
-    return _section(f"{len(wrong)} mistakes{more}", *shown)
+    order = f"the surest {MISTAKES} of them" if len(wrong) > MISTAKES else "the surest first"
+    count = sum(map(_given, wrong))
+    told = (
+        f"<p>Wrong names that are given: {count}. The others, left unknown, come last.</p>"
+        if count < len(wrong)
+        else ""
+    )
+    return _section(f"{many(len(wrong), 'mistake')}, {order}", told, *shown)
+
+
+def _given(one: QueryOutcome) -> bool:
+    """Whether the answer is given, as far as anybody asked."""
+    return one.ruling is None or one.ruling.named
 
 
 def _mistake(one: QueryOutcome, pictures: Pictures) -> str:
     right = "not among the neighbours" if one.right_score is None else f"{one.right_score:.3f}"
+    called = "answer" if _given(one) else "unknown; nearest"
     return '<div class="mistake">' + "".join(
         (
             _figure(pictures.crop(one.path, one.box), "query", one.label, one.path),
             _figure(
-                pictures.reference(one.answer_id), f"answer, {one.score:.3f}", one.answer or "none"
+                pictures.reference(one.answer_id),
+                f"{called}, {one.score:.3f}",
+                one.answer or "none",
             ),
             _figure(
                 pictures.reference(one.right_id),
@@ -213,7 +237,12 @@ def _misses(report: BoxReport, pictures: Pictures) -> str:
     named = [one for one in report.outcomes if one.stranger and one.answer is not None]
     missed = f"{many(len(lost), 'object')} missed"
     parts = [
-        _section(title, '<div class="grid">', *_crops(rows[:MISTAKES], pictures), "</div>")
+        _section(
+            title + (f", the first {MISTAKES}" if len(rows) > MISTAKES else ""),
+            '<div class="grid">',
+            *_crops(rows[:MISTAKES], pictures),
+            "</div>",
+        )
         for title, rows in ((missed, lost), ("Strangers named", named))
         if rows
     ]

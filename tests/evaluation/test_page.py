@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from fakes import FakeLookup, paint, paint_file, reference
 
 from shitu.errors import ItemNotFound
 from shitu.evaluation.bootstrap import Resampling
+from shitu.evaluation.checking import Ruling
 from shitu.evaluation.comparison import compare
 from shitu.evaluation.endtoend import BoxReport, TruthOutcome
-from shitu.evaluation.page import MISTAKES, boxes_page, retrieval_page
+from shitu.evaluation.page import CONFUSIONS, MISTAKES, boxes_page, retrieval_page
 from shitu.evaluation.pictures import Pictures
 from shitu.evaluation.queries import DescribedQueries
-from shitu.evaluation.report import EvaluationOptions, RetrievalReport
+from shitu.evaluation.report import Confusion, EvaluationOptions, RetrievalReport
 from shitu.evaluation.retrieval import score_queries
 from shitu.images import thumbnail
 
@@ -114,6 +116,23 @@ def test_pictures_that_are_gone_leave_a_gap(tmp_path: Path) -> None:
     page = retrieval_page(report, Pictures(lambda reference_id: jpeg_of(3)))
     assert page.count("no picture") == 6
     assert Outline(page).sources == []
+
+
+def test_names_that_are_given_stand_before_what_is_left_unknown(tmp_path: Path) -> None:
+    report = report_of(tmp_path, EvaluationOptions(resampling=None))
+    named = (Ruling(one.score < 0.9, None, proven=False, compared=False) for one in report.outcomes)
+    ruled = [replace(one, ruling=each) for one, each in zip(report.outcomes, named, strict=True)]
+    page = retrieval_page(replace(report, outcomes=tuple(ruled)), Pictures(jpeg_of))
+    assert "Wrong names that are given: 1." in page
+    assert page.index("answer, 0.800") < page.index("unknown; nearest, 1.000")
+
+
+def test_what_is_left_out_of_a_list_is_said(tmp_path: Path) -> None:
+    report = report_of(tmp_path, EvaluationOptions(resampling=None))
+    many = tuple(Confusion(str(i), "red", 1) for i in range(CONFUSIONS + 1))
+    page = retrieval_page(replace(report, confusions=many), Pictures(jpeg_of))
+    assert f"Confused, the {CONFUSIONS} most frequent of {CONFUSIONS + 1} pairs" in page
+    assert "Confused<" in retrieval_page(report, Pictures(jpeg_of))
 
 
 def test_only_so_many_mistakes_are_shown(tmp_path: Path) -> None:
