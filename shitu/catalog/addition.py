@@ -199,10 +199,12 @@ def _same_bytes(picture: Picture) -> bytes:
 
 @contextlib.contextmanager
 def undone_on_error(copied: list[Path]) -> Iterator[None]:
-    """Delete what was copied if the block fails."""
+    """Delete what was copied if the block fails, and the folder that was made for it."""
     try:
         yield
     except BaseException:
         for path in copied:
             path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # other pictures are in it
+                path.parent.rmdir()
         raise

@@ -137,6 +137,18 @@ def test_a_removal_that_is_refused_leaves_no_folder_behind(
     assert sorted(tea_shop.photos.rglob("*")) == before
 
 
+def test_an_addition_that_is_refused_leaves_no_folder_behind(
+    catalog: Catalog, keep: Callable[..., int], tea_shop: Shop, tmp_path: Path
+) -> None:
+    keep(paint(9), None)
+    number, before = logged(catalog, paint(9)), sorted(tea_shop.photos.rglob("*"))
+    with pytest.raises(GoldenBroken):
+        catalog.add([save(tmp_path / "new.png", paint(9))], "nine")
+    with pytest.raises(GoldenBroken):
+        catalog.confirm(number, "nine")
+    assert sorted(tea_shop.photos.rglob("*")) == before
+
+
 def test_removals_merges_and_labels(catalog: Catalog, keep: Callable[..., int]) -> None:
     keep(LIKE_COFFEE, "coffee")
     with pytest.raises(GoldenBroken, match=r"was 'coffee' and would be (unknown|'tea')"):
