@@ -169,7 +169,7 @@ def print_comparison(found: Comparison) -> None:
         for one in found.differences
     ]
     echo("")
-    header = (f"{found.pairs} pairs", "before", "after", "95 % of the difference", "significant")
+    header = (many(found.pairs, "pair"), "before", "after", "95 % of the difference", "significant")
     echo(table(header, rows))
     if found.only_before or found.only_after:
         echo(

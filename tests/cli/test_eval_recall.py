@@ -106,6 +106,9 @@ def test_a_run_is_kept_and_compared_with(
     report = parsed(run(*where, "--against", kept, "--json"))
     assert report["against"]["pairs"] == 5
     assert len(report["against"]["won"]) == 1
+    document["rows"] = document["rows"][:1]
+    kept.write_text(json.dumps(document))
+    assert "\n1 pair " in run(*where, "--against", kept).stdout
 
 
 @pytest.mark.parametrize(
