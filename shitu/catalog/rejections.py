@@ -23,6 +23,7 @@ from shitu.gallery.known_queries import Rejection
 
 NEAR = 0.90  # cosine of nearly the same picture: in other light, cut or compressed otherwise
 _NEAREST = 0.99  # the same picture, saved again, is always turned away
+_OTHER = 0.989  # a radius up to this says that no reference was the same picture
 _TIE = 1e-6
 _KINDS = {"rejections", "space"}  # of changes after which they are read anew
 
@@ -30,15 +31,18 @@ Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 
-def radius_of(vector: Floats, references: Floats) -> float:
+def radius_of(vector: Floats, references: Floats, before: float = 1.0) -> float:
     """Cosine from which on a query is in the neighbourhood of a rejected one.
 
     Args:
         vector: (dim,) of the rejected query.
         references: (n, dim) of the item.
+        before: the radius in another space. If no reference was the same picture then, one that
+            is now came since.
     """
     best = float((references @ vector).max()) if len(references) else 0.0
-    return max(NEAR, min(best, _NEAREST))
+    same = best >= _NEAREST and before > _OTHER
+    return _NEAREST if same else max(NEAR, min(best, _OTHER))
 
 
 class Screen:
@@ -92,7 +96,7 @@ class Screen:
             # An item that is not among the nearest is at most as near as the last of them.
             rival = float(mine[0]) if len(mine) else float(scores[-1]) if len(scores) else -1.0
             # What is as near as the rejected picture itself was there before, or it came since.
-            since = len(mine) and one.radius < _NEAREST - _TIE
+            since = len(mine) and one.radius <= _OTHER
             if own - rival >= (_TIE if since else -_TIE):
                 score = float(mine[0]) if len(mine) else None
                 alike, label = float(likeness[number]), one.label or f"item {one.item_id}"

@@ -44,11 +44,14 @@ def _embed(gallery: Gallery, describer: Describer, query_ids: list[int]) -> None
         if jpeg is not None
     }
     with gallery.write(MIGRATE) as transaction:
+        rejected = transaction.known().rejections(transaction.pending().space())
+        before = {one.query_id: one.radius for one in rejected}
         space_id = transaction.spaces().ensure(describer.space)
         for number, vector in vectors.items():
             items = transaction.known().items_of(number)
             theirs = [_references(transaction, describer, item) for item in items]
-            radius = max((radius_of(vector, each) for each in theirs), default=None)
+            was = before.get(number, 1.0)
+            radius = max((radius_of(vector, each, was) for each in theirs), default=None)
             transaction.known().put_vector(number, space_id, vector, radius)
 
 

@@ -253,6 +253,19 @@ def test_a_rejection_goes_along_to_another_model(catalog: Catalog, tea_shop: Sho
     assert catalog.check().problems == ()
 
 
+def test_what_came_since_a_rejection_is_known_in_another_model(
+    catalog: Catalog, tea_shop: Shop
+) -> None:
+    path = save(tea_shop.photos / "more/1.png", STRANGER)
+    catalog.reject(logged(catalog, STRANGER))
+    height, width = STRANGER.shape[:2]
+    catalog.add([path], "coffee", box=(0, 0, width, height))
+    catalog.reject(logged(catalog, STRANGER))
+    catalog.migrate(FakeCropper(), max_loss=None)
+    before, since = (one.radius for one in catalog.rejections())
+    assert before < since, "the first was no reference when it was rejected"
+
+
 def test_a_log_of_another_model_is_embedded_anew(catalog: Catalog) -> None:
     number = logged(catalog, STRANGER)
     other = FakeCropper()
