@@ -345,8 +345,12 @@ def _reached(chances: Floats, far: float) -> float:
 
 
 def _allowed(far: float, strangers: int) -> int:
-    """How many of so many strangers may get an answer."""
-    return int(far * strangers + 1e-9)
+    """How many of so many strangers may get an answer, so that the next one does at this rate.
+
+    The chance that one more is among the k + 1 surest of n + 1 is (k + 1) / (n + 1): the quantile
+    of split conformal prediction (Vovk, Gammerman, Shafer 2005).
+    """
+    return max(int(far * (strangers + 1) + 1e-9) - 1, 0)
 
 
 def _cross_fitted(cases: Cases, columns: Floats, targets: Floats, weights: Floats) -> Floats:

@@ -47,6 +47,17 @@ def test_what_it_promises_holds_for_new_photos_and_strangers(shop: Photos) -> No
     assert auroc(sure, unsure) == pytest.approx(found.auroc, abs=0.04)
 
 
+def test_strangers_to_come_are_named_at_the_wanted_rate_even_by_small_galleries() -> None:
+    named = []
+    for seed in range(30):
+        first = 1000 * seed
+        shop = photos_of(range(first, first + 15), 5, seed)
+        strange, _ = photos_of(range(first + 500, first + 800), 1, seed + 100)
+        found = _calibrated(shop, far=0.05).calibration
+        named.append(found.accepts(found.confidence(gather_strangers(strange, *shop))).mean())
+    assert 0.03 < np.mean(named) <= 0.05
+
+
 def test_the_own_item_is_hidden_from_impostors(shop: Photos) -> None:
     cases = gather(*shop, recipe=None)
     assert cases.stranger.sum() == len(shop[0]) == (~cases.stranger).sum()
