@@ -14,6 +14,7 @@ from benchmarks.measures import (
 from benchmarks.networks import Network
 from benchmarks.tables import labelled_table, open_set_table, retrieval_table, robust_table
 
+from shitu.config import LEAD
 from shitu.evaluation.retrieval import DescribedQueries
 
 CROPS = ("whole picture", "main body")
@@ -54,7 +55,7 @@ def test_retrieval_by_protocol_crop_and_network() -> None:
 
 def test_a_threshold_counts_where_one_was_chosen() -> None:
     values = open_set_values(NETWORKS, PICTURES, CROPS[:1])
-    leads = [0.0, 0.02, 0.05]
+    leads = [0.0, LEAD, 0.05]
     assert [(row["network"], row["lead"]) for row in values] == [
         (NAMES[0], None),
         *((NAMES[0], lead) for lead in leads),
