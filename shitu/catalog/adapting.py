@@ -187,14 +187,15 @@ def enough_to_adapt(gallery: Gallery) -> bool:
 def outgrown(gallery: Gallery) -> str | None:
     """Why to calibrate anew: items for which nobody has measured it; None while they are few."""
     raw = gallery.active_space()
-    known = None if raw is None else read_calibration(gallery, read_view(gallery, raw).space)
-    if known is None:
+    view = None if raw is None else read_view(gallery, raw)
+    known = None if view is None else read_calibration(gallery, view.space)
+    if view is None or known is None:
         return None
     now = sum(item.references > 0 for item in gallery.items())
     before = known.report.get(_ITEMS_THEN, now)
     if now < _OUTGROWN * before:
         return None
-    command = "calibrate" if gallery.setting(ADAPTER) is None else "adapt"
+    command = "calibrate" if view.adapter is None else "adapt"
     return (
         f"the answers were calibrated with {before} items, and there are {now} by now: more "
         f"strangers than wanted may get a name; learn anew with `shitu {command} "
