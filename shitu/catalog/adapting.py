@@ -187,9 +187,11 @@ def enough_to_adapt(gallery: Gallery) -> bool:
 def outgrown(gallery: Gallery) -> str | None:
     """Why to calibrate anew: items for which nobody has measured it; None while they are few."""
     raw = gallery.active_space()
-    view = None if raw is None else read_view(gallery, raw)
-    known = None if view is None else read_calibration(gallery, view.space)
-    if view is None or known is None:
+    if raw is None:
+        return None
+    view = read_view(gallery, raw)
+    known = read_calibration(gallery, view.space)
+    if known is None:
         return None
     now = sum(item.references > 0 for item in gallery.items())
     before = known.report.get(_ITEMS_THEN, now)

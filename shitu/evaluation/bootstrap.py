@@ -38,6 +38,16 @@ class Interval:
     high: float
 
 
+def plan_for(clusters: Codes, plan: Resampling | None) -> Resampling | None:
+    """Return the plan if it gives intervals for clusters (n,); see `ratio_interval`.
+
+    One that is drawn again and again says nothing of others.
+    """
+    if plan is None or not plan.resamples or len(np.unique(clusters)) < 2:
+        return None
+    return plan
+
+
 def ratio_interval(
     numerators: Floats, denominators: Floats, clusters: Codes, plan: Resampling
 ) -> Interval:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shitu.errors import DatasetError
-from shitu.evaluation.bootstrap import Codes, Interval, Resampling, mean_interval
+from shitu.evaluation.bootstrap import Codes, Interval, Resampling, mean_interval, plan_for
 from shitu.evaluation.metrics import Floats
 from shitu.evaluation.runs import Kind, Run, RunRow, by_key
 
@@ -145,18 +145,16 @@ def sign_flips(changes: Floats, clusters: Codes, plan: Resampling) -> float:
 def _difference(name: str, pairs: Pairs, plan: Resampling | None, drawn: Codes) -> Difference:
     before, after = (np.array([pair[i].values[name] for pair in pairs]) for i in (0, 1))
     change = after - before
-    interval = p_value = None
-    if plan is not None and plan.resamples:
-        p_value = sign_flips(change, drawn, plan)
-        if len(np.unique(drawn)) > 1:
-            interval = mean_interval(change, drawn, plan)
+    drawing, p_value = plan_for(drawn, plan), None
     if name in _YES_OR_NO:
         p_value = mcnemar(int((change > 0).sum()), int((change < 0).sum()))
+    elif plan is not None and plan.resamples:
+        p_value = sign_flips(change, drawn, plan)
     return Difference(
         name,
         float(before.mean()),
         float(after.mean()),
-        interval,
+        None if drawing is None else mean_interval(change, drawn, drawing),
         p_value,
         None if p_value is None else p_value < SIGNIFICANT,
     )

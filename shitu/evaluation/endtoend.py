@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from shitu.errors import DatasetError, ImageError
-from shitu.evaluation.bootstrap import Interval, Resampling, ratio_interval
+from shitu.evaluation.bootstrap import Interval, Resampling, plan_for, ratio_interval
 from shitu.evaluation.metrics import Floats
 from shitu.evaluation.runs import Run, RunRow, distinct
 from shitu.evaluation.truths import LabelledPicture, Truth
@@ -298,10 +298,12 @@ def _share(part: Floats, whole: Floats) -> float:
 def _intervals(
     ratios: Mapping[str, tuple[Floats, Floats]], plan: Resampling | None
 ) -> dict[str, Interval]:
-    if plan is None or not plan.resamples or len(ratios["recall"][0]) < 2:
-        return {}  # one picture that is drawn again and again says nothing of others
+    pictures = np.arange(len(ratios["recall"][0]))
+    plan = plan_for(pictures, plan)
+    if plan is None:
+        return {}
     return {
-        name: ratio_interval(part, whole, np.arange(len(whole)), plan)
+        name: ratio_interval(part, whole, pictures, plan)
         for name, (part, whole) in ratios.items()
         if whole.sum()
     }

@@ -15,6 +15,7 @@ from shitu.evaluation.bootstrap import (
     interval_of,
     macro_interval,
     mean_interval,
+    plan_for,
 )
 from shitu.evaluation.calibration import Calibration, calibration
 from shitu.evaluation.checking import Check
@@ -271,10 +272,10 @@ def label_codes(outcomes: Sequence[QueryOutcome]) -> np.ndarray:
 def _intervals(
     values: Mapping[str, Floats], codes: np.ndarray, options: EvaluationOptions
 ) -> dict[str, Interval]:
-    plan = options.resampling
     clusters = codes if options.by_label else np.arange(len(codes))
-    if plan is None or not plan.resamples or len(np.unique(clusters)) < 2:
-        return {}  # one that is drawn again and again says nothing of others
+    plan = plan_for(clusters, options.resampling)
+    if plan is None:
+        return {}
     found = {name: mean_interval(column, clusters, plan) for name, column in values.items()}
     found["macro_recall_at_1"] = macro_interval(
         values["recall_at_1"], codes, plan, by_label=options.by_label
