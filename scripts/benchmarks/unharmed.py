@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.grocery import read_grocery
+from benchmarks.progress import progress
 from benchmarks.sections import Section
 from shitu.evaluation.retrieval import Query
 from shitu.geometry import crop
@@ -54,11 +54,9 @@ def _build(gallery: Sequence[Query], folder: Path) -> None:
 
 def _recognize(index: Path, queries: Sequence[Query], mode: str) -> Iterator[Recognition]:
     with Workspace(index, verify=mode) as shop:
-        for number, query in enumerate(queries, 1):
+        for query in progress(queries, f"verify {mode}"):
             image = load_image(query.path)
             yield shop.recognize(_main_body(shop, image), whole_image=True)
-            print(f"\r{mode}: {number} of {len(queries)} queries", end="", file=sys.stderr)
-    print(file=sys.stderr)
 
 
 def _main_body(shop: Workspace, image: Image) -> Image:

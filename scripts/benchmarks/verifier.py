@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from benchmarks.packages import (
     make_things,
     read_products,
 )
+from benchmarks.progress import progress
 from benchmarks.sample import GALLERY
 from benchmarks.sections import Section
 from shitu.errors import DatasetError
@@ -123,14 +123,12 @@ def _answers(root: Path, photos: Sequence[tuple[Photo, bool]], mode: str) -> Ite
         if mode != "off":  # so that times are those of a shop that has been open for a while
             for photo, _ in photos[: len(photos) // 4]:
                 shop.recognize(photo.image)
-        for number, (photo, known) in enumerate(photos, 1):
+        for photo, known in progress(photos, f"verify {mode}"):
             result = shop.recognize(photo.image)
             boxes = len(result.objects) + sum(box.stage == "merge" for box in result.dropped)
             spent = result.milliseconds.get("verify", 0.0) / max(1, boxes)
             found = _on(result, photo.box)
             yield Answer(photo.label, known, is_turned(photo), found, spent)
-            print(f"\r{mode}: {number} of {len(photos)} photos", end="", file=sys.stderr)
-    print(file=sys.stderr)
 
 
 def _on(result: Recognition, box: Box) -> RecognizedObject | None:

@@ -314,7 +314,7 @@ def say_other_models(workspace: Workspace) -> None:
     try:
         workspace.catalog.require_own_space()
     except (ModelError, SpaceMismatch) as error:
-        say(f"Note: {error}")
+        say(f"note: {error}")
 
 
 def say_skipped(name: str, path: str | Path, reason: object) -> None:

@@ -106,7 +106,7 @@ def import_gallery(
         try:
             catalog.require_own_space()
         except SpaceMismatch as error:  # it can be listed and exported all the same
-            say(f"Note: {error}")
+            say(f"note: {error}")
     if as_json:
         print_json(_as_json(done))
     else:

@@ -45,6 +45,7 @@ def retrieval_page(
     parts = [
         f"<p>{many(report.queries, 'query')} of {many(len(report.labels), 'label')}; "
         f"{report.decided.sentence}.</p>",
+        _skipped(report),
         _leaks(report),
         _figures(report, _MEANS, report.intervals),
         _comparison(compared),
@@ -69,6 +70,7 @@ def boxes_page(report: BoxReport, pictures: Pictures, compared: Comparison | Non
     parts = [
         f"<p>{many(report.truths, 'object')} in {many(report.pictures, 'picture')}, "
         f"{many(report.answers, 'answer')} with a label; verify {report.verify}.</p>",
+        _skipped(report),
         _figures(report, _SHARES, report.intervals),
         _comparison(compared),
         _section("Missed, by stage", _table(("stage", "objects"), missed)) if missed else "",
@@ -101,6 +103,14 @@ def _bar(value: float, interval: Interval | None) -> str:
         f'<rect width="{value * 100:.1f}" height="8" class="fill"/>'
         f'<path d="M{low * 100:.1f},4H{high * 100:.1f}" class="whisker"/></svg>{text}'
     )
+
+
+def _skipped(report: RetrievalReport | BoxReport) -> str:
+    if not report.skipped:
+        return ""
+    title = f"{many(len(report.skipped), 'picture')} skipped"
+    table = _table(("picture", "reason"), report.skipped)
+    return f'<details class="warning"><summary>{title}</summary>{table}</details>'
 
 
 def _leaks(report: RetrievalReport) -> str:

@@ -44,7 +44,7 @@ def test_a_gallery_of_older_weights_is_said_to_be_one(run: Run, shop: Path, comm
     with closing(sqlite3.connect(shop / "index" / "gallery.db")) as connection, connection:
         connection.execute("UPDATE spaces SET fingerprint = 'older'")
     said = run(*arguments).stderr
-    assert "Note: the gallery in" in said
+    assert "note: the gallery in" in said
     assert "as after an update: `shitu migrate --model pplcnetv2_base_shitu`" in said
 
 

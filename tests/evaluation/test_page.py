@@ -109,6 +109,20 @@ def test_leaks_reliability_and_an_earlier_run(tmp_path: Path) -> None:
     assert "did not change at" in page
 
 
+def test_what_cannot_be_read_is_listed(tmp_path: Path, boxes: BoxReport) -> None:
+    skipped = ((f"{EVIL}.jpg", "is no picture"), ("empty.png", "is empty"))
+    report = report_of(tmp_path, EvaluationOptions())
+    for page in (
+        retrieval_page(replace(report, skipped=skipped), Pictures(jpeg_of)),
+        boxes_page(replace(boxes, skipped=skipped), Pictures(jpeg_of)),
+    ):
+        Outline(page)
+        for word in ("2 pictures skipped", "is no picture", "empty.png", "is empty"):
+            assert word in page
+        assert "<script" not in page
+    assert "skipped" not in retrieval_page(report, Pictures(jpeg_of))
+
+
 def test_pictures_that_are_gone_leave_a_gap(tmp_path: Path) -> None:
     report = report_of(tmp_path, EvaluationOptions())
     for file in tmp_path.iterdir():
