@@ -15,7 +15,7 @@ from shitu.deciding import Rule
 from shitu.gallery import Reference
 from shitu.images import Image
 from shitu.index import Neighbours
-from shitu.prototypes import DEPTH, Floats, leads, promoted, taken
+from shitu.prototypes import DEPTH, Floats, distances, leads, promoted, taken
 from shitu.recognition import CONFIDENCE, GEOMETRY, LEAD, SCORE, Match, Near
 from shitu.verifier.reranking import OFF, ON, Checked, Contender, Sight, Verifier
 
@@ -34,13 +34,17 @@ class Found:
         contenders: the items that resemble it, the answer of the scores first.
         margin: how far its score is above that of the best other item.
         confidence: probability that it is right; None where the gallery is not calibrated.
-        lead: how far it is ahead of the next item; see `shitu.prototypes.leads`.
+        apart: how far it and the next item are; see `shitu.prototypes.distances`.
     """
 
     contenders: tuple[Contender, ...]
     margin: float
     confidence: float | None
-    lead: float = math.inf
+    apart: tuple[float, float] = (0.0, math.inf)
+
+    def lead(self, points: float) -> float:
+        """By which share it is nearer than the next item, with what points are worth."""
+        return float(leads(np.array([self.apart]), points)[0])
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,8 @@ class Verdict:
         confidence: of the first; None where nothing is known of it.
         margin: of the first.
         proven: whether geometry proves the first, whatever its score.
-        lead: of the first over the next one, by scores and points; None: there is no other, or
-            geometry put it first.
+        lead: share by which the first is nearer than the next one, by scores and points; None:
+            there is no other, or geometry put it first.
     """
 
     matches: tuple[Match, ...]
@@ -139,7 +143,7 @@ class Decider:
             return Verdict((), trusted=False, decided_by=SCORE, confidence=None, margin=None)
         seen, sure = self._likelier(found, self.look(found, sight))
         first = seen.matches[0].score
-        lead = math.inf if seen.changed else max(found.lead + seen.points(0), 0.0)
+        lead = math.inf if seen.changed else found.lead(seen.points(0))
         trusted, by = self._trusted(first, lead, sure)
         proven = seen.proven and self._proofs_count
         if seen.changed or (proven and not trusted):
@@ -321,14 +325,25 @@ class Ordered:
         ids, scores: (m, k) of the references.
         closeness: (m, k) cosines to the prototypes of their items; None: they have no say.
         evidence: for the answers.
-        leads: (m,) how far these are ahead of the next item.
+        apart: (m, 2) how far these and the next items are.
     """
 
     ids: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float32]
     closeness: Floats | None
     evidence: Evidence
-    leads: Floats
+    apart: Floats
+
+    @property
+    def leads(self) -> Floats:
+        """(m,) By which share the answers are nearer than the next items."""
+        return leads(self.apart)
+
+    def found(self, row: int, known: Mapping[int, Reference], confidence: float | None) -> Found:
+        """What the neighbours say of a query."""
+        first, second = self.apart[row].tolist()
+        margin = float(self.evidence.margin[row])
+        return Found(self.contenders(row, known), margin, confidence, (first, second))
 
     def contenders(self, row: int, known: Mapping[int, Reference]) -> tuple[Contender, ...]:
         """The items of a query, the answer first."""
@@ -344,8 +359,8 @@ def answers_first(
     close = None if closeness is None else taken(closeness, order)
     scores, theirs = taken(found.scores, order), taken(items, order)
     evidence = evidence_of(scores, theirs, close)
-    ahead = leads(scores, theirs, close, weight)
-    return Ordered(taken(found.reference_ids, order), scores, close, evidence, ahead)
+    apart = distances(scores, theirs, close, weight)
+    return Ordered(taken(found.reference_ids, order), scores, close, evidence, apart)
 
 
 def match_of(contender: Contender) -> Match:

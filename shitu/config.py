@@ -18,7 +18,7 @@ DETECTOR_MODEL = "picodet_lcnet_mainbody"
 DEFAULT_FAR = 0.01  # share of strangers that may get an answer
 MOST_MATCHES = 1000  # of an object; there is a place for each, found or not
 MOST_FALSE = 0.5  # the highest such share that can be asked for
-LEAD = 0.03  # of an answer over the next item, where no calibration decides
+LEAD = 0.15  # by which share an answer is nearer than the next item, where the score decides
 PROTOTYPE_WEIGHT = 1.0  # of the mean of an item's references, beside the nearest one
 INDEX_KINDS = ("auto", "flat", "ivf-sq8", "ivf-rabitq", "hnsw")
 AUTO = "auto"
@@ -88,8 +88,8 @@ class Config:
     )
     lead: float = _setting(
         LEAD,
-        "an item that is less than this ahead of the next one, by the mean of its two cosines, is "
-        "`unknown` where the score decides; 0: it may be a tie",
+        "an item that is nearer than the next one by less than this share, by the mean of its two "
+        "cosines, is `unknown` where the score decides; 0: it may be a tie",
     )
     verify: str = _setting(
         "auto",

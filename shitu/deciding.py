@@ -35,8 +35,8 @@ class Rule:
         threshold: a best item whose score is lower is unknown.
         by_score: the threshold decides even where there is a calibration.
         prototype_weight: how much an item's prototype counts beside its nearest reference.
-        lead: a best item that is less than this ahead of the next one is unknown where the score
-            decides; see `shitu.prototypes.leads`.
+        lead: a best item that is nearer than the next one by less than this share is unknown where
+            the score decides; see `shitu.prototypes.leads`.
     """
 
     threshold: float
@@ -49,6 +49,6 @@ class Rule:
 
         Args:
             score: cosine to its nearest reference; of one query, or (m,) of many.
-            lead: how far it is ahead, likewise.
+            lead: by which share it is nearer than the next one, likewise.
         """
         return (lead >= self.lead) | (score >= SAME)

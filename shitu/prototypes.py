@@ -76,11 +76,11 @@ def promoted(scores: Floats, items: Ids, closeness: Floats | None, weight: float
     return np.asarray(np.where(order == 0, first, order - (order <= first)), np.int64)
 
 
-def leads(scores: Floats, items: Ids, closeness: Floats | None, weight: float) -> Floats:
-    """How far (m,) each answer is ahead of the next item; infinite where there is no other.
+def distances(scores: Floats, items: Ids, closeness: Floats | None, weight: float) -> Floats:
+    """How far (m, 2) each answer and the next item are: 1 less the mean of the two cosines.
 
-    By the mean of the two cosines that make an item the answer, so that one which its prototype
-    put first is ahead by that, too.
+    These make an item the answer, so that one which its prototype put first is nearer by that,
+    too. The next item is infinitely far where there is none.
 
     Args:
         scores: (m, k) cosines, the nearest reference of the answer first; only the first `DEPTH`
@@ -90,15 +90,31 @@ def leads(scores: Floats, items: Ids, closeness: Floats | None, weight: float) -
         weight: how much they count.
     """
     if not items.shape[1]:
-        return np.full(len(items), np.inf)
+        return np.tile((1.0, np.inf), (len(items), 1))
     near = slice(None, DEPTH)
     there = (items[:, near] >= 0) & np.isfinite(scores[:, near])
     worth = np.where(there, scores[:, near], 0.0)
     if closeness is not None:
         worth = (worth + weight * np.where(there, closeness[:, near], 0.0)) / (1 + weight)
     other = there & (items[:, near] != items[:, :1])
-    ahead = worth[:, 0] - np.where(other, worth, -np.inf).max(axis=1)
-    return np.asarray(np.maximum(ahead, 0.0))  # below that where it is a reference itself
+    others = np.where(other, worth, -np.inf).max(axis=1)
+    return np.asarray(np.maximum(1 - np.stack([worth[:, 0], others], axis=1), 0.0))
+
+
+def leads(apart: Floats, points: float = 0.0) -> Floats:
+    """By which share (m,) each answer is nearer than the next item; infinite without another.
+
+    What the ratio test of Lowe (2004) asks of local features: 1 less the ratio of the distances.
+    The farther an answer is itself, the more it has to be ahead of the next item.
+
+    Args:
+        apart: (m, 2) distances of the answer and of the next item.
+        points: cosine by which points that agree put the answer nearer.
+    """
+    first, second = np.maximum(apart[:, 0] - points, 0.0), apart[:, 1]
+    share = np.where(second > _NOTHING, 1 - first / np.maximum(second, _NOTHING), 0.0)
+    # Below 0 where it is a reference itself.
+    return np.asarray(np.where(np.isfinite(second), np.maximum(share, 0.0), np.inf))
 
 
 @dataclass(frozen=True)

@@ -79,13 +79,14 @@ class RecognizedObject:
             calibrated, or geometry has put another item first than the scores.
         margin: how far its score is above that of the best other item.
         decided_by: what made the best match the answer, or not: `score` against the threshold,
-            `lead` where it was not far enough ahead, `confidence` against the operating point, or
-            `geometry`.
+            `lead` where the next item is nearly as near, `confidence` against the operating
+            point, or `geometry`.
         rejected: items that are no answer, because that was said of nearly the same picture.
         recognition_id: of the log, where it was noted.
         embedding: unit (dim,), as the network made it.
-        lead: how far the best match is ahead of the next item by the mean of its two cosines, and
-            by the points that agree; None where there is no other, or geometry put it first.
+        lead: share by which the best match is nearer than the next item, by the mean of its two
+            cosines and by the points that agree; None where there is no other, or geometry put it
+            first.
     """
 
     box: Box | None
@@ -145,7 +146,7 @@ class Recognition:
             decided.
         milliseconds: time by stage: detect, embed, search, and verify if it may be done.
         notes: what is to be said about the filter, if there was one, and about rejected matches.
-        lead: how far ahead of the next item a label had to be, where the score decided.
+        lead: share by which a label had to be nearer than the next one, where the score decided.
         points: whether points that agree had a say.
     """
 

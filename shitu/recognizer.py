@@ -88,7 +88,8 @@ class Recognizer:
         screening: puts others in place of neighbours that were rejected for such queries.
         verifier: checks the nearest items by geometry, if anything does.
         prototype_weight: how much an item's prototype counts beside its nearest reference.
-        lead: a label that is less than this ahead of the next is `unknown` where the score decides.
+        lead: a label that is nearer than the next by less than this share is `unknown` where the
+            score decides.
         side_by_side: how the objects of a picture are decided on; has no influence on the answers.
     """
 
@@ -201,12 +202,7 @@ class Recognizer:
         sure = None if calibration is None else calibration.confidence(ordered.evidence)
         return [
             _Found(
-                Found(
-                    ordered.contenders(i, known),
-                    float(ordered.evidence.margin[i]),
-                    None if sure is None else float(sure[i]),
-                    float(ordered.leads[i]),
-                ),
+                ordered.found(i, known, None if sure is None else float(sure[i])),
                 rejected[i],
                 embeddings[i],
             )

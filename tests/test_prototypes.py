@@ -13,6 +13,7 @@ from shitu.prototypes import (
     Ids,
     Prototypes,
     PrototypesOfItems,
+    distances,
     leads,
     nearest,
     promoted,
@@ -79,9 +80,11 @@ def test_a_query_without_neighbours_keeps_its_place() -> None:
 @pytest.mark.parametrize(
     ("scores", "items", "closeness", "lead", "why"),
     [
-        ([0.8, 0.5], [1, 2], {1: 0.8, 2: 0.5}, 0.3, "single references"),
-        ([0.7, 0.72, 0.6], [2, 1, 2], {1: 0.6, 2: 0.76}, 0.07, "where the prototype decided"),
-        ([0.8, 0.7, 0.2], [1, 1, 2], {1: 0.6, 2: 0.2}, 0.5, "another one of the same item"),
+        ([0.8, 0.5], [1, 2], {1: 0.8, 2: 0.5}, 1 - 0.2 / 0.5, "single references"),
+        ([0.7, 0.72, 0.6], [2, 1, 2], {1: 0.6, 2: 0.76}, 1 - 0.27 / 0.34, "the prototype decided"),
+        ([0.8, 0.7, 0.2], [1, 1, 2], {1: 0.6, 2: 0.2}, 1 - 0.3 / 0.8, "another one of the item"),
+        ([0.5, 0.8], [1, 2], {1: 0.5, 2: 0.8}, 0.0, "behind, as a reference itself may be"),
+        ([1.0, 1.0], [1, 2], {1: 1.0, 2: 1.0}, 0.0, "twins"),
         ([0.8, 0.7], [1, 1], {1: 0.6}, np.inf, "no other item"),
         ([0.8, 0.7], [1, -1], {1: 0.6}, np.inf, "what is gone is none"),
         ([-np.inf, -np.inf], [-1, -1], {}, np.inf, "nothing at all"),
@@ -92,16 +95,27 @@ def test_how_far_ahead_the_answer_is(
 ) -> None:
     close = np.array([[closeness.get(item, 0.0) for item in items]])
     asked = np.array([scores], np.float32), np.array([items])
-    assert leads(*asked, close, 1.0) == pytest.approx([lead], abs=1e-6), why
+    assert leads(distances(*asked, close, 1.0)) == pytest.approx([lead], abs=1e-6), why
     rivals = [s for s, item in zip(scores, items, strict=True) if item not in (-1, items[0])]
-    alone = max(scores[0] - max(rivals), 0.0) if rivals else np.inf
-    assert leads(*asked, None, 1.0) == pytest.approx([alone], abs=1e-6), "without prototypes"
+    apart = distances(*asked, None, 1.0)
+    if rivals:
+        assert apart == pytest.approx(np.array([[1 - scores[0], 1 - max(rivals)]]), abs=1e-6)
+    else:
+        assert leads(apart).tolist() == [np.inf], "without prototypes"
+
+
+def test_points_put_an_answer_nearer() -> None:
+    apart = np.array([[0.4, 0.5]])
+    assert leads(apart, 0.2) == pytest.approx([1 - 0.2 / 0.5])
+    assert leads(apart, -0.2).tolist() == [0.0]
+    assert leads(apart, 1.5).tolist() == [1.0]
 
 
 def test_who_is_beyond_the_depth_is_no_rival() -> None:
     scores, items = np.full((1, DEPTH + 1), 0.7), np.array([[1] * DEPTH + [2]])
-    assert leads(scores, items, None, 1.0).tolist() == [np.inf]
-    assert leads(np.empty((2, 0)), np.empty((2, 0), int), None, 1.0).tolist() == [np.inf] * 2
+    assert leads(distances(scores, items, None, 1.0)).tolist() == [np.inf]
+    nothing = distances(np.empty((2, 0)), np.empty((2, 0), int), None, 1.0)
+    assert leads(nothing).tolist() == [np.inf] * 2
 
 
 def unit(*shape: int, seed: int = 0) -> Floats:

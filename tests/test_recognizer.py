@@ -106,9 +106,9 @@ def test_a_label_below_the_threshold_is_unknown(
 @pytest.mark.parametrize(
     ("green", "lead", "label", "why"),
     [
-        (0.9, 0.05, "red", "0.07 ahead"),
-        (0.95, 0.05, None, "0.03 ahead"),
-        (0.95, 0.03, "red", "less is asked for"),
+        (0.9, 0.15, "red", "nearer by 0.23"),
+        (0.95, 0.15, None, "nearer by 0.11"),
+        (0.95, 0.1, "red", "less is asked for"),
         (1.0, 0.0, "red", "a tie, and nothing is asked for"),
     ],
 )
@@ -120,13 +120,15 @@ def test_an_answer_is_ahead_of_the_next_item(
     (found,) = result.objects
     assert (found.label, found.matches[0].label) == (label, "red"), why
     assert found.decided_by == ("score" if label else "lead")
-    assert found.lead == pytest.approx(0.743 * (1 - green), abs=0.02)
+    best, next_one = (match.score for match in found.matches[:2])
+    assert found.lead == pytest.approx(1 - (1 - best) / (1 - next_one))
     if label is None:
         assert result.what_would_change(found) == (
-            "'red' is 0.03 ahead of 'green' by its nearest picture and the mean of all, 0.05 is "
-            "needed: name it with --lead 0.034, or add a reference that tells them apart"
+            "the lead of 'red' over 'green', the share by which its nearest picture and the mean "
+            "of all are nearer, is 0.11, 0.15 is needed: name it with --lead 0.11, or add a "
+            "reference that tells them apart"
         )
-        named = recognizer(lead=0.034).recognize(picture(colour, colour))
+        named = recognizer(lead=0.11).recognize(picture(colour, colour))
         assert named.objects[0].label == "red", "as the sentence says"
 
 

@@ -21,7 +21,7 @@ from shitu.evaluation.retrieval import score_queries
 from shitu.prototypes import DEPTH, Prototypes
 
 MEANS = ("recall_at_1", "recall_at_5", "map_at_r", "mrr")
-LEADS = (0.0, LEAD, 0.05)
+LEADS = (0.0, LEAD, 0.3)
 SHARES = ("strangers_unknown", "known_right", "known_wrong", "known_unknown")
 
 Pictures = Mapping[str, Described]

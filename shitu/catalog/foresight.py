@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.calibration.evidence import Evidence
-from shitu.candidates import Decider, Found, answers_first
+from shitu.candidates import Decider, answers_first
 from shitu.catalog.rejections import Screen
 from shitu.deciding import Rejected, Rule
 from shitu.gallery import Reference
@@ -106,25 +106,24 @@ def answers(
     decided = zip(evidence.item, decider.trusts(ordered), decider.decides(ordered), strict=True)
     given = [Answer(int(item) if sure else None, by) for item, sure, by in decided]
     if eyes is not None:
-        for row, margin, sure in _to_be_seen(decider, evidence):
+        for row, sure in _to_be_seen(decider, evidence):
             near = ordered.ids[row]
-            some = ordered.contenders(row, state.references(near[near >= 0].tolist()))
-            ahead = float(ordered.leads[row])
-            seen = decider.decide(Found(some, margin, sure, ahead), eyes.sights[row])
+            found_of = ordered.found(row, state.references(near[near >= 0].tolist()), sure)
+            seen = decider.decide(found_of, eyes.sights[row])
             first = seen.matches[0].item_id if seen.trusted else None
             given[row] = Answer(first, seen.decided_by)
     return given
 
 
-def _to_be_seen(decider: Decider, evidence: Evidence) -> Iterator[tuple[int, float, float | None]]:
-    """Yield row, margin and confidence of the queries about which the verifier is asked."""
+def _to_be_seen(decider: Decider, evidence: Evidence) -> Iterator[tuple[int, float | None]]:
+    """Yield row and confidence of the queries about which the verifier is asked."""
     known = decider.calibration
     sure = None if known is None else known.confidence(evidence)
     for row in np.flatnonzero(evidence.item >= 0).tolist():
         score, margin = float(evidence.score[row]), float(evidence.margin[row])
         confidence = None if sure is None else float(sure[row])
         if decider.asks(score, margin, confidence):
-            yield row, margin, confidence
+            yield row, confidence
 
 
 def screened(

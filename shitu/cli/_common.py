@@ -103,8 +103,8 @@ def rule_options(command: _Command) -> _Command:
         click.option(
             "--lead",
             type=float,
-            help="Labels that are less than this ahead of the next one are unknown.  "
-            "[default: 0.03]",
+            help="Labels that are nearer than the next one by less than this share are unknown.  "
+            "[default: 0.15]",
         ),
     )
     for option in reversed(options):

@@ -15,7 +15,7 @@ from shitu.evaluation.answers import Ranking
 from shitu.evaluation.metrics import Floats
 from shitu.gallery import Reference
 from shitu.images import Image
-from shitu.prototypes import leads
+from shitu.prototypes import distances
 from shitu.verifier.reranking import OFF, Contender
 
 Picture = Callable[[], Image]
@@ -78,14 +78,14 @@ class Check:
         """
         margins = evidence_of(ranking.scores, ranking.items).margin
         weight = self.decider.rule.prototype_weight
-        ahead = leads(ranking.scores, ranking.items, closeness, weight)
+        apart = distances(ranking.scores, ranking.items, closeness, weight).tolist()
         verdicts = [
             self.decider.decide(
                 Found(
                     self._contenders(ranking, row, known, closeness),
                     float(margins[row]),
                     None if confidence is None else float(confidence[row]),
-                    float(ahead[row]),
+                    (apart[row][0], apart[row][1]),
                 ),
                 self.decider.see(picture),
             )

@@ -89,7 +89,7 @@ class Decided:
         verify: the setting: auto, on or off.
         threshold: score below which an answer is unknown, where the score decides.
         operating_point: confidence below which it is; None where the score decides.
-        lead: how far ahead of the next item it has to be, where the score decides.
+        lead: share by which it has to be nearer than the next item, where the score decides.
         compared: queries that were compared with pictures, strangers included.
         changed: those of them with another answer than by the scores alone.
         won, lost: known queries that are answered rightly, or wrongly, because of that.

@@ -31,7 +31,7 @@ def what_would_change(
         item: the object.
         threshold: score below which a label was not trusted.
         operating_point: confidence below which it was not; None where the score decided.
-        lead: how far ahead of the next item it had to be, where the score decided.
+        lead: share by which it had to be nearer than the next item, where the score decided.
         points: whether points that agree had a say.
         around: another box that may be named in its place, as the same object.
     """
@@ -60,9 +60,9 @@ def _too_close(item: RecognizedObject, lead: float, around: Box | None) -> str:
     rival = max(item.matches[1:], key=_both, default=None)
     next_one = "the next item" if rival is None else repr(rival.label)
     return (
-        f"{best.label!r} is {told} ahead of {next_one} by its nearest picture and the mean "
-        f"of all, {needed} is needed: {_name_it(around)} {_with_lead(ahead)}, or add a reference "
-        "that tells them apart"
+        f"the lead of {best.label!r} over {next_one}, the share by which its nearest picture and "
+        f"the mean of all are nearer, is {told}, {needed} is needed: {_name_it(around)} "
+        f"{_with_lead(ahead)}, or add a reference that tells them apart"
     )
 
 

@@ -55,7 +55,7 @@ def test_retrieval_by_protocol_crop_and_network() -> None:
 
 def test_a_threshold_counts_where_one_was_chosen() -> None:
     values = open_set_values(NETWORKS, PICTURES, CROPS[:1])
-    leads = [0.0, LEAD, 0.05]
+    leads = [0.0, LEAD, 0.3]
     assert [(row["network"], row["lead"]) for row in values] == [
         (NAMES[0], None),
         *((NAMES[0], lead) for lead in leads),

@@ -38,21 +38,23 @@ def thing(label: str | None, *matches: tuple[str, float], **values: Any) -> Reco
         (
             thing(None, ("cola", 0.5), ("cola light", 0.49), decided_by=LEAD, lead=0.0128),
             None,
-            "'cola' is 0.01 ahead of 'cola light' by its nearest picture and the mean of all, 0.02 "
-            "is needed: name it with --lead 0.012, or add a reference that tells them apart",
+            "the lead of 'cola' over 'cola light', the share by which its nearest picture and the "
+            "mean of all are nearer, is 0.01, 0.02 is needed: name it with --lead 0.012, or add a "
+            "reference that tells them apart",
         ),
         (
             thing(None, ("cola", 0.5), decided_by=LEAD, lead=0.0198),
             None,
-            "'cola' is 0.0198 ahead of the next item by its nearest picture and the mean of all, "
-            "0.0200 is needed: name it with --lead 0.019, or add a reference that tells them apart",
+            "the lead of 'cola' over the next item, the share by which its nearest picture and the "
+            "mean of all are nearer, is 0.0198, 0.0200 is needed: name it with --lead 0.019, or "
+            "add a reference that tells them apart",
         ),
         (
             thing(None, ("cola", 0.5), decided_by=LEAD, lead=0.0),
             None,
-            "'cola' is less than 0.01 ahead of the next item by its nearest picture and the mean "
-            "of all, 0.02 is needed: name it with --lead 0, or add a reference that tells them "
-            "apart",
+            "the lead of 'cola' over the next item, the share by which its nearest picture and the "
+            "mean of all are nearer, is less than 0.01, 0.02 is needed: name it with --lead 0, or "
+            "add a reference that tells them apart",
         ),
         (
             thing(None, ("cola", 0.5), confidence=0.6, decided_by=CONFIDENCE, lead=0.01),
@@ -205,7 +207,7 @@ def test_the_item_named_is_the_one_that_is_as_near_by_both_cosines() -> None:
         Match("cola light", 3, 3, "", 0.48, prototype=0.61),
     )
     item = RecognizedObject(None, None, None, matches, decided_by=LEAD, lead=0.005)
-    assert "ahead of 'cola light'" in what_would_change(item, 0.34, None, 0.02)
+    assert "the lead of 'cola' over 'cola light'" in what_would_change(item, 0.34, None, 0.02)
 
 
 @pytest.mark.parametrize(
