@@ -150,8 +150,15 @@ class Ledger:
             number = holder.known.reference_id
             self.moves[number] = Move(path, picture.state)
             self._seen.add(number)
-            self._relabel(holder.known, entry.label)
-            self._holders[picture.sha256] = _Holder(path, entry.label, picture.state, holder.known)
+            label = entry.label if self._elsewhere(entry, holder.path) else holder.label
+            self._relabel(holder.known, label)
+            self._holders[picture.sha256] = _Holder(path, label, picture.state, holder.known)
+
+    def _elsewhere(self, entry: Entry, before: str) -> bool:
+        """Whether a picture has come to another label, not only to another name in its folder."""
+        below = before.startswith(f"{self.root}/")
+        same = below and self._folder(before) == self._folder(str(entry.path))
+        return entry.explicit or not same
 
     def _still_there(self, holder: _Holder, digest: str) -> bool:
         if holder.known is None:

@@ -219,6 +219,20 @@ def test_pictures_of_another_folder_stay(tea_shop: Shop, synced: Catalog, tmp_pa
     assert labels(synced) == {"tea": 2, "cocoa": 2}
 
 
+def test_another_name_in_the_same_folder_is_no_other_label(tea_shop: Shop, synced: Catalog) -> None:
+    """After `relabel` and `merge-items` items are not called as the folders are."""
+    tea_shop.paint("chai/1.png", 4)
+    synced.sync(tea_shop.photos)
+    synced.relabel("coffee", "espresso")
+    synced.merge(["chai"], "tea")
+    for folder in ("coffee", "chai"):
+        lying = tea_shop.photos / folder / "1.png"
+        lying.rename(lying.with_name("front.png"))
+    report = synced.sync(tea_shop.photos)
+    assert (len(report.moved), report.relabelled) == (2, ())
+    assert labels(synced) == {"espresso": 1, "tea": 3}
+
+
 def test_a_sync_is_taken_back(tea_shop: Shop, synced: Catalog, vectors_agree: Agree) -> None:
     before = {r.reference_id: (r.label, r.sha256) for r in synced.all_references()}
     rename(tea_shop)
