@@ -435,8 +435,9 @@ class Catalog:
 
     def unanswered(self, limit: int | None = None) -> list[LoggedRecognition]:
         """Return logged recognitions that nobody has answered, the most ambiguous first."""
-        with self.gallery.noted() as log:
-            return log.open(limit)
+        from shitu.catalog.feedback import unanswered
+
+        return unanswered(self.gallery, limit)
 
     def clear_log(self, before: str | None = None) -> int:
         """Forget all logged recognitions, or those before a date; returns how many.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from shitu.errors import DuplicateReference, GalleryError, ItemNotFound
 from shitu.gallery import FileState, Item, NewReference
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.moments import parse_moment
-from shitu.gallery.recognitions import LoggedRecognition
+from shitu.gallery.recognitions import LoggedMatch, LoggedRecognition
 from shitu.gallery.tables import path_to_text
 from shitu.gallery.transaction import Transaction
 from shitu.images import load_image, thumbnail
@@ -77,7 +78,34 @@ def logged(gallery: Gallery, recognition_id: int) -> LoggedRecognition:
             f"there is no recognition {recognition_id} in the log: `shitu review` lists those that "
             "wait for an answer, `shitu recognize --log` notes new ones"
         )
-    return found
+    [now] = _as_called_now(gallery, [found])
+    return now
+
+
+def unanswered(gallery: Gallery, limit: int | None) -> list[LoggedRecognition]:
+    """Return what nobody has answered, the most ambiguous first; see `Catalog.unanswered`."""
+    with gallery.noted() as log:
+        found = log.open(limit)
+    return _as_called_now(gallery, found)
+
+
+def _as_called_now(gallery: Gallery, found: Sequence[LoggedRecognition]) -> list[LoggedRecognition]:
+    """The same with the items of their matches as they are: relabelled, merged into others."""
+    matches = [match for one in found for match in one.seen.matches]
+    labels = gallery.labels_of({match.item_id for match in matches})
+    # Of an item that is gone the reference may be another's.
+    left = gallery.references(m.reference_id for m in matches if m.item_id not in labels)
+
+    def now(match: LoggedMatch) -> LoggedMatch:
+        if match.item_id in labels:
+            return replace(match, label=labels[match.item_id])
+        heir = left.get(match.reference_id)
+        return match if heir is None else replace(match, label=heir.label, item_id=heir.item_id)
+
+    return [
+        replace(one, seen=replace(one.seen, matches=tuple(map(now, one.seen.matches))))
+        for one in found
+    ]
 
 
 def clear_log(gallery: Gallery, before: str | None) -> int:

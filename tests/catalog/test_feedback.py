@@ -98,6 +98,24 @@ def test_a_match_follows_its_item(catalog: Catalog) -> None:
     assert catalog.confirm(number).label == "espresso"
 
 
+def test_a_match_follows_an_item_that_was_merged(catalog: Catalog) -> None:
+    first, second = logged(catalog, STRANGER), logged(catalog, between(3, 4, 0.2))
+    catalog.merge(["coffee"], "tea")
+    assert catalog.confirm(first).label == "tea"
+    assert catalog.reject(second).label == "tea"
+    catalog.go_back(1)
+    assert catalog.confirm(first).label == "coffee"
+
+
+def test_what_waits_is_called_as_its_items_are_now(catalog: Catalog) -> None:
+    number = logged(catalog, STRANGER)
+    catalog.relabel("coffee", "cocoa")
+    catalog.relabel("tea", "coffee")
+    for one in (*catalog.unanswered(), catalog.recognition(number)):
+        assert (one.seen.label, one.seen.matches[0].label) == ("coffee", "cocoa")
+    assert catalog.confirm(number).label == "cocoa"
+
+
 def test_what_cannot_be_confirmed_says_why(catalog: Catalog) -> None:
     with pytest.raises(ItemNotFound, match="no recognition 99"):
         catalog.confirm(99)
