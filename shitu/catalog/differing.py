@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from shitu.gallery.portable import PortableFile
+from shitu.gallery.records import same_json
 from shitu.gallery.tables import text_to_path
 
 AT_A_TIME = 500
@@ -153,7 +154,8 @@ class Comparison:
             AttributeConflict(label, name, self.here[label].attributes[name], value)
             for label, values in there.items()
             for name, value in values.items()
-            if label in self.here and self.here[label].attributes.get(name, value) != value
+            if label in self.here
+            and not same_json(self.here[label].attributes.get(name, value), value)
         ]
         return GalleryDiff(tuple(self._items(there)), tuple(clashes), tuple(conflicts))
 

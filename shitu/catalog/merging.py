@@ -11,6 +11,7 @@ from shitu.catalog.summaries import Conflict, MergeSummary
 from shitu.errors import GalleryError, ItemNotFound
 from shitu.gallery import Item
 from shitu.gallery.gallery import Gallery
+from shitu.gallery.records import same_json
 
 
 def merge_items(gallery: Gallery, labels: Sequence[str], into: str) -> MergeSummary:
@@ -26,7 +27,7 @@ def merge_items(gallery: Gallery, labels: Sequence[str], into: str) -> MergeSumm
         attributes, conflicts = _merged(found[target], merged)
         item_id = found[target].item_id
         moved = transaction.assign_all([item.item_id for item in merged], item_id)
-        if attributes != found[target].attributes:
+        if not same_json(attributes, found[target].attributes):
             transaction.set_attributes(item_id, attributes)
         transaction.drop_empty_items()
     return MergeSummary(
@@ -55,7 +56,7 @@ def _merged(target: Item, sources: Sequence[Item]) -> tuple[dict[str, Any], list
         for key, value in item.attributes.items():
             if key not in attributes:
                 attributes[key], owner[key] = value, item.label
-            elif attributes[key] != value:
+            elif not same_json(attributes[key], value):
                 kept = attributes[key]
                 conflicts.append(Conflict(key, kept, owner[key], value, item.label))
     return attributes, conflicts

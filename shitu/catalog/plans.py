@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 from shitu.errors import GalleryError
 from shitu.gallery import Change, Item
 from shitu.gallery.past import KNOWN_QUERIES, Past, Row, moved_along, pairs, roll_back, root_changes
+from shitu.gallery.records import same_json
 
 _MISSING = object()
 _ON_DISK = frozenset(("path", "size", "mtime_ns", "source"))  # the disk is as it is
@@ -71,7 +73,7 @@ def plan_back(later: Sequence[Change], now: Present) -> Plan:
     items, references = now.item_rows(list(past.items)), now.reference_rows(list(past.references))
     plan = Plan(root=past.root)
     for number, row in past.items.items():
-        if row != items.get(number):
+        if not same_json(row, items.get(number)):
             plan.items[number] = row
     for number, row in past.references.items():
         there = references.get(number)
@@ -171,7 +173,7 @@ class _Undo:
             if was is None and self._keeps_some(number):
                 continue  # it got more pictures since; those of this change go, it stays
             row = self._undone("items", number, was, became, present.get(number))
-            if row is None or row != present.get(number):
+            if row is None or not same_json(row, present.get(number)):
                 self._plan.items[number] = row
 
     def _known(self, kind: str) -> None:
@@ -195,7 +197,9 @@ class _Undo:
     ) -> Row | None:
         """Return the row as it is to be; what other changes did to its other fields stays."""
         old, new, there = (_flat(kind, row) for row in (was, became, now))
-        touched = {key for key in {*old, *new} if old.get(key, _MISSING) != new.get(key, _MISSING)}
+        touched = [
+            key for key in {**old, **new} if old.get(key, _MISSING) != new.get(key, _MISSING)
+        ]
         if (now is None) != (became is None) or any(
             there.get(key, _MISSING) != new.get(key, _MISSING) for key in touched
         ):
@@ -250,12 +254,12 @@ class _Undo:
 
 
 def _flat(kind: str, row: Row | None) -> dict[Any, Any]:
-    """The fields of a row that may be undone one by one; each attribute is one."""
+    """The fields of a row that may be undone one by one; each attribute is one, as JSON."""
     if row is None:
         return {}
     if kind != "items":
         return {key: row[key] for key in row if key not in _ON_DISK | _DERIVED}
-    attributes = {("attributes", key): value for key, value in row["attributes"].items()}
+    attributes = {("attributes", key): json.dumps(v) for key, v in row["attributes"].items()}
     return {**{key: row[key] for key in row if key != "attributes"}, **attributes}
 
 
@@ -269,7 +273,7 @@ def _unflat(row: Row, fields: Mapping[Any, Any]) -> Row:
         elif value is _MISSING:
             attributes.pop(key[1], None)
         else:
-            attributes[key[1]] = value
+            attributes[key[1]] = json.loads(value)
     if "attributes" in row:
         new["attributes"] = attributes
     return new

@@ -10,6 +10,7 @@ from typing import Any
 
 from shitu.figures import many
 from shitu.gallery import Change, Space
+from shitu.gallery.records import same_json
 
 _SHOWN = 3  # items named before "and so many more"
 
@@ -75,14 +76,14 @@ def _items(change: Change) -> Iterator[str]:
     for was, now in _pairs(change, "items", "item_id"):
         if was and now and was["label"] != now["label"]:
             yield f"{was['label']!r} is called {now['label']!r} now"
-        if was and now and was["attributes"] != now["attributes"]:
+        if was and now and not same_json(was["attributes"], now["attributes"]):
             yield f"{now['label']!r}: {', '.join(_attributes(was, now))}"
 
 
 def _attributes(was: _Row, now: _Row) -> Iterator[str]:
     old, new = was["attributes"], now["attributes"]
     for key, value in new.items():
-        if key not in old or old[key] != value:
+        if key not in old or not same_json(old[key], value):
             yield f"{key}={json.dumps(value, ensure_ascii=False)}"
     yield from (f"{key} unset" for key in old if key not in new)
 

@@ -17,6 +17,11 @@ from shitu.geometry import Box
 Json: TypeAlias = Any  # what json.loads returns
 
 
+def same_json(one: Json, other: Json) -> bool:
+    """Whether JSON spells two values alike; to Python 1, 1.0 and True are one."""
+    return one == other and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
 @dataclass(frozen=True)
 class Space:
     """An embedding space: vectors are compared only when their fingerprints are equal."""

@@ -21,7 +21,7 @@ from shitu.gallery.moments import Moment
 from shitu.gallery.past import Row
 from shitu.gallery.pending import Pending
 from shitu.gallery.reading import VARIABLES, read_items
-from shitu.gallery.records import Change, FileState, Item, NewReference, Space
+from shitu.gallery.records import Change, FileState, Item, NewReference, Space, same_json
 from shitu.gallery.roots import Roots, write_root
 from shitu.gallery.rows import put_rows, read_item_rows, read_reference_rows
 from shitu.gallery.spaces import SpaceWriter
@@ -141,7 +141,7 @@ class Transaction:
             self._journal.items_after([item_id])
             return item_id
         merged = {**row.attributes, **(attributes or {})}
-        if merged != row.attributes:
+        if not same_json(merged, row.attributes):
             self._update_item(row.item_id, attributes=merged)
         return int(row.item_id)
 
@@ -430,7 +430,7 @@ class Transaction:
     def finish(self) -> bool:
         """Write the log entry and count the generation, if anything changed; returns whether."""
         before, after = self._journal.sides()
-        if before == after:
+        if same_json(before, after):
             return False
         after = {**after, **self._journal.notes}
         self.generation += 1

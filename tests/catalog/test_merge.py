@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,35 @@ def test_the_same_attributes_again_are_no_change(catalog: Catalog) -> None:
     for _ in range(2):
         catalog.set_attributes("tea", {"price": 3})
     assert len(catalog.history()) == 2
+
+
+@pytest.mark.parametrize(("first", "then"), [(1, True), (0, False), (1, 1.0), ([1], [True])])
+def test_what_json_spells_otherwise_is_another_value(
+    catalog: Catalog, first: Any, then: Any
+) -> None:
+    """To Python they are equal, to filters and users they are not."""
+
+    def shown(value: Any) -> str:
+        return repr(dict(value))
+
+    catalog.set_attributes("tea", {"sold": first})
+    before = catalog.gallery.head().generation
+    catalog.set_attributes("tea", {"sold": then})
+    assert catalog.gallery.head().generation == before + 1
+    assert catalog.events()[-1].sentence == f"'tea': sold={json.dumps(then)}"
+    catalog.undo()
+    assert shown(catalog.gallery.item(label="tea").attributes) == shown({"sold": first})
+    catalog.undo()
+    assert shown(catalog.gallery.item(label="tea").attributes) == shown({"sold": then})
+    catalog.go_back(before)
+    assert shown(catalog.gallery.item(label="tea").attributes) == shown({"sold": first})
+
+
+def test_a_merge_says_of_truth_and_number_which_one_is_dropped(catalog: Catalog) -> None:
+    catalog.set_attributes("tea", {"sold": 1})
+    catalog.set_attributes("coffee", {"sold": True})
+    [conflict] = catalog.merge(["coffee"], "tea").conflicts
+    assert (conflict.kept, conflict.lost) == (1, True)
 
 
 @pytest.mark.parametrize(
