@@ -161,8 +161,8 @@ def _print(done: ImportSummary) -> None:
 
 
 def _known(rejections: int, golden: int) -> str:
-    counts = ((rejections, "rejections"), (golden, "golden queries"))
-    return "".join(f", {count} {noun}" for count, noun in counts if count)
+    counts = ((rejections, "rejection"), (golden, "golden query"))
+    return "".join(f", {many(count, noun)}" for count, noun in counts if count)
 
 
 def _numbers(*values: int) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def taught(run: Run, shop: Path, query: Path, labels: list[str], tmp_path: Path)
     assert run("golden", "add", query, labels[0], *index).exit_code == 0
     path = tmp_path / "taught.gallery"
     result = run("export-gallery", path, *index)
-    assert "20 references, 1 rejections, 1 golden queries of generation 3" in result.stdout
+    assert "20 references, 1 rejection, 1 golden query of generation 3" in result.stdout
     parsed = json.loads(run("export-gallery", path, "--json", *index).stdout)
     assert [parsed[name] for name in ("rejections", "golden", "inert", "left_behind")] == [
         1,
@@ -131,7 +131,7 @@ def test_what_staff_said_comes_along(
     assert "Rejections: 1 new, 0 equal.\nGolden queries: 1 new, 0 equal." in planned.stdout
     done = run("import-gallery", taught, *index)
     assert done.exit_code == 0, done.output
-    assert "20 references, 1 rejections, 1 golden queries imported. Generation 1." in done.stdout
+    assert "20 references, 1 rejection, 1 golden query imported. Generation 1." in done.stdout
     assert labels[1] in run("reject", "--list", *index).stdout
     assert labels[0] in run("golden", "list", *index).stdout
     assert run("golden", "check", *index).exit_code == 0
@@ -154,7 +154,7 @@ def test_a_golden_query_with_another_answer_needs_a_decision(
     assert "golden query " in shown
     assert "1 conflicts." in shown
     taken = run("import-gallery", taught, "--on-conflict", "take", *index)
-    assert "0 references, 1 golden queries imported" in taken.stdout
+    assert "0 references, 1 golden query imported" in taken.stdout
     assert labels[0] in run("golden", "list", *index).stdout
 
 
