@@ -45,7 +45,8 @@ def find_news(
     told = _Progress(progress, len(listed) - len(to_read))
     # The rest is read ahead in threads.
     with closing(read_ahead([entry.path for entry in to_read], ledger.wanted)) as pictures:
-        for entry, picture in zip(to_read, pictures, strict=True):
+        for read, picture in zip(to_read, pictures, strict=True):
+            entry = ledger.followed(read)
             if ledger.take(entry, picture) and picture.image is not None:
                 yield entry, picture, picture.image
             told.one_more()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shitu.catalog.entries import Entry, listed_once
@@ -58,6 +58,7 @@ class Ledger:
         }
         self._seen: set[int] = set()  # references whose content was found, wherever
         self._listed: set[str] = set()
+        self._emptied: dict[str, list[KnownFile]] = {}
         self._closed: tuple[str, ...] = ()  # folders of which nobody knows what is in them
         self._overwritten: set[int] = set()  # references whose path holds something else now
 
@@ -69,6 +70,7 @@ class Ledger:
         self._closed = tuple(f"{entry.path}/" for entry in entries if entry.closed)
         usable = [entry for entry in listed_once(entries) if self._usable(entry)]
         names = self._folder_labels(usable)
+        self._emptied = self._without(usable)
         to_read = []
         for entry in usable:
             if not entry.explicit:
@@ -81,7 +83,20 @@ class Ledger:
                 self._same(file, entry)
             else:
                 to_read.append(entry)
-        return to_read
+        # Last those of which only the rest says whether their folder's pictures lie elsewhere now.
+        return sorted(to_read, key=lambda entry: self._folder(str(entry.path)) in self._emptied)
+
+    def followed(self, entry: Entry) -> Entry:
+        """Return an entry with the label of the pictures whose place in its folder it takes."""
+        folder = self._folder(str(entry.path))
+        before = () if entry.explicit else self._emptied.get(folder, ())
+        labels = {
+            file.label
+            for file in before
+            if file.reference_id not in self.moves
+            or self._folder(self.moves[file.reference_id].path) == folder
+        }
+        return replace(entry, label=labels.pop()) if len(labels) == 1 else entry
 
     def _usable(self, entry: Entry) -> bool:
         self._listed.add(str(entry.path))
@@ -97,6 +112,18 @@ class Ledger:
             if file is not None and not entry.explicit:
                 found[self._folder(file.path)].add(file.label)
         return {folder: labels.pop() for folder, labels in found.items() if len(labels) == 1}
+
+    def _without(self, entries: Iterable[Entry]) -> dict[str, list[KnownFile]]:
+        """What was known of folders of which no known picture is listed any more."""
+        listed = {str(entry.path) for entry in entries}
+        found: defaultdict[str, list[KnownFile]] = defaultdict(list)
+        kept = set[str]()
+        for file in self.known:
+            if file.path in listed:
+                kept.add(self._folder(file.path))
+            elif file.path.startswith(f"{self.root}/"):
+                found[self._folder(file.path)].append(file)
+        return {folder: files for folder, files in found.items() if folder not in kept}
 
     def _folder(self, path: str) -> str:
         return path[len(str(self.root)) :].lstrip("/").split("/", 1)[0]

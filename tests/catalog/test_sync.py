@@ -233,6 +233,31 @@ def test_another_name_in_the_same_folder_is_no_other_label(tea_shop: Shop, synce
     assert labels(synced) == {"espresso": 1, "tea": 3}
 
 
+def test_other_pictures_in_a_folder_are_of_the_same_item(tea_shop: Shop, synced: Catalog) -> None:
+    """After `relabel`, and a day on which all photos were taken anew."""
+    synced.relabel("coffee", "espresso")
+    synced.set_attributes("espresso", {"price": 2})
+    (tea_shop.photos / "coffee" / "1.png").unlink()
+    tea_shop.paint("coffee/new.png", 7)
+    report = synced.sync(tea_shop.photos)
+    assert (len(report.new), len(report.removed)) == (1, 1)
+    (tea_shop.photos / "coffee" / "new.png").rename(tea_shop.photos / "coffee" / "a.png")
+    tea_shop.paint("coffee/b.png", 8)
+    report = synced.sync(tea_shop.photos)
+    assert (len(report.new), len(report.moved), report.relabelled) == (1, 1, ())
+    assert labels(synced) == {"espresso": 2, "tea": 2}
+    assert synced.gallery.item(label="espresso").attributes == {"price": 2}
+
+
+def test_a_folder_of_an_old_name_is_another_item(tea_shop: Shop, synced: Catalog) -> None:
+    """What the folder held lies in one that is called as the item is now."""
+    synced.relabel("coffee", "espresso")
+    (tea_shop.photos / "coffee").rename(tea_shop.photos / "espresso")
+    tea_shop.paint("coffee/new.png", 7)
+    synced.sync(tea_shop.photos)
+    assert labels(synced) == {"coffee": 1, "espresso": 1, "tea": 2}
+
+
 def test_a_sync_is_taken_back(tea_shop: Shop, synced: Catalog, vectors_agree: Agree) -> None:
     before = {r.reference_id: (r.label, r.sha256) for r in synced.all_references()}
     rename(tea_shop)
