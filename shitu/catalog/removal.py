@@ -73,8 +73,8 @@ def relabel_item(gallery: Gallery, label: str, new_label: str) -> Item:
         with gallery.write("relabel") as transaction:
             if transaction.has_label(name):
                 raise GalleryError(
-                    f"there is another item {name!r} already: choose another label, or remove one "
-                    "of the two"
+                    f"there is another item {name!r} already: choose another label, or make one "
+                    "item of the two with `shitu merge-items`"
                 )
             transaction.rename_item(item.item_id, name)
     return gallery.item(item_id=item.item_id)
