@@ -13,9 +13,15 @@ def parse_attributes(texts: Iterable[str], hint: str) -> dict[str, Any]:
     """Return attributes by key; `hint` is what the user called them.
 
     Raises:
-        click.BadParameter: one is not of the form KEY=VALUE.
+        click.BadParameter: one is not of the form KEY=VALUE, or a key is given twice.
     """
-    return dict(_attribute(text, hint) for text in texts)
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, value = _attribute(text, hint)
+        if key in found:
+            raise click.BadParameter(f"{key!r} is given twice: decide for one", param_hint=hint)
+        found[key] = value
+    return found
 
 
 def _attribute(text: str, hint: str) -> tuple[str, Any]:

@@ -90,7 +90,13 @@ def test_items_that_are_not_there(run: Run, built: Path, arguments: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    "arguments", [("set-attr", "x"), ("set-attr", "x", "colour"), ("merge-items", "x")]
+    "arguments",
+    [
+        ("set-attr", "x"),
+        ("set-attr", "x", "colour"),
+        ("set-attr", "x", "a=1", "a=2"),
+        ("merge-items", "x"),
+    ],
 )
 def test_wrong_usage(run: Run, built: Path, arguments: tuple[str, ...]) -> None:
     assert run(*arguments, "--index", built / "index").exit_code == 2
