@@ -49,7 +49,8 @@ class OnnxRuntimeSession:
             )
         except Exception as error:  # its exceptions share no documented base class
             raise WeightsCorrupt(
-                f"ONNX Runtime cannot open the model {path}: {error}. Fetch the file again."
+                f"ONNX Runtime cannot open the model {path}: {_one_line(error)}. Fetch the file "
+                "again."
             ) from None
         self.inputs = tuple(value.name for value in self._session.get_inputs())
         self.input_shape = tuple(self._session.get_inputs()[0].shape)
@@ -61,11 +62,26 @@ class OnnxRuntimeSession:
     def run_named(self, feeds: Mapping[str, Float32Array]) -> list[Float32Array]:
         """See `NamedSession.run_named`; safe to call from several threads."""
         feeds = {name: np.ascontiguousarray(value, np.float32) for name, value in feeds.items()}
+        pictures = len(next(iter(feeds.values())))
+        if pictures < 2 or self.input_shape[:1] != (1,):
+            return self._run(feeds)
+        # PyTorch's exporter fixes the batch that it was shown, which is one, unless told not to.
+        found = [
+            self._run({name: value[i : i + 1] for name, value in feeds.items()})
+            for i in range(pictures)
+        ]
+        return [np.concatenate(outputs) for outputs in zip(*found, strict=True)]
+
+    def _run(self, feeds: Mapping[str, Float32Array]) -> list[Float32Array]:
         try:
             outputs: list[Float32Array] = self._session.run(None, feeds)
         except Exception as error:
             shape = next(iter(feeds.values())).shape
             raise ModelError(
-                f"The model {self._path} cannot run on a batch of shape {shape}: {error}"
+                f"The model {self._path} cannot run on a batch of shape {shape}: {_one_line(error)}"
             ) from None
         return outputs
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")

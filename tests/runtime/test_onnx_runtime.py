@@ -14,8 +14,7 @@ from shitu.runtime.onnx_runtime import OnnxRuntimeSession
 helper = pytest.importorskip("onnx").helper
 
 
-@pytest.fixture
-def mean_model(tmp_path: Path) -> Path:
+def write_mean_model(path: Path, n: int | str = "n") -> Path:
     """Mean of each channel, and its double: (n, 3, 4, 4) -> two of (n, 3, 1, 1)."""
     import onnx
 
@@ -25,16 +24,20 @@ def mean_model(tmp_path: Path) -> Path:
             helper.make_node("Add", ["mean", "mean"], ["double"]),
         ],
         "mean",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, 4, 4])],
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [n, 3, 4, 4])],
         [
-            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 3, 1, 1])
+            helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [n, 3, 1, 1])
             for name in ("mean", "double")
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 16)], ir_version=8)
-    path = tmp_path / "mittelwert 均值.onnx"
     path.write_bytes(model.SerializeToString())
     return path
+
+
+@pytest.fixture
+def mean_model(tmp_path: Path) -> Path:
+    return write_mean_model(tmp_path / "mittelwert 均值.onnx")
 
 
 @pytest.mark.parametrize("n", [1, 5])
@@ -58,10 +61,20 @@ def test_threads_are_limited(mean_model: Path) -> None:
     assert session._session.get_session_options().intra_op_num_threads == 1
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_network_for_one_picture_is_shown_one_after_the_other(tmp_path: Path, n: int) -> None:
+    path = write_mean_model(tmp_path / "one.onnx", n=1)
+    batch = np.random.default_rng(0).random((n, 3, 4, 4), dtype=np.float32)
+    mean, double = OnnxRuntimeSession(path).run(batch)
+    assert np.allclose(mean[:, :, 0, 0], batch.mean((2, 3)), atol=1e-6)
+    assert np.allclose(double, 2 * mean)
+
+
 def test_wrong_input_size_names_the_model_and_the_shape(mean_model: Path) -> None:
     session = OnnxRuntimeSession(mean_model)
-    with pytest.raises(ModelError, match=r"均值\.onnx cannot run .* shape \(1, 3, 5, 4\)"):
+    with pytest.raises(ModelError, match=r"均值\.onnx cannot run .* shape \(1, 3, 5, 4\)") as told:
         session.run(np.zeros((1, 3, 5, 4), np.float32))
+    assert "\n" not in str(told.value)
 
 
 def test_missing_file(tmp_path: Path) -> None:
