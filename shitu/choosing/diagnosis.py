@@ -61,7 +61,7 @@ def diagnose(choice: Choice, setting: str, specs: Sequence[ModelSpec], threads: 
         except ModelError as error:
             models.append((spec.name, "damaged"))
             problems.append(str(error))
-    caches = (_cache("engines"), _cache("openvino"))
+    caches = tuple(map(_cache, ("engines", "openvino", "paddle")))
     if any(place == _NOWHERE for _, place in caches):
         problems.append("The cache folder cannot be written: set XDG_CACHE_HOME to one that can.")
     return Diagnosis(

@@ -164,9 +164,10 @@ def _paddle(*, bfloat16: bool) -> Callable[[ModelSpec, Job], Session]:
     def open_(spec: ModelSpec, job: Job) -> Session:
         from shitu.runtime.paddle_inference import PaddleInferenceSession, exported
 
-        return PaddleInferenceSession(
-            *exported(spec), job.threads, bfloat16=bfloat16 and _bears_it(spec)
-        )
+        with exported(spec) as files:
+            return PaddleInferenceSession(
+                *files, job.threads, bfloat16=bfloat16 and _bears_it(spec)
+            )
 
     return open_
 

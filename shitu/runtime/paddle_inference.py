@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from shitu import __version__
 from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
-from shitu.models.spec import ModelSpec
-from shitu.runtime.cache import cache_folder
+from shitu.models.spec import ModelSpec, sha256_of
+from shitu.runtime.cache import cache_folder, replace_file
 from shitu.runtime.session import Float32Array
 
+_PROGRAM, _PARAMS, _DIGESTS = "inference.json", "inference.pdiparams", "sha256.json"
 _NEAREST = {"nearest_interp", "nearest_interp_v2"}
 
 
@@ -86,23 +92,52 @@ class PaddleInferenceSession:
             ) from None
 
 
-def exported(spec: ModelSpec) -> tuple[Path, Path]:
-    """Program and parameters of a model of ours, exported once into the user's cache."""
-    folder = cache_folder(f"{spec.name}-{spec.weights_sha256[:16]}")
-    if folder is None:
-        raise ModelError(
-            "The engine paddle keeps exported models in the user's cache folder, which cannot be "
-            "written: set XDG_CACHE_HOME to one that can, or use another engine."
-        )
-    if not (folder / "inference.json").exists():
-        from shitu.nets import build
-        from shitu.nets.exporting import export_paddle
-        from shitu.nets.params import load_params
+@contextmanager
+def exported(spec: ModelSpec) -> Iterator[tuple[Path, Path]]:
+    """Program and parameters of a model of ours, to be opened inside.
 
-        net = build(spec.architecture)
-        load_params(net, spec.files["params"].verified())
-        export_paddle(net, (3, *spec.preprocessing.input_size), folder)
-    return folder / "inference.json", folder / "inference.pdiparams"
+    They are kept in the user's cache; where that cannot be written, they are made each time.
+    """
+    folder = cache_folder("paddle", _key(spec))
+    if folder is not None and _is_whole(folder):
+        yield folder / _PROGRAM, folder / _PARAMS
+        return
+    from shitu.nets import build
+    from shitu.nets.exporting import export_paddle
+    from shitu.nets.params import load_params
+
+    net = build(spec.architecture)
+    load_params(net, spec.files["params"].verified())
+    with TemporaryDirectory() as scratch:
+        files = export_paddle(net, (3, *spec.preprocessing.input_size), Path(scratch))
+        # Never over those of another process: two exports do not fit each other.
+        if folder is not None and not _is_whole(folder):
+            _keep(files, folder)
+        yield files
+
+
+def _key(spec: ModelSpec) -> str:
+    """Folder name for all that an export depends on."""
+    from shitu.nets._paddle import paddle
+
+    size = "x".join(map(str, spec.preprocessing.input_size))
+    made_by = f"{__version__} {paddle.__version__} {spec.architecture} {spec.weights_sha256}"
+    return f"{size}-{hashlib.sha256(made_by.encode()).hexdigest()[:32]}"
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether the files of an export are there, and those that were written together."""
+    try:
+        wanted = json.loads((folder / _DIGESTS).read_bytes())
+        return bool(wanted == {name: sha256_of(folder / name) for name in (_PROGRAM, _PARAMS)})
+    except (OSError, ValueError, WeightsNotFound):
+        return False
+
+
+def _keep(files: Sequence[Path], folder: Path) -> None:
+    digests = {file.name: sha256_of(file) for file in files}
+    if all(replace_file(folder / file.name, file.read_bytes()) for file in files):
+        replace_file(folder / _DIGESTS, json.dumps(digests).encode())
 
 
 def _require_bfloat16() -> None:
