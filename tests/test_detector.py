@@ -12,6 +12,7 @@ import pytest
 from fakes import FakeSession, Floats, plain
 
 from shitu.detector import Detections, Detector, to_box
+from shitu.errors import ModelError
 from shitu.geometry import Box
 
 SIZE, STRIDES, REG_MAX = 64, (8, 16), 7
@@ -290,6 +291,24 @@ def test_strides_that_do_not_divide_the_input_have_a_last_partial_cell() -> None
 
     found = Detector(FakeSession(last), plain(20), (8,), REG_MAX).detect([blank(20, 20)])[0]
     assert to_box(found.xyxy[0]) == pytest.approx((12, 12, 20, 20), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(1, len(CELLS) - 1, 1), (1, len(CELLS) - 1, 4 * (REG_MAX + 1))],
+        [(1, len(CELLS) + 1, 1), (1, len(CELLS) + 1, 4 * (REG_MAX + 1))],
+        [(1, len(CELLS), 1), (1, len(CELLS), 4 * REG_MAX)],
+        [(1, len(CELLS), 1)],
+        [(1, 512)],
+        [],
+    ],
+    ids=["too few", "too many", "other bins", "scores alone", "a vector", "nothing"],
+)
+def test_outputs_that_the_description_does_not_fit(shapes: list[tuple[int, ...]]) -> None:
+    outputs = [np.ones(shape, np.float32) for shape in shapes]
+    with pytest.raises(ModelError, match=rf"not scores and sides of {len(CELLS)} cells"):
+        detector(lambda batch: outputs).detect([blank()])
 
 
 def test_boxes_and_scores_must_fit() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shitu.detector.detections import Detections, strongest, without_doubles
+from shitu.errors import ModelError
 from shitu.geometry import Boxes, clip
 from shitu.images import Image
 from shitu.models.spec import Suppression
@@ -48,14 +49,30 @@ class Detector:
         self._explain_above = explain_above
 
     def detect(self, images: Sequence[Image]) -> list[Detections]:
-        """Detections of each picture, uint8 RGB (h, w, 3)."""
+        """Detections of each picture, uint8 RGB (h, w, 3).
+
+        Raises:
+            ModelError: the network does not answer for the cells that its description speaks of.
+        """
         if not images:
             return []
-        scores, sides = self._session.run(self._preprocessing(images))
+        scores, sides = self._fitting(self._session.run(self._preprocessing(images)), len(images))
         return [
             self._one(scores[i].max(axis=1), sides[i], image.shape[:2])
             for i, image in enumerate(images)
         ]
+
+    def _fitting(self, found: Sequence[Float32Array], pictures: int) -> Sequence[Float32Array]:
+        wanted = (pictures, len(self._strides), 4 * len(self._bins))
+        shapes = [array.shape for array in found]
+        # How many classes there are is for the network to say.
+        if [shape[:2] for shape in shapes] != [wanted[:2]] * 2 or shapes[1] != wanted:
+            raise ModelError(
+                f"The detector ({self._session.engine}) returned {shapes}, and not scores and "
+                f"sides of {wanted[1]} cells with {wanted[2]} numbers each: its description gives "
+                "other strides or another reg_max. Correct that, or export it again."
+            )
+        return found
 
     def _one(self, scores: Float32Array, sides: Float32Array, size: tuple[int, ...]) -> Detections:
         best = strongest(scores, self._rule)

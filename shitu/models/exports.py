@@ -58,7 +58,7 @@ def read_export(
             f"The model description {path} cannot be followed: a part of it is empty, or of "
             "another form than upstream's. Fetch or export it again."
         ) from None
-    except (ValueError, ConfigError) as error:
+    except (ArithmeticError, ValueError, ConfigError) as error:
         raise ModelError(f"The model description {path} cannot be followed: {error}.") from None
 
 
@@ -115,6 +115,11 @@ def _detector(
     preprocessing = detector_preprocessing(fields["Preprocess"])
     _check_input(graph, preprocessing.input_size)
     strides = tuple(int(stride) for stride in fields.get("fpn_stride") or _STRIDES)
+    if min(strides) < 1:
+        raise ValueError(f"fpn_stride is {strides}, not whole numbers above zero")
+    threshold = float(fields.get("draw_threshold", _THRESHOLD))
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"draw_threshold is {threshold}, not between 0 and 1")
     head, sides = _head(graph, len(strides))
     return ModelSpec(
         name=_name(folder, fields),
@@ -122,7 +127,7 @@ def _detector(
         architecture="",
         preprocessing=preprocessing,
         files=files,
-        threshold=float(fields.get("draw_threshold", _THRESHOLD)),
+        threshold=threshold,
         strides=strides,
         reg_max=sides // 4 - 1 if sides else 0,
         head=head,
@@ -165,9 +170,10 @@ def _check_input(graph: Graph, size: tuple[int, int]) -> None:
     picture = next((shape for shape in graph.inputs.values() if len(shape) == 4), None)
     if picture is None:
         raise ValueError(f"its graph takes {graph.inputs} and no batch of pictures")
-    for wanted, given in zip(picture[1:], (3, *size), strict=True):
+    made = (3, *size)
+    for wanted, given in zip(picture[1:], made, strict=True):
         if wanted not in (-1, given):
-            raise ValueError(f"its graph takes pictures of {picture[1:]}, but it makes {size}")
+            raise ValueError(f"its graph takes pictures of {picture[1:]}, but it makes {made}")
 
 
 def _files(folder: Path) -> dict[str, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,10 @@ def test_weights_that_change_between_reading_and_opening_are_refused(copy: Path)
         ({"PostProcess": {"DetectionLoss": None}}, "postprocessing 'DetectionLoss' is not known"),
         ({"PreProcess": {}}, "lacks 'transform_ops'"),
         ({"PreProcess": {"transform_ops": [{"Mystery": None}]}}, "operator 'Mystery' is not"),
-        ({"PreProcess": {"transform_ops": [{"ResizeImage": {"size": 192}}]}}, "takes pictures of"),
+        (
+            {"PreProcess": {"transform_ops": [{"ResizeImage": {"size": 192}}]}},
+            r"takes pictures of \(3, 224, 224\), but it makes \(3, 192, 192\)",
+        ),
     ],
 )
 def test_descriptions_that_cannot_be_followed(
@@ -133,6 +137,24 @@ def test_a_detector_is_no_feature_extractor_nor_the_other_way(levels: Path, colo
 def test_a_graph_that_is_no_picodet(copy: Path) -> None:
     write_yml(copy, detector_yml(224))
     with pytest.raises(ModelError, match="which is not what PicoDet gives"):
+        read_folder(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fpn_stride": [8, 16, 0, 64]}, "fpn_stride is .*, not whole numbers above zero"),
+        ({"fpn_stride": [8, 16, math.inf, 64]}, "infinity"),
+        ({"draw_threshold": math.nan}, "draw_threshold is nan, not between 0 and 1"),
+        ({"draw_threshold": 45}, "draw_threshold is 45.0, not between 0 and 1"),
+        ({"Preprocess": [{"type": "NormalizeImage", "mean": ["1/0", 0, 0]}]}, "division by zero"),
+    ],
+)
+def test_numbers_of_a_detector_that_make_no_sense(
+    copy: Path, change: dict[str, Any], message: str
+) -> None:
+    write_yml(copy, detector_yml(224, **change))
+    with pytest.raises(ModelError, match=rf"cannot be followed: .*{message}"):
         read_folder(copy)
 
 
