@@ -15,7 +15,7 @@ from shitu.images import display_path
 from shitu.models.spec import ModelSpec
 from shitu.runtime.cache import cache_folder
 from shitu.runtime.cpu import this_cpu
-from shitu.runtime.engines import ENGINES, installed_version
+from shitu.runtime.engines import ENGINES, installed_version, required
 
 _PACKAGES = ("numpy", "faiss-cpu", "opencv-python-headless", "pillow", "SQLAlchemy")
 _TELLING = ("avx", "amx", "f16c", "fma", "sse4", "neon", "asimd", "bf16", "i8mm", "sve")
@@ -52,7 +52,7 @@ def diagnose(choice: Choice, setting: str, specs: Sequence[ModelSpec], threads: 
     """Put together what is known after a choice; `setting` is the engine of the settings."""
     cpu = this_cpu()
     auto = setting not in ENGINES
-    models, problems = [], []
+    models, problems = [], [] if auto else _of_the_setting(setting, choice, specs)
     for spec in specs:
         try:
             for file in spec.files.values():
@@ -79,6 +79,21 @@ def diagnose(choice: Choice, setting: str, specs: Sequence[ModelSpec], threads: 
         caches=caches,
         problems=tuple(problems),
     )
+
+
+def _of_the_setting(engine: str, choice: Choice, specs: Sequence[ModelSpec]) -> list[str]:
+    """Why the engine of the settings cannot be used; empty where it can."""
+    tried = [trial for trial in choice.trials if trial.engine == engine]
+    try:
+        for spec in specs:
+            required(engine, spec)
+    except ModelError as error:
+        return [str(error)]
+    return [
+        f"The engine {engine} of the settings cannot be used here: {trial.problem}"
+        for trial in tried
+        if trial.start is None
+    ]
 
 
 _NOWHERE = "none: it cannot be written"

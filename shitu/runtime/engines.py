@@ -93,13 +93,8 @@ class Engine:
         return self.file_of(spec) in spec.files
 
 
-def open_session(spec: ModelSpec, engine: str, job: Job) -> Session:
-    """Open a model in the engine of that name.
-
-    Raises:
-        ModelError: the engine is not installed, or not for this CPU or this model.
-        WeightsNotFound, WeightsCorrupt: of the model's files.
-    """
+def required(engine: str, spec: ModelSpec) -> Engine:
+    """The engine of that name; raises ModelError if it is not installed or not for the model."""
     wanted = ENGINES[engine]
     if wanted.version is None:
         raise ModelError(
@@ -111,7 +106,17 @@ def open_session(spec: ModelSpec, engine: str, job: Job) -> Session:
             f"The model {spec.name} has no {wanted.file_of(spec)} file, which the engine {engine} "
             "reads: use the engine auto."
         )
-    return wanted.open(spec, job)
+    return wanted
+
+
+def open_session(spec: ModelSpec, engine: str, job: Job) -> Session:
+    """Open a model in the engine of that name.
+
+    Raises:
+        ModelError: the engine is not installed, or not for this CPU or this model.
+        WeightsNotFound, WeightsCorrupt: of the model's files.
+    """
+    return required(engine, spec).open(spec, job)
 
 
 def _onnx_runtime(name: str) -> Callable[[ModelSpec, Job], Session]:

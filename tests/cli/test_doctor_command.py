@@ -62,3 +62,27 @@ def test_a_cache_that_cannot_be_written_is_a_problem(
     result = run("doctor", "--index", tmp_path / "none", "--threads", "1")
     assert result.exit_code == 0
     assert "problem: The cache folder cannot be written" in result.output
+
+
+@pytest.mark.parametrize(
+    ("engine", "problem"),
+    [
+        ("openvino", "engine openvino of the settings cannot be used here: its process ended with"),
+        ("paddle", "engine paddle needs the package paddlepaddle: `pip install paddlepaddle`"),
+        ("onnxruntime", None),
+    ],
+)
+def test_an_engine_of_the_settings_that_cannot_be_used_is_a_problem(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str, problem: str | None
+) -> None:
+    def version(package: str) -> str | None:
+        return None if package.startswith("paddle") else "1.0"
+
+    monkeypatch.setattr("shitu.runtime.engines.installed_version", version)
+    result = run("doctor", "--index", tmp_path / "none", "--engine", engine)
+    assert result.exit_code == 0
+    assert f"engine: {engine}" in result.stdout
+    if problem is None:
+        assert result.stderr == ""
+    else:
+        assert f"problem: The {problem}" in result.stderr
