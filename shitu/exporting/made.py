@@ -44,15 +44,21 @@ def made_whole(folder: Path) -> Iterator[Path]:
     """Give a folder to write into, which becomes `folder` at the end, unless there is an error.
 
     Raises:
-        ModelError: the folder exists and is not empty.
+        ModelError: the folder exists and is not empty, or it cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ModelError(f"{folder} exists and is not empty: name a new folder.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:
-        made = Path(scratch) / "model"
-        made.mkdir()
-        yield made
-        if folder.exists():
-            folder.rmdir()
-        made.rename(folder)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ModelError(f"{folder} exists and is not empty: name a new folder.")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:
+            made = Path(scratch) / "model"
+            made.mkdir()
+            yield made
+            if folder.exists():
+                folder.rmdir()
+            made.rename(folder)
+    except OSError as error:
+        raise ModelError(
+            f"The folder {folder} cannot be written ({error.strerror or error}): name another one, "
+            "or make room."
+        ) from None

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.errors import ImageError, ModelError
+from shitu.figures import apart
 from shitu.images import Image, find_images, load_image
 from shitu.preprocess import Preprocessing
 from shitu.runtime.session import Float32Array
@@ -132,8 +133,9 @@ def _compared(original: Float32Array, found: Float32Array, name: str, least: flo
         )
     cosine = float(cosines(original, found)[0])
     if cosine < least:
+        reached, wanted = apart(cosine, least)
         raise ModelError(
-            f"The export differs from the original: cosine {cosine:.6f} on {name}, wanted are "
-            f"{least:g}. Nothing was written."
+            f"The export differs from the original: cosine {reached} on {name}, wanted are "
+            f"{wanted}. Nothing was written."
         )
     return cosine

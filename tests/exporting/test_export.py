@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import re
 import shutil
 from dataclasses import replace
 from importlib.util import find_spec
@@ -22,6 +24,7 @@ from shitu.detector.picodet import cells
 from shitu.errors import ModelError
 from shitu.exporting import export, export_graph, parity, source_of_model, source_of_weights
 from shitu.exporting.int8 import rounds_what_flows
+from shitu.exporting.made import made_whole
 from shitu.exporting.parity import made_up
 from shitu.images import load_image
 from shitu.models.graphs import read_graph
@@ -130,8 +133,10 @@ def test_a_detector_whose_graph_finds_another_box_is_not_written(
 
 def test_a_picture_that_differs_fails_and_nothing_is_left(tmp_path: Path) -> None:
     source = source_of_model(find_model(FEATURE, "feature"))
-    with pytest.raises(ModelError, match=r"cosine .* on made-up picture 1.*Nothing was written"):
-        export(source, "onnx", tmp_path / "out", least=1.1)
+    with pytest.raises(ModelError, match=r"cosine .* on made-up picture 1.*Nothing was") as told:
+        export(source, "onnx", tmp_path / "out", least=1.0000001)
+    reached, wanted = re.findall(r"[01]\.\d+", str(told.value))
+    assert reached < wanted
     assert list(tmp_path.iterdir()) == []
 
 
@@ -141,6 +146,26 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not empty"):
         export(source, "onnx", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("place", ["file/out", "file/deeper/out", "x" * 300])
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("in the way")
+    source = source_of_model(find_model(DETECTOR, "detector"))
+    with pytest.raises(ModelError, match=rf"folder .*{place} cannot be written .*name another"):
+        export(source, "onnx", tmp_path / place)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    def write() -> None:
+        with made_whole(tmp_path / "out") as made:
+            (made / "model.onnx").write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(ModelError, match="No space left"):
+        write()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_int8_wants_pictures_and_is_smaller(tmp_path: Path) -> None:
