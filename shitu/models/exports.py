@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from shitu.errors import ConfigError, ModelError, WeightsNotFound
 from shitu.models.graphs import Graph, read_graph
 from shitu.models.operators import detector_preprocessing, feature_preprocessing
 from shitu.models.spec import ModelFile, ModelSpec, Suppression, sha256_of
+from shitu.yamls import read_yaml
 
 DESCRIPTIONS = ("inference.yml", "infer_cfg.yml")
 _PROGRAMS = ("inference.json", "inference.pdmodel", "model.json", "model.pdmodel")
@@ -68,11 +67,10 @@ def _description(folder: Path) -> tuple[Path, dict[str, Any]]:
         if not path.is_file():
             continue
         try:
-            fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            where = " ".join(str(error).split())
+            fields = read_yaml(path)
+        except (OSError, ValueError) as error:
             raise ModelError(
-                f"The model description {path} cannot be read as YAML: {where}"
+                f"The model description {path} cannot be read as YAML: {error}"
             ) from None
         if isinstance(fields, dict):
             return path, fields

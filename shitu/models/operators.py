@@ -38,6 +38,11 @@ def feature_preprocessing(operators: Sequence[Mapping[str, Any]]) -> Preprocessi
     Raises:
         UnknownOperator: names what is not understood.
     """
+    for entry in operators:
+        if len(entry) != 1:
+            raise UnknownOperator(
+                f"the operators {', '.join(map(str, entry))} are one entry: begin each with a dash"
+            )
     return _read([next(iter(entry.items())) for entry in operators], _OF_FEATURES)
 
 
@@ -59,11 +64,14 @@ _Reader = Callable[[_Steps, dict[str, Any]], _Steps]
 
 def _read(entries: Sequence[tuple[str, Any]], readers: Mapping[str, _Reader]) -> Preprocessing:
     steps = _Steps()
+    names = [name for name, _ in entries]
     for name, settings in entries:
         if name not in readers:
             raise UnknownOperator(
                 f"the preprocessing operator {name!r} is not known, only {', '.join(readers)}"
             )
+        if names.count(name) > 1:
+            raise UnknownOperator(f"the preprocessing operator {name} is given twice")
         settings = dict(settings or {})
         steps = readers[name](steps, settings)
         if settings:

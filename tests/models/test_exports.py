@@ -117,6 +117,13 @@ def test_a_description_that_is_none(copy: Path, content: str) -> None:
         read_folder(copy)
 
 
+def test_a_key_that_is_given_twice(copy: Path) -> None:
+    path = copy / "inference.yml"
+    path.write_text(path.read_text() + "PostProcess:\n  Topk: {}\n")
+    with pytest.raises(ModelError, match=r"inference\.yml cannot be read .*'PostProcess' is given"):
+        read_folder(copy)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("inference.json", "none of inference.json"), ("inference.pdiparams", "inference.pdiparams")],

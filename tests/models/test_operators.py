@@ -112,6 +112,8 @@ def test_padding_to_a_stride_that_the_size_has_anyway_is_nothing() -> None:
         (operators({"size": 224}, output_fp16=True), "unknown setting 'output_fp16'"),
         (operators({"size": 224}, mean=[0.5]), "the mean .* not three numbers"),
         ([{"CropImage": {"size": 224}}], "does not follow"),
+        ([{"ResizeImage": {"size": 224}}, *operators({"size": 112})], "ResizeImage is given twice"),
+        ([{"ResizeImage": {"size": 224}, "NormalizeImage": {}}], "NormalizeImage are one entry"),
         ([], "to what size"),
     ],
 )
