@@ -23,6 +23,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _SIZE = (224, 224)
+_READ = (".safetensors", ".pdparams", ".npz")
 _THRESHOLD = 0.5  # nobody has measured it: `shitu calibrate` does, on the gallery
 
 
@@ -169,12 +170,18 @@ def source_of_weights(
         name: of the model; by default that of the file.
 
     Raises:
-        ModelError: the architecture is unknown, or has no preprocessing that is known.
+        ModelError: the architecture is unknown, or has no preprocessing that is known, or the
+            file is of another kind.
         WeightsNotFound, WeightsCorrupt: of the file.
     """
     from shitu.nets.clip_weights import has_text_tower, image_tower, text_tower
     from shitu.nets.params import read_params
 
+    if path.suffix not in _READ:
+        raise ModelError(
+            f"The weights {path} are none of {', '.join(_READ)}, which alone are read: save them "
+            "as .safetensors."
+        )
     arrays = read_params(path)
     is_clip = architecture.startswith("clip_")
     image_arrays = image_tower(arrays) if is_clip else arrays

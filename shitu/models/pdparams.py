@@ -41,15 +41,16 @@ def read_pdparams(path: Path) -> Arrays:
 
 
 def _reason(error: Exception) -> str:
-    said = isinstance(error, (pickle.UnpicklingError, ValueError))
-    if not said or isinstance(error, UnicodeError):  # a number, or nothing, that helps nobody
+    if not isinstance(error, pickle.UnpicklingError):  # of the bytes in the file, which help nobody
         return "they are damaged, cut off, or no weights"
     return " ".join(str(error).split())[:200]
 
 
 def _arrays(loaded: Any) -> Arrays:
     if not isinstance(loaded, Mapping):
-        raise ValueError(f"they are a {type(loaded).__name__}, not a mapping of names to arrays")
+        raise pickle.UnpicklingError(
+            f"they are a {type(loaded).__name__}, not a mapping of names to arrays"
+        )
     found: Arrays = {}
     for name, value in loaded.items():
         if name == _ALIASES:
@@ -57,12 +58,12 @@ def _arrays(loaded: Any) -> Arrays:
         if isinstance(value, tuple) and len(value) == 2:  # Paddle's own name, and the array
             value = value[1]
         if not isinstance(name, str) or not isinstance(value, np.ndarray):
-            raise ValueError(f"{name!r} is a {type(value).__name__}, not an array")
+            raise pickle.UnpicklingError(f"{name!r} is a {type(value).__name__}, not an array")
         if value.dtype.kind not in "fiu":
-            raise ValueError(f"{name} is an array of {value.dtype}, not of numbers")
+            raise pickle.UnpicklingError(f"{name} is an array of {value.dtype}, not of numbers")
         found[name] = value
     if not found:
-        raise ValueError("they hold no array")
+        raise pickle.UnpicklingError("they hold no array")
     return found
 
 

@@ -45,9 +45,10 @@ def read_params(path: Path) -> dict[str, npt.NDArray[Any]]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise WeightsNotFound(f"No parameters at {path}. Install shitu again.") from None
-    except _UNREADABLE as error:
+    except _UNREADABLE:  # which say how to load what nobody should
         raise WeightsCorrupt(
-            f"The parameters {path} cannot be read ({error}). Install shitu again."
+            f"The parameters {path} cannot be read: they are damaged, cut off, or no .npz. Fetch "
+            "them, or install shitu, again."
         ) from None
 
 
@@ -121,5 +122,5 @@ def _check(
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             raise WeightsCorrupt(
                 f"The parameters {source} do not fit the network: they {complaint} "
-                f"{', '.join(names[:_SHOWN])}{more}. Check that model.yml names their architecture."
+                f"{', '.join(names[:_SHOWN])}{more}. Name the architecture that they are of."
             )

@@ -361,6 +361,7 @@ def test_the_command(tmp_path: Path) -> None:
         ([FEATURE, "--architecture", "clip_vit_base_shitu"], "for a file of weights", 2),
         (["WEIGHTS"], "needs --architecture", 2),
         (["WEIGHTS", "--architecture", "resnet"], "No feature extractor is called 'resnet'", 1),
+        ([__file__, "--architecture", "clip_vit_base_shitu"], "save them as .safetensors", 1),
     ],
 )
 def test_wrong_use_is_told(

@@ -84,6 +84,7 @@ class Runs:
         (b"PK\x03\x04 a zip of torch", "refused"),
         (b"\xff\xd8\xff a photo", "they are damaged, cut off, or no weights"),
         (b"", "they are damaged, cut off, or no weights"),
+        (b"plain/" + bytes(94) + b"0000644 a tar", "they are damaged, cut off, or no weights"),
     ],
 )
 def test_anything_else_is_refused(

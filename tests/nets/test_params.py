@@ -85,7 +85,7 @@ def test_missing_file(net: PPLCNet, tmp_path: Path) -> None:
 def test_corrupt_file(net: PPLCNet, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "params.npz"
     path.write_bytes(content)
-    with pytest.raises(WeightsCorrupt, match=r"params\.npz cannot be read"):
+    with pytest.raises(WeightsCorrupt, match=r"params\.npz cannot be read: they are damaged, cut"):
         load_params(net, path)
 
 
