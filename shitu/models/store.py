@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -101,7 +101,7 @@ def installed(name: str, part: Part = "inference") -> Installed | None:
     except (OSError, ValueError, TypeError) as error:
         raise WeightsCorrupt(
             f"The record {record} of the pulled model {name} is damaged ({error}). "
-            f"`shitu models rm {name}`, then pull it again."
+            f"`shitu models pull {name}{_flag(part)}` mends it."
         ) from None
 
 
@@ -119,7 +119,8 @@ def pull(
     Args:
         name: of the catalogue.
         part: the exported graph, or the training weights.
-        source: an archive (or `.pdparams`) that was brought here by other means.
+        source: an archive (or `.pdparams`) that was brought here by other means; where the model
+            is here already, what came from another one is not taken for it.
         mirrors: addresses of folders that hold the same files and are asked first; by default
             those in SHITU_MIRROR, separated by blanks.
         accept_change: trust what comes although an earlier pull saw another file.
@@ -134,8 +135,8 @@ def pull(
         raise ModelError(f"{name} is not published as {part}.")
     root = models_folder()
     with _locked(root, name, part):
-        present = installed(name, part)
-        if present is not None and not _problems(present):
+        present = _intact(name, part)
+        if present is not None and (source is None or _is_of(present, source)):
             return Pulled("present", present)
         expected, trust = _expected(root, model, part, accept_change)
         archive, origin = _obtain(root, model, part, source, mirrors, expected, progress)
@@ -148,6 +149,20 @@ def pull(
                 archive.unlink(missing_ok=True)
         _pin(root, _key(name, part), digest)
         return Pulled("installed", found)
+
+
+def _intact(name: str, part: Part) -> Installed | None:
+    """What was pulled under that name; None where nothing was, or where it is damaged."""
+    with suppress(WeightsCorrupt):
+        found = installed(name, part)
+        if found is not None and not _problems(found):
+            return found
+    return None
+
+
+def _is_of(model: Installed, source: Path) -> bool:
+    """Whether a model came from a file with the same content."""
+    return source.is_file() and sha256_of(source) == model.sha256
 
 
 def verify(name: str, part: Part = "inference") -> list[str]:
@@ -179,11 +194,14 @@ def required(name: str, part: Part = "inference") -> Installed:
     """Return what was pulled under that name; raises WeightsNotFound where nothing was."""
     found = installed(official(name).name, part)
     if found is None:
-        more = " --weights" if part == "weights" else ""
         raise WeightsNotFound(
-            f"The model {name} has not been pulled: `shitu models pull {name}{more}`."
+            f"The model {name} has not been pulled: `shitu models pull {name}{_flag(part)}`."
         )
     return found
+
+
+def _flag(part: Part) -> str:
+    return " --weights" if part == "weights" else ""
 
 
 def _problems(model: Installed) -> list[str]:

@@ -244,8 +244,26 @@ def test_a_damaged_record_is_told(tmp_path: Path) -> None:
     (folder / "installed.json").write_text("{}")
     with pytest.raises(WeightsCorrupt, match=r"installed.json .* is damaged"):
         find_model(NAME, "feature")
-    remove(NAME)
     assert pull(NAME).outcome == "installed"
+    assert verify(NAME) == []
+
+
+def test_another_file_is_not_called_what_is_here(
+    site: Site, tmp_path: Path, extractor: Path
+) -> None:
+    first = pull(NAME).model.sha256
+    same, other = tmp_path / "same.tar", tmp_path / "other.tar"
+    same.write_bytes(site.files[ARCHIVE])
+    other.write_bytes(packed(extractor, extra=b"another release"))
+    assert pull(NAME, source=same).outcome == "present"
+    with pytest.raises(WeightsCorrupt, match=r"other\.tar is not the .* --accept-change"):
+        pull(NAME, source=other)
+    with pytest.raises(WeightsNotFound, match=r"no file .*nowhere\.tar"):
+        pull(NAME, source=tmp_path / "nowhere.tar")
+    assert find_model(NAME, "feature").dim == 24
+    changed = pull(NAME, source=other, accept_change=True)
+    assert changed.outcome == "installed"
+    assert changed.model.sha256 != first
 
 
 def test_two_processes_at_once_fetch_it_once(site: Site, tmp_path: Path) -> None:
