@@ -182,7 +182,7 @@ def load_config(
         text = environment.get(f"SHITU_{name.upper()}")
         if text:
             place = f"environment variable SHITU_{name.upper()}"
-            values[name] = _checked(name, _convert(name, text, place), place)
+            values[name] = _checked(name, _convert(name, _at_home(name, text), place), place)
     for name, value in (overrides or {}).items():
         if name not in _types():
             raise ConfigError(f"Unknown setting {name!r}.{_did_you_mean(name)}")
@@ -246,9 +246,14 @@ def _from_yaml_value(name: str, value: object, file: Path) -> Any:
         return "on" if value else "off"  # which is what those words are in YAML
     if value is None and "None" in _types()[name]:
         return None
+    return _checked(name, _convert(name, _at_home(name, value), str(file)), str(file))
+
+
+def _at_home(name: str, value: object) -> object:
+    """Spell out `~` in a path that no shell has seen, of a file or of an `Environment=` line."""
     if name in _PATHS and isinstance(value, str):
-        value = os.path.expanduser(value)  # noqa: PTH111 - which leaves what is no home as it is
-    return _checked(name, _convert(name, value, str(file)), str(file))
+        return os.path.expanduser(value)  # noqa: PTH111 - which leaves what is no home as it is
+    return value
 
 
 def _checked(name: str, value: object, place: str) -> object:

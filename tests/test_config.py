@@ -260,7 +260,7 @@ def test_settings_cannot_be_changed_in_place() -> None:
         Config().top_k = 3  # type: ignore[misc]
 
 
-def test_a_tilde_in_a_file_is_the_home_folder(
+def test_a_tilde_in_a_file_or_the_environment_is_the_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -268,3 +268,6 @@ def test_a_tilde_in_a_file_is_the_home_folder(
     file.write_text("index: ~/shop\nfeature_model: ~~\n")
     config = load_config(file, environment={})
     assert (config.index, config.feature_model) == (str(tmp_path / "shop"), "~~")
+    variables = {"SHITU_INDEX": "~/shop", "SHITU_DETECTOR_MODEL": "~~"}
+    config = load_config(environment=variables)
+    assert (config.index, config.detector_model) == (str(tmp_path / "shop"), "~~")
