@@ -55,7 +55,8 @@ class TextEmbedder:
         spec: a model with a text tower.
 
     Raises:
-        ModelError: it has none, or the package tokenizers is not installed.
+        ModelError: it has none, or one that takes no texts of a fixed length, or the package
+            tokenizers is not installed.
         WeightsNotFound, WeightsCorrupt: of its files.
     """
 
@@ -68,8 +69,13 @@ class TextEmbedder:
         self._name = spec.name
         self._dim = spec.dim
         self._session = OnnxRuntimeSession(spec.files["text"].verified())
-        (_, context) = self._session.input_shape
-        self._tokenizer = Tokenizer(spec.files["tokenizer"].verified(), context)
+        shape = self._session.input_shape
+        if len(shape) != 2 or not isinstance(shape[1], int):
+            raise ModelError(
+                f"The text tower {spec.files['text'].path} takes {shape} and not a number of texts "
+                "of so many tokens: make it with `shitu export --tokenizer`."
+            )
+        self._tokenizer = Tokenizer(spec.files["tokenizer"].verified(), shape[1])
 
     def embed(self, texts: Sequence[str]) -> Float32Array:
         """Embeddings (n, dim), each of length one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,13 @@ def test_a_tokenizer_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(WeightsCorrupt, match=r"tokenizer\.json cannot be read"):
         Tokenizer(tmp_path / "tokenizer.json", 10)
+
+
+def test_a_text_tower_that_takes_no_texts() -> None:
+    spec = read_folder(tiny_clip.FOLDER)
+    files = {**spec.files, "text": spec.files["onnx"]}
+    with pytest.raises(ModelError, match=r"text tower .*model\.onnx takes .* so many tokens"):
+        TextEmbedder(replace(spec, files=files))
 
 
 def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
