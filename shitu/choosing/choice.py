@@ -138,12 +138,14 @@ def choose(specs: Sequence[ModelSpec], task: Task, names: Sequence[str] | None =
     Args:
         specs: of the models of the task.
         task: what to try them on.
-        names: of the engines; None: `QUICK_TO_TRY`.
+        names: of the engines; None: `QUICK_TO_TRY`. What is used without a trial is tried in any
+            case: others are compared with it.
     """
     from shitu.choosing.trial import try_engines
 
     facts = circumstances(specs, task.threads)
-    able = candidates(specs, QUICK_TO_TRY if names is None else names)
+    wanted = QUICK_TO_TRY if names is None else list_of("names", names)
+    able = candidates(specs, list(dict.fromkeys((REFERENCE, IN_EIGHT_BITS, *wanted))))
     choice = Choice(tuple(try_engines(able, task)))
     folder = cache_folder("engines")
     if folder is not None:

@@ -157,7 +157,8 @@ class Judging(Recognising):
         """Find out which engine is the fastest here, and keep that for `auto`; takes seconds.
 
         Args:
-            names: of the engines to try; None: those that start quickly.
+            names: of the engines to try beside those that `auto` is without a trial; None: those
+                that start quickly.
         """
         return self._networks.choose_engine(names)
 

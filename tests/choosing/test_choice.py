@@ -102,6 +102,15 @@ def test_a_choice_is_kept(tried: list[Sequence[str]]) -> None:
     assert len(tried) == 1
 
 
+@pytest.mark.parametrize("names", [[], ["paddle"], ["paddle", "onnxruntime"]])
+def test_what_is_used_without_a_trial_is_always_tried(
+    tried: list[Sequence[str]], names: list[str]
+) -> None:
+    choose_engine(SPECS, TASK, names)
+    (asked,) = tried
+    assert sorted(asked) == sorted({"onnxruntime", "onnxruntime-int8", *names})
+
+
 @pytest.mark.parametrize(
     ("cpu", "specs", "engine", "why"),
     [
