@@ -64,6 +64,8 @@ def export(
     from shitu.exporting import Source, export_graph
     from shitu.exporting import export as write
 
+    if name is not None and not name.strip():
+        raise click.UsageError("--name is empty: give a name, or leave it away.")
     found = _source(model, architecture, tokenizer)
     if isinstance(found, Source):
         source = found if name is None else found.called(name)

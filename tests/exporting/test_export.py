@@ -360,6 +360,7 @@ def test_the_command(tmp_path: Path) -> None:
         (["nobody"], "No model is called 'nobody'", 1),
         ([FEATURE, "--architecture", "clip_vit_base_shitu"], "for a file of weights", 2),
         (["WEIGHTS"], "needs --architecture", 2),
+        ([DETECTOR, "--name", " "], "--name is empty", 2),
         (["WEIGHTS", "--architecture", "resnet"], "No feature extractor is called 'resnet'", 1),
         ([__file__, "--architecture", "clip_vit_base_shitu"], "save them as .safetensors", 1),
     ],
