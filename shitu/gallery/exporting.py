@@ -152,8 +152,7 @@ class _Export:
 
     def _items(self) -> Iterator[tuple[Any, ...]]:
         for row in self._rows(select(items).order_by(items.c.item_id)):
-            attributes = json.dumps(row.attributes, ensure_ascii=False)
-            yield row.item_id, row.label, attributes, row.created_at
+            yield row.item_id, row.label, json.dumps(row.attributes), row.created_at
 
     def _references(self) -> Iterator[tuple[Any, ...]]:
         total = self.source.execute(select(func.count()).select_from(item_references)).scalar_one()

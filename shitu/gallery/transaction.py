@@ -455,7 +455,12 @@ class Transaction:
 
 def _check_json(label: str, attributes: Mapping[str, Any] | None) -> None:
     try:
-        json.dumps(dict(attributes or {}), allow_nan=False)
+        json.dumps(dict(attributes or {}), allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise GalleryError(
+            f"the attributes of {label!r} cannot be kept (there are bytes in them that are no "
+            "text): write them in UTF-8"
+        ) from None
     except (TypeError, ValueError) as error:
         raise GalleryError(
             f"the attributes of {label!r} cannot be kept ({error}): use text, numbers, lists and "

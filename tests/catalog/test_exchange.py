@@ -83,6 +83,18 @@ def test_an_empty_index_becomes_the_same_gallery(
     assert [change.operation for change in copy.history()] == ["import"]
 
 
+def test_attributes_that_older_versions_kept_are_exported(
+    source: Catalog, tmp_path: Path, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shitu.gallery.transaction._check_json", lambda *_: None)
+    source.set_attributes("tea", {"origin": "caf\udce9"})
+    monkeypatch.undo()
+    source.export(tmp_path / "old.gallery")
+    copy = other()
+    copy.import_from(tmp_path / "old.gallery")
+    assert content(copy) == content(source)
+
+
 def test_ids_go_on_after_the_highest(tea_shop: Shop, file: Path, other: Any) -> None:
     copy = other()
     copy.import_from(file)

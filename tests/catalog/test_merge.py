@@ -132,6 +132,7 @@ def test_a_merge_says_of_truth_and_number_which_one_is_dropped(catalog: Catalog)
         ("tea", {"a": 1}, ("b",), GalleryError, "no attribute 'b'"),
         ("tea", {"a": 1}, ("a",), GalleryError, "set and unset"),
         ("tea", {"a": float("nan")}, (), GalleryError, "of 'tea' cannot be kept"),
+        ("tea", {"a": "caf\udce9"}, (), GalleryError, "of 'tea' cannot be kept"),
     ],
 )
 def test_attributes_that_cannot_be_set(

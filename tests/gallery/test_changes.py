@@ -193,6 +193,8 @@ def test_attributes_are_merged(gallery: Gallery) -> None:
         ({"green"}, "a set"),
         (b"green", "bytes"),
         (float("nan"), "no number, and no other program reads it back"),
+        ("caf\udce9", "bytes of a command line that are no text"),
+        ([{"caf\ud83c": 1}], "half a character"),
     ],
 )
 def test_attributes_must_fit_into_json(gallery: Gallery, value: object, why: str) -> None:
