@@ -45,6 +45,8 @@ _REJECTED = ("picture", "#", "is not", "likeness to what was rejected", "at")
 _DROPPED = ("picture", "dropped box", "detection", "stage", "why")
 _OF_PICTURES = ("threshold", "lead", "verify", "detection_threshold", "max_objects")
 _OVERLAPS = 5  # boxes that lost to a stronger one, shown of each picture
+_LONGEST = 65_500  # pixels a side of a JPEG
+_TOO_LONG = f"a JPEG has at most {_LONGEST:,} pixels a side; make it smaller"
 
 
 @click.command(epilog="Example: shitu recognize shelf.jpg --save annotated")
@@ -96,7 +98,7 @@ def recognize(
         return
     if log and past:
         raise click.UsageError("Answers of the past are not logged: leave out --log or --as-of.")
-    failed = 0
+    failed = undrawn = 0
     notes: dict[str, None] = {}  # in order, each but once
     closed: dict[Path, str] = {}
     pictures = _pictures(images, save, closed)
@@ -121,16 +123,19 @@ def recognize(
                 say_skipped("skipped", path, result)
                 continue
             notes |= dict.fromkeys(result.notes)
-            if save is not None:
-                _draw(workspace, save / names[path], source, result, as_of, explain=explain)
             if as_json:
                 print_json({"image": str(path), **result.to_dict()})
             else:
                 tables.add(path, result)
+            if save is not None and not _draw(
+                workspace, save / names[path], source, result, as_of, explain=explain
+            ):
+                undrawn += 1
+                say_skipped("not drawn", path, _TOO_LONG)
     tables.print()
     say_notes(notes)
-    if failed or closed:
-        _say_what_failed(failed, len(pictures), closed)
+    _say_what_failed(failed, len(pictures), closed)
+    if failed or closed or undrawn:
         context.exit(1)
 
 
@@ -395,22 +400,29 @@ def _draw(
     as_of: str | None,
     *,
     explain: bool,
-) -> None:
-    """Write an annotated picture and, if that is asked for, what explains it."""
+) -> bool:
+    """Write an annotated picture and, if that is asked for, what explains it.
+
+    Returns:
+        False if the picture is too long for that.
+    """
     from shitu.images import save_image
 
-    _save(target, source, result)
+    drawn = _save(target, source, result)
     if explain:
         sheet = workspace.draw_explanation(source, result, as_of=as_of)
         save_image(_sheet(target), sheet, remark=DRAWN)
+    return drawn
 
 
-def _save(target: Path, source: Path | bytes, result: Recognition) -> None:
+def _save(target: Path, source: Path | bytes, result: Recognition) -> bool:
     from shitu.drawing import Mark, annotate
     from shitu.images import load_image, save_image
 
     image = load_image(source)
     height, width = image.shape[:2]
+    if max(height, width) > _LONGEST:
+        return False
     marks = [
         Mark(
             box=item.box or (0.0, 0.0, float(width), float(height)),
@@ -420,3 +432,4 @@ def _save(target: Path, source: Path | bytes, result: Recognition) -> None:
         for item in result.objects
     ]
     save_image(target, annotate(image, marks), remark=DRAWN)
+    return True

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from PIL import Image
 
 Run = Callable[..., Result]
 
@@ -92,6 +93,20 @@ def test_what_was_drawn_before_is_no_picture_to_look_at(
     refused = run("recognize", ".", "--save", "out", *where)
     assert refused.exit_code == 1
     assert "out is the folder of out/mine.jpg" in refused.stderr
+
+
+def test_a_picture_too_long_for_a_jpeg_costs_the_others_nothing(
+    run: Run, built: Path, photo: Path, tmp_path: Path
+) -> None:
+    Image.new("RGB", (65_501, 1)).save(photo.with_name("long.png"))
+    shutil.copy(photo, photo.with_name("z.jpg"))
+    result = run(
+        "recognize", photo.parent, "--save", tmp_path / "out", "--index", built / "index", "--json"
+    )
+    assert result.exit_code == 1
+    assert len(result.stdout.splitlines()) == 3
+    assert f"not drawn {photo.with_name('long.png')}: a JPEG has at most 65,500" in result.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["k.jpg", "z.jpg"]
 
 
 def test_a_reference_is_not_replaced(
