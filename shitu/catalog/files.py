@@ -91,17 +91,20 @@ def original(path: Path | str, digest: str) -> bytes | None:
 
 
 def folder_name(label: str) -> str:
-    """Return a name for the label's folder that every file system takes and builds walk into."""
+    """Return a name for the label's folder that every file system takes and builds walk into.
+
+    It is in UTF-8 whatever the locale, as builds read it.
+    """
     kept = [c if c.isprintable() and c not in '/\\:*?"<>|' else "_" for c in label]
     name = "".join(kept).strip(" ").rstrip(".")
     if name.startswith(".") or not name:
         name = "_" + name
-    return unicodedata.normalize("NFC", _cut(name))
+    return os.fsdecode(unicodedata.normalize("NFC", _cut(name)).encode())
 
 
 def _cut(name: str) -> str:
     """Shorten a name by whole characters."""
-    while len(os.fsencode(name)) > _NAME_BYTES:
+    while len(name.encode("utf-8", "surrogateescape")) > _NAME_BYTES:
         name = name[:-1]
     return name
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -218,3 +220,14 @@ def test_labels_are_kept_as_written(text: str, wanted: str, why: str) -> None:
 )
 def test_folders_are_named_like_labels(label: str, wanted: str, why: str) -> None:
     assert folder_name(label) == wanted, why
+
+
+def test_folders_are_named_in_utf_8_whatever_the_locale() -> None:
+    label = "Käse 🍵" + "茶" * 100
+    script = (
+        "import os, sys; from shitu.catalog.files import folder_name; "
+        f"sys.stdout.buffer.write(os.fsencode(folder_name({label!a})))"
+    )
+    env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=env)
+    assert told.stdout.decode() == label[: 6 + 63]
