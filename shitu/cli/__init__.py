@@ -52,6 +52,12 @@ _WHERE = {
 
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = "may not be used: allow it to whoever runs this, or name another"
+_UNUSABLE = {
+    errno.EACCES: _FORBIDDEN,
+    errno.EPERM: _FORBIDDEN,
+    errno.ENAMETOOLONG: "cannot be used, the name is too long: name another",
+}
 
 
 class _Commands(MutableMapping[str, click.Command]):
@@ -109,11 +115,19 @@ class _Group(click.Group):
         except ShituError as error:
             say(f"Error: {error}")
             ctx.exit(1)
-        except PermissionError as error:
-            if error.filename is None:
+        except OSError as error:
+            why = _UNUSABLE.get(error.errno or 0)
+            if error.filename is None or why is None:
                 raise
-            place = show_path(os.fsdecode(error.filename))
-            say(f"Error: {place} may not be used: allow it to whoever runs this, or name another.")
+            say(f"Error: {show_path(os.fsdecode(error.filename))} {why}.")
+            ctx.exit(1)
+        except UnicodeEncodeError as error:
+            if error.encoding == "utf-8":
+                raise
+            say(
+                f"Error: no file can be called {error.object!a} in this locale ({error.encoding}): "
+                "run with LC_ALL=C.UTF-8."
+            )
             ctx.exit(1)
         except KeyboardInterrupt:
             say("Interrupted. What was committed is kept; run the same command to go on.")

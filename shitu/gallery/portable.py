@@ -34,10 +34,10 @@ def creating(target: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         GalleryError: it cannot be written, or the target is something else than such a file.
     """
-    _refuse_to_overwrite(target)
-    _sweep(target.parent)
     temporary = target.with_name(f"{_HALF}{secrets.token_hex(8)}")
     try:
+        _refuse_to_overwrite(target)
+        _sweep(target.parent)
         with contextlib.closing(_connect(temporary, "rwc")) as connection:
             # A journal would only serve a file that is thrown away if anything goes wrong.
             connection.execute("PRAGMA journal_mode = OFF")
@@ -56,7 +56,8 @@ def creating(target: Path) -> Iterator[sqlite3.Connection]:
             "check the disk and the permissions of the folder; nothing is left of the attempt"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it may never have been there
+            temporary.unlink()
 
 
 def _refuse_to_overwrite(target: Path) -> None:

@@ -56,6 +56,40 @@ def test_no_index_yet(run: Run, tmp_path: Path, query: Path, command: str) -> No
 @pytest.mark.parametrize(
     "asked",
     [
+        ["list-items", "--index"],
+        ["build-index", "--gallery"],
+        ["sync"],
+        ["eval-recall", "--queries"],
+        ["lint", "--html"],
+        ["export-gallery"],
+        ["models", "pull", "PP-ShiTuV2_rec", "--from"],
+    ],
+)
+@pytest.mark.parametrize("name", ["x" * 300, "d/" * 2500])
+def test_a_name_that_is_too_long(
+    run: Run, built: Path, monkeypatch: pytest.MonkeyPatch, asked: list[str], name: str
+) -> None:
+    monkeypatch.chdir(built)
+    assert_sentence(run(*asked, name), name[:250], "too long")
+
+
+def test_a_name_that_the_locale_cannot_spell(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "shitu.yaml"
+    settings.write_text("index: 茶\n", encoding="utf-8")
+
+    def spell(_: object) -> str:
+        return "茶".encode("ascii").decode()  # as in such a locale any use of the name does
+
+    monkeypatch.setattr("shitu.workspace.Workspace.of", spell)
+    result = run("--config", settings, "list-items")
+    assert_sentence(result, r"can be called '\u8336' in this locale (ascii)", "LC_ALL=C.UTF-8")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
         ["remove-item", "--reference"],
         ["confirm"],
         ["reject"],

@@ -94,6 +94,14 @@ def test_a_broken_file_is_one_sentence(run: Run, file: Path, tmp_path: Path) -> 
         assert not (tmp_path / "new").exists()
 
 
+def test_an_export_below_a_file_is_refused(run: Run, file: Path, shop: Path) -> None:
+    before = file.read_bytes()
+    result = run("export-gallery", file / "copy.gallery", "--index", shop / "index")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {file / 'copy.gallery'} cannot be written")
+    assert file.read_bytes() == before
+
+
 def test_missing_pictures_are_said(run: Run, shop: Path, labels: list[str], tmp_path: Path) -> None:
     shutil.rmtree(shop / "photos" / labels[0])
     result = run(
