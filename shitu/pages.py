@@ -15,7 +15,8 @@ _HEAD = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; --line: #8884; --soft: #8882; }}
-body {{ font: 16px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 60rem; padding: 1rem; }}
+body {{ font: 16px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 60rem;
+ overflow-wrap: anywhere; padding: 1rem; }}
 h1 {{ font-size: 1.5rem; margin: .2rem 0 .6rem; }}
 article {{ border: 1px solid var(--line); border-left: .4rem solid; border-radius: .5rem;
  margin: 1rem 0; padding: .7rem .9rem; }}
@@ -23,14 +24,14 @@ article {{ border: 1px solid var(--line); border-left: .4rem solid; border-radiu
 .info {{ border-left-color: #4a78b8; }}
 h2 {{ font-size: 1rem; margin: 0; }} h2 small {{ font-weight: normal; opacity: .75; }}
 code {{ background: var(--soft); border-radius: .2rem; padding: 0 .2rem; }}
-p {{ margin: .3rem 0 .6rem; overflow-wrap: anywhere; }}
+p {{ margin: .3rem 0 .6rem; }}
 .items {{ display: flex; flex-wrap: wrap; gap: .8rem; }}
 .items > section {{ background: var(--soft); border-radius: .4rem; padding: .5rem; }}
-h3 {{ font-size: .9rem; margin: 0 0 .3rem; overflow-wrap: anywhere; }}
+h3 {{ font-size: .9rem; margin: 0 0 .3rem; }}
 .pictures {{ display: flex; flex-wrap: wrap; gap: .5rem; }}
 figure {{ margin: 0; text-align: center; width: 8rem; }}
 img {{ background: #fff; border-radius: .25rem; height: 8rem; object-fit: contain; width: 8rem; }}
-figcaption {{ font-size: .8rem; opacity: .75; overflow-wrap: anywhere; }}
+figcaption {{ font-size: .8rem; opacity: .75; }}
 @media (min-width: 40rem) {{ .items > section {{ max-width: calc(50% - 1.4rem); }} }}
 @media (max-width: 32rem) {{ figure, img {{ width: 6.2rem; }} img {{ height: 6.2rem; }} }}
 {style}</style>

@@ -38,7 +38,7 @@ def _card(one: LoggedRecognition, thumbnails: Mapping[int, bytes]) -> str:
     small = thumbnail(load_image(seen.crop))
     columns = [f"<section><h3>looked up</h3>{_figure(small, name)}</section>"]
     columns += [
-        f"<section><h3>{escape(match.label)}</h3>"
+        f"<section><h3 dir='auto'>{escape(match.label)}</h3>"
         f"{_figure(thumbnails.get(match.reference_id), f'score {match.score:.2f}')}</section>"
         for match in seen.matches[:ITEMS]
     ]
@@ -52,7 +52,8 @@ def _card(one: LoggedRecognition, thumbnails: Mapping[int, bytes]) -> str:
     )
     return (
         f"<article class='{'warning' if seen.label is None else 'info'}'><h2>{number}: "
-        f"{escape(answer)} <small>ambiguity {one.ambiguity:.2f}{sure}, {one.at[:16]}</small></h2>"
+        f"<bdi>{escape(answer)}</bdi> "
+        f"<small>ambiguity {one.ambiguity:.2f}{sure}, {one.at[:16]}</small></h2>"
         f"<p>{with_commands(told)}</p><div class='items'>{''.join(columns)}</div></article>"
     )
 

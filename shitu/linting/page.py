@@ -66,7 +66,7 @@ def _card(
         if number in references:
             by_label.setdefault(references[number].label, []).append(number)
     columns = "".join(
-        f"<section><h3>{escape(label)}</h3><div class='pictures'>"
+        f"<section><h3 dir='auto'>{escape(label)}</h3><div class='pictures'>"
         f"{_figures(numbers, references, thumbnails)}</div></section>"
         for label, numbers in by_label.items()
         if numbers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +58,11 @@ def test_review_shows_what_waits(run: Run, index: Path, query: Path, tmp_path: P
     text = page.read_text(encoding="utf-8")
     assert text.count("<img") >= 4
     assert f"<code>shitu confirm {number}</code>" in text
+    # A label may run the other way, or be longer than the page is wide.
+    assert "<bdi>unknown</bdi>" in text
+    assert f"<h3 dir='auto'>{best}</h3>" in text
+    [body] = re.findall(r"^body {[^}]*}", text, re.MULTILINE)
+    assert "overflow-wrap: anywhere" in body
     assert "http" not in text.replace("http-equiv", "")
     assert "2 recognitions forgotten" in run("review", "--clear", "--index", index).stdout
     assert lines(run("review", "--json", "--index", index)) == []
