@@ -51,13 +51,13 @@ def export_gallery(
         say(f"missing {show_path(path)}: gone or changed; its vector and thumbnail are exported")
     if done.left_behind:
         say(
-            f"note: {done.left_behind} rejections and golden queries are not exported: their items "
-            "are gone"
+            "note: rejections and golden queries that are not exported, for their items are gone: "
+            f"{done.left_behind}"
         )
     if done.inert:
         say(
-            f"note: {done.inert} rejections and golden queries have no vector of the model in use "
-            "and are exported without one"
+            "note: rejections and golden queries that are exported without a vector of the model "
+            f"in use, for they have none: {done.inert}"
         )
     if as_json:
         print_json(done.to_dict())
@@ -144,8 +144,8 @@ def _print(done: ImportSummary) -> None:
             echo(f"{name}: {one.new} new, {one.equal} equal.")
     if done.known.homeless:
         say(
-            f"note: {done.known.homeless} rejections and golden queries are left out: the pictures "
-            "of their items are of other items here"
+            "note: rejections and golden queries that are left out, for the pictures of their "
+            f"items are of other items here: {done.known.homeless}"
         )
     if done.dry_run:
         echo("Nothing was written.")

@@ -174,4 +174,4 @@ def test_golden_queries_without_their_item_are_said(
     run("relabel", labels[0], "something else", *index)
     kept = run("import-gallery", taught, "--on-conflict", "keep", *index)
     assert kept.exit_code == 0, kept.output
-    assert "note: 1 rejections and golden queries are left out" in kept.stderr
+    assert "items are of other items here: 1" in kept.stderr

@@ -140,7 +140,7 @@ def test_a_change_that_breaks_one_is_refused_unless_forced(
     assert "broken: golden query 1" in forced.stderr
     assert "was 'something else' and is" in forced.stderr
     exported = run("export-gallery", index.parent / "shop.gallery", "--index", index)
-    said = "note: 1 rejections and golden queries are not exported: their items are gone"
+    said = "that are not exported, for their items are gone: 1"
     assert said in exported.stderr
     check = run("check", "--index", index)
     assert check.exit_code == 0, check.output
