@@ -15,7 +15,7 @@ from shitu.deciding import Rule
 from shitu.gallery import Reference
 from shitu.images import Image
 from shitu.index import Neighbours
-from shitu.prototypes import DEPTH, Floats, distances, leads, promoted, taken
+from shitu.prototypes import DEPTH, Floats, distances, leads, promoted, rivals, taken
 from shitu.recognition import CONFIDENCE, GEOMETRY, LEAD, SCORE, Match, Near
 from shitu.verifier.reranking import OFF, ON, Checked, Contender, Sight, Verifier
 
@@ -35,12 +35,14 @@ class Found:
         margin: how far its score is above that of the best other item.
         confidence: probability that it is right; None where the gallery is not calibrated.
         apart: how far it and the next item are; see `shitu.prototypes.distances`.
+        rival: id of that next item; -1 where there is none, or nobody asks.
     """
 
     contenders: tuple[Contender, ...]
     margin: float
     confidence: float | None
     apart: tuple[float, float] = (0.0, math.inf)
+    rival: int = -1
 
     def lead(self, points: float) -> float:
         """By which share it is nearer than the next item, with what points are worth."""
@@ -60,6 +62,7 @@ class Verdict:
         proven: whether geometry proves the first, whatever its score.
         lead: share by which the first is nearer than the next one, by scores and points; None:
             there is no other, or geometry put it first.
+        rival: label of that next one, or of the one that the scores put first.
     """
 
     matches: tuple[Match, ...]
@@ -69,6 +72,7 @@ class Verdict:
     margin: float | None
     proven: bool = False
     lead: float | None = None
+    rival: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,9 @@ class Decider:
             others = (each.score for i, each in enumerate(found.contenders) if i != seen.places[0])
             margin = first - max(others)
         told = lead if math.isfinite(lead) else None
-        return Verdict(seen.matches, trusted, by, sure, margin, proven, told)
+        other = _item_of(found.contenders[0]) if seen.changed else found.rival
+        rival = next((m.label for m in seen.matches if m.item_id == other), None)
+        return Verdict(seen.matches, trusted, by, sure, margin, proven, told, rival)
 
     def look(self, found: Found, sight: Sight | None) -> Weighed:
         """Put the items in order, of which there must be some; see `decide`."""
@@ -326,6 +332,7 @@ class Ordered:
         closeness: (m, k) cosines to the prototypes of their items; None: they have no say.
         evidence: for the answers.
         apart: (m, 2) how far these and the next items are.
+        rivals: (m,) ids of these next items; -1: there is none.
     """
 
     ids: npt.NDArray[np.int64]
@@ -333,6 +340,7 @@ class Ordered:
     closeness: Floats | None
     evidence: Evidence
     apart: Floats
+    rivals: npt.NDArray[np.int64]
 
     @property
     def leads(self) -> Floats:
@@ -343,7 +351,8 @@ class Ordered:
         """What the neighbours say of a query."""
         first, second = self.apart[row].tolist()
         margin = float(self.evidence.margin[row])
-        return Found(self.contenders(row, known), margin, confidence, (first, second))
+        rival = int(self.rivals[row])
+        return Found(self.contenders(row, known), margin, confidence, (first, second), rival)
 
     def contenders(self, row: int, known: Mapping[int, Reference]) -> tuple[Contender, ...]:
         """The items of a query, the answer first."""
@@ -360,7 +369,12 @@ def answers_first(
     scores, theirs = taken(found.scores, order), taken(items, order)
     evidence = evidence_of(scores, theirs, close)
     apart = distances(scores, theirs, close, weight)
-    return Ordered(taken(found.reference_ids, order), scores, close, evidence, apart)
+    next_ones = rivals(scores, theirs, close, weight)
+    return Ordered(taken(found.reference_ids, order), scores, close, evidence, apart, next_ones)
+
+
+def _item_of(contender: Contender) -> int:
+    return contender.references[0].item_id
 
 
 def match_of(contender: Contender) -> Match:

@@ -91,14 +91,32 @@ def distances(scores: Floats, items: Ids, closeness: Floats | None, weight: floa
     """
     if not items.shape[1]:
         return np.tile((1.0, np.inf), (len(items), 1))
+    worth, others = _worths(scores, items, closeness, weight)
+    both = np.stack([worth[:, 0], others.max(axis=1)], axis=1)
+    return np.asarray(np.maximum(1 - both, 0.0))
+
+
+def rivals(scores: Floats, items: Ids, closeness: Floats | None, weight: float) -> Ids:
+    """The next item (m,) of each answer, by id; -1 where there is none. See `distances`."""
+    if not items.shape[1]:
+        return np.full(len(items), -1, np.int64)
+    _, others = _worths(scores, items, closeness, weight)
+    place = others.argmax(axis=1)[:, None]
+    there = np.isfinite(taken(others, place))
+    return np.asarray(np.where(there, taken(items, place), -1)[:, 0], np.int64)
+
+
+def _worths(
+    scores: Floats, items: Ids, closeness: Floats | None, weight: float
+) -> tuple[Floats, Floats]:
+    """Means of the two cosines (m, k), and the same with -inf where it is no other item."""
     near = slice(None, DEPTH)
     there = (items[:, near] >= 0) & np.isfinite(scores[:, near])
     worth = np.where(there, scores[:, near], 0.0)
     if closeness is not None:
         worth = (worth + weight * np.where(there, closeness[:, near], 0.0)) / (1 + weight)
     other = there & (items[:, near] != items[:, :1])
-    others = np.where(other, worth, -np.inf).max(axis=1)
-    return np.asarray(np.maximum(1 - np.stack([worth[:, 0], others], axis=1), 0.0))
+    return worth, np.where(other, worth, -np.inf)
 
 
 def leads(apart: Floats, points: float = 0.0) -> Floats:

@@ -87,6 +87,8 @@ class RecognizedObject:
         lead: share by which the best match is nearer than the next item, by the mean of its two
             cosines and by the points that agree; None where there is no other, or geometry put it
             first.
+        rival: label of that next item, which need not be among the matches; where geometry put
+            another item first, of the one that the scores have there; None: there is none.
     """
 
     box: Box | None
@@ -100,6 +102,7 @@ class RecognizedObject:
     recognition_id: int | None = None
     embedding: Float32Array | None = field(default=None, repr=False, compare=False)
     lead: float | None = None
+    rival: str | None = None
 
     @property
     def score(self) -> float | None:

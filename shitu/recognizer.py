@@ -221,6 +221,7 @@ class Recognizer:
             found.rejected,
             embedding=found.embedding,
             lead=verdict.lead,
+            rival=verdict.rival,
         )
 
 

@@ -17,6 +17,7 @@ from shitu.prototypes import (
     leads,
     nearest,
     promoted,
+    rivals,
 )
 
 
@@ -104,6 +105,26 @@ def test_how_far_ahead_the_answer_is(
         assert leads(apart).tolist() == [np.inf], "without prototypes"
 
 
+@pytest.mark.parametrize(
+    ("items", "closeness", "weight", "rival", "why"),
+    [
+        ([1, 2, 3], {1: 0.8, 2: 0.2, 3: 0.6}, 1.0, 3, "the nearest by both cosines"),
+        ([1, 2, 3], {1: 0.8, 2: 0.2, 3: 0.6}, 0.1, 2, "of which one counts little"),
+        ([1, 2, 3], {1: 0.8, 2: 0.2, 3: 0.6}, 0.0, 2, "of which one does not count"),
+        ([1, 1, 3], {1: 0.8, 3: -0.9}, 1.0, 3, "not the answer itself"),
+        ([1, 1, -1], {1: 0.8}, 1.0, -1, "there is none"),
+    ],
+)
+def test_which_item_is_next(
+    items: list[int], closeness: dict[int, float], weight: float, rival: int, why: str
+) -> None:
+    scores, codes = np.array([[0.7, 0.6, 0.5]], np.float32), np.array([items])
+    close = np.array([[closeness.get(item, 0.0) for item in items]])
+    assert rivals(scores, codes, close, weight).tolist() == [rival], why
+    alone = next((item for item in items if item not in (1, -1)), -1)
+    assert rivals(scores, codes, None, weight).tolist() == [alone], "without prototypes"
+
+
 def test_points_put_an_answer_nearer() -> None:
     apart = np.array([[0.4, 0.5]])
     assert leads(apart, 0.2) == pytest.approx([1 - 0.2 / 0.5])
@@ -116,6 +137,8 @@ def test_who_is_beyond_the_depth_is_no_rival() -> None:
     assert leads(distances(scores, items, None, 1.0)).tolist() == [np.inf]
     nothing = distances(np.empty((2, 0)), np.empty((2, 0), int), None, 1.0)
     assert leads(nothing).tolist() == [np.inf] * 2
+    assert rivals(scores, items, None, 1.0).tolist() == [-1]
+    assert rivals(np.empty((2, 0)), np.empty((2, 0), int), None, 1.0).tolist() == [-1] * 2
 
 
 def unit(*shape: int, seed: int = 0) -> Floats:

@@ -132,6 +132,14 @@ def test_an_answer_is_ahead_of_the_next_item(
         assert named.objects[0].label == "red", "as the sentence says"
 
 
+def test_the_item_that_is_as_near_is_named_though_it_is_not_listed() -> None:
+    colour = (RED + 0.95 * GREEN) / 1.95
+    result = recognizer(lead=0.15, top_k=1).recognize(picture(colour, colour))
+    (found,) = result.objects
+    assert (len(found.matches), found.rival) == (1, "green")
+    assert "the lead of 'red' over 'green', " in result.what_would_change(found)
+
+
 def test_a_score_below_the_threshold_is_what_is_told() -> None:
     colour = (RED + GREEN) / 2
     found = recognizer(threshold=0.9, lead=0.1).recognize(picture(colour, colour)).objects[0]
@@ -148,7 +156,7 @@ def test_the_only_item_is_ahead_of_nothing() -> None:
     cans = FakeLookup([reference(1, "can"), reference(2, "can", item_id=1)], [RED, RED])
     near = (RED + 0.5 * GREEN) / 1.5
     found = recognizer(lookup=cans, lead=0.1).recognize(picture(near, near)).objects[0]
-    assert (found.label, found.lead) == ("can", None)
+    assert (found.label, found.lead, found.rival) == ("can", None, None)
 
 
 def test_the_threshold_itself_is_enough() -> None:
@@ -451,6 +459,7 @@ def test_the_margin_of_what_points_put_first_is_to_the_best_other_item(
     verdict = decider.decide(Found(tuple(contenders), -0.05, None), Agreeing(agreeing))
     assert verdict.matches[0].item_id == agreeing
     assert verdict.margin == pytest.approx(margin)
+    assert (verdict.lead, verdict.rival) == (None, "item 1"), "which the scores put first"
 
 
 def test_what_is_sure_is_not_checked() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shitu.figures import apart, short
@@ -57,18 +56,12 @@ def _too_close(item: RecognizedObject, lead: float, around: Box | None) -> str:
     told, needed = apart(ahead, lead)
     if not float(told):
         told = "less than 0.01"
-    rival = max(item.matches[1:], key=_both, default=None)
-    next_one = "the next item" if rival is None else repr(rival.label)
+    by = "picture is" if best.prototype is None else "picture and the mean of all are"
     return (
-        f"the lead of {best.label!r} over {next_one}, the share by which its nearest picture and "
-        f"the mean of all are nearer, is {told}, {needed} is needed: {_name_it(around)} "
-        f"{_with_lead(ahead)}, or add a reference that tells them apart"
+        f"the lead of {best.label!r} over {item.rival!r}, the share by which its nearest {by} "
+        f"nearer, is {told}, {needed} is needed: {_name_it(around)} {_with_lead(ahead)}, or add a "
+        "reference that tells them apart"
     )
-
-
-def _both(match: Match) -> float:
-    """The two cosines that make an item the answer."""
-    return match.score + (match.score if match.prototype is None else match.prototype)
 
 
 def _with_lead(ahead: float) -> str:
@@ -139,21 +132,14 @@ def _by_geometry(item: RecognizedObject, operating_point: float | None) -> str:
     best, agreement = item.matches[0], item.agreement
     points = 0 if agreement is None else agreement.inliers
     proof = f"{points} points lie as in a reference of {best.label!r}"
-    first = _first_by_scores(item.matches)
-    if first.item_id != best.item_id:
+    if item.lead is None and item.rival is not None:
         return (
-            f"{proof}, though the scores put {first.label!r} first: --verify off would leave it to "
+            f"{proof}, though the scores put {item.rival!r} first: --verify off would leave it to "
             "them"
         )
     if operating_point is not None:
         return f"{proof}: --verify off would leave it to the confidence that the scores give"
     return f"{proof}: --verify off would leave the score {best.score:.2f} to decide"
-
-
-def _first_by_scores(matches: Sequence[Match]) -> Match:
-    """What would be the answer without points; see `shitu.prototypes.promoted`."""
-    nearest = max(matches, key=lambda match: match.score)
-    return nearest if nearest.score >= SAME else max(matches, key=_both)
 
 
 def _clear(item: RecognizedObject, operating_point: float | None, lead: float) -> str:
