@@ -144,12 +144,13 @@ def _by_geometry(item: RecognizedObject, operating_point: float | None) -> str:
 
 def _clear(item: RecognizedObject, operating_point: float | None, lead: float) -> str:
     best, rival = item.matches[0], _rival(item)
+    ahead = apart(item.lead or 0.0, lead)[0]
     # They may not: so near the limit, points have a say.
     needed = f"a threshold above {best.score:.2f}"
     if operating_point is not None and item.confidence is not None:
         needed = f"an operating point above {short(item.confidence)}, or {needed},"
-    elif item.lead is not None and best.score < SAME:
-        needed += f", or a lead above {apart(item.lead, lead)[0]},"
+    elif item.lead is not None and float(ahead) < 1 and best.score < SAME:
+        needed += f", or a lead above {ahead},"
     else:
         needed = f"only {needed}"
     needed += " could make it unknown"

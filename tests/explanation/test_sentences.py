@@ -166,6 +166,13 @@ def test_an_answer_that_is_hardly_ahead(
             "behind",
         ),
         (
+            thing("cola", ("cola", 0.87), ("tea", 0.4), agreement=POINTS, lead=1.0),
+            0.34,
+            None,
+            "only a threshold above 0.87 could make it unknown; the next item, 'tea', is 0.47 "
+            "behind",
+        ),
+        (
             thing("cola", ("cola", 0.4), decided_by=GEOMETRY, agreement=POINTS, rival="tea"),
             0.34,
             None,
