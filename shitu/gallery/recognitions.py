@@ -46,8 +46,9 @@ class Seen:
         margin: how far the best item was ahead of the next.
         confidence: None where there was no calibration.
         operating_point: None where the score decided, by `threshold`.
-        lead: how far the best item was ahead of the next by both its cosines; None where there was
-            no other, geometry put it first, or nobody noted it.
+        lead: share by which the best item was nearer than the next, by both its cosines and by
+            the points that agree; None where there was no other, geometry put it first, or nobody
+            noted it.
         decided_by: score, lead, confidence or geometry; None where nobody noted it.
     """
 
