@@ -59,7 +59,7 @@ def test_review_shows_what_waits(run: Run, index: Path, query: Path, tmp_path: P
     assert text.count("<img") >= 4
     assert f"<code>shitu confirm {number}</code>" in text
     # A label may run the other way, or be longer than the page is wide.
-    assert "<bdi>unknown</bdi>" in text
+    assert f"<bdi>{found[0]['label'] or 'unknown'}</bdi>" in text
     assert f"<h3 dir='auto'>{best}</h3>" in text
     [body] = re.findall(r"^body {[^}]*}", text, re.MULTILINE)
     assert "overflow-wrap: anywhere" in body
