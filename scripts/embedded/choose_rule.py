@@ -20,6 +20,7 @@ import numpy as np
 from feature_rows import Rows, embedded
 from feature_teachers import inner_crop
 
+from shitu.deciding import Rule
 from shitu.prototypes import Prototypes, distances, leads, nearest, promoted, taken
 from shitu.workspace import Workspace
 
@@ -113,7 +114,8 @@ def ask(
 
 def rates(asked: Asked, threshold: float, lead: float) -> tuple[float, float, float, float]:
     """Shares named rightly and wrongly of the known, and unknown of either kind of strangers."""
-    given = (asked.score >= threshold) & (asked.lead >= lead)
+    clear = Rule(threshold, lead=lead).is_clear(asked.score, asked.lead)
+    given = (asked.score >= threshold) & clear
     known = ~asked.stranger & ~asked.other
     rightly, wrongly = (given & asked.right)[known], (given & ~asked.right)[known]
     unknown = 1 - given[asked.stranger].mean(), 1 - given[asked.other].mean()
