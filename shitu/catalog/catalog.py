@@ -125,7 +125,7 @@ class Catalog:
             index_dir: where the vector index lives, and the gallery unless `url` says otherwise.
             describer: turns pictures into embeddings; needed to build and to add. Without one
                 everything else works.
-            url: any SQLAlchemy URL, instead of `index_dir/gallery.db`.
+            url: of SQLite or PostgreSQL, instead of `index_dir/gallery.db`.
             create: do not mind if there is nothing yet; the first commit makes it.
             read_only: write nothing, anywhere; so it is, too, where permission is missing.
             timeout: seconds to wait for another process that is writing.

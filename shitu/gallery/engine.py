@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -14,7 +15,7 @@ from urllib.parse import quote
 from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
@@ -87,17 +88,30 @@ _SENTENCES = (
 
 
 def open_url(url: str, *, timeout: float) -> Engine:
-    """Connect to any database but SQLite; nothing is opened before the first query."""
+    """Connect to PostgreSQL; nothing is opened before the first query."""
+    parsed = _parsed(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
     with translated(shown(url)):
-        parsed = make_url(url)
-        if parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
         # Asked before it is used again: a server may have been restarted meanwhile.
         engine = create_engine(parsed, pool_pre_ping=True)
     _CONNECTED.add(engine)
-    if parsed.get_backend_name() == "postgresql":
-        event.listen(engine, "begin", _take_turns(timeout))
+    event.listen(engine, "begin", _take_turns(timeout))
     return engine
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (SQLAlchemyError, ValueError):  # the latter of a port that is no number
+        parsed = None
+    # Others have no lock by which writers take turns, and some keep no text that is indexed.
+    if parsed is None or parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise GalleryError(
+            f"{shown(url)} is no database for a gallery: write sqlite:////folder/gallery.db or "
+            "postgresql://user:password@host/database"
+        )
+    return parsed
 
 
 def _take_turns(timeout: float) -> Callable[[Connection], None]:
@@ -115,8 +129,7 @@ def _take_turns(timeout: float) -> Callable[[Connection], None]:
 
 def sqlite_file(url: str) -> Path | None:
     """Return the file behind an SQLite URL, or None for another database."""
-    with translated(shown(url)):
-        parsed = make_url(url)
+    parsed = _parsed(url)
     if parsed.get_backend_name() != "sqlite":
         return None
     if not parsed.database or parsed.database == ":memory:":
@@ -130,8 +143,8 @@ def shown(where: Path | str) -> str:
         return display_path(where)
     try:
         return make_url(where).render_as_string(hide_password=True)
-    except SQLAlchemyError:
-        return where
+    except (SQLAlchemyError, ValueError):
+        return re.sub("(?<=://).*", "***", where)  # a password may be anywhere in it
 
 
 def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
@@ -276,7 +289,12 @@ def translated(where: str) -> Iterator[None]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:  # of a value that was read
         why = " ".join(str(error).split())
         raise GalleryError(_DAMAGED.format(where=where, why=why)) from error
-    except (SQLAlchemyError, ImportError) as error:
+    except ImportError as error:
+        raise GalleryError(
+            f"the gallery {where} cannot be used ({error}): install the driver, by default "
+            "`pip install 'shitu[postgresql]'`"
+        ) from error
+    except SQLAlchemyError as error:
         raise GalleryError(
             f"the gallery {where} cannot be used ({error}): check its URL"
         ) from error

@@ -71,7 +71,7 @@ REMAKES = ("space", "adapter")  # kinds of changes after which an index is made 
 
 
 class Gallery:
-    """All items and references of one shop, in any database that SQLAlchemy speaks.
+    """All items and references of one shop, in SQLite or PostgreSQL.
 
     Objects may be shared between threads. Every method reads one consistent state.
 
@@ -101,13 +101,13 @@ class Gallery:
         A file that does not exist is made by the first change; until then the gallery is empty.
 
         Args:
-            where: an SQLite file or any SQLAlchemy URL.
+            where: an SQLite file, or the URL of one or of PostgreSQL.
             folder: the index folder; the place of the pictures is remembered relative to it.
             read_only: never write, not even a lock file; works in a folder without permission.
             timeout: seconds to wait for another writer.
 
         Raises:
-            GalleryError: it cannot be opened, or is damaged.
+            GalleryError: it cannot be opened, is damaged, or is in no such database.
             SchemaTooNew: a later version wrote it.
         """
         file = where if isinstance(where, Path) else sqlite_file(where)

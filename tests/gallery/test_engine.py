@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -106,13 +107,25 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path, add: Add) -> None:
     [
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
-        ("nonsense", "check its URL"),
-        ("nosuchdb://host/shop", "check its URL"),
+        ("nonsense", "no database for a gallery"),
+        ("nosuchdb://host/shop", "no database for a gallery"),
+        ("mysql://me:secret@host/shop", "write sqlite:.* or postgresql:"),
+        ("postgres://me:secret@host/shop", "write sqlite:.* or postgresql:"),
+        ("postgresql://me:secret@host:port/shop", "no database for a gallery"),
+        (" postgresql://me:secret@host/shop", "no database for a gallery"),
+        ("postgresql+nodriver://me:secret@host/shop", "check its URL"),
     ],
 )
 def test_urls_that_lead_nowhere(tmp_path: Path, url: str, sentence: str) -> None:
-    with pytest.raises(GalleryError, match=sentence):
+    with pytest.raises(GalleryError, match=sentence) as caught:
         Gallery.open(url, tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_driver_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(GalleryError, match=r"pip install 'shitu\[postgresql\]'"):
+        Gallery.open("postgresql://host/shop", tmp_path)
 
 
 def test_messages_do_not_tell_the_password() -> None:
