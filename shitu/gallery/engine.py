@@ -42,6 +42,7 @@ held_while_forking(_DIALLING)
 
 _SHARED = 1 << 15  # bytes of the file by which processes share a database in use
 _PATIENCE = 2.0  # seconds that one without rights waits for a writer to come or go
+_LIBPQ = ("psycopg", "psycopg2")  # drivers that take its parameters
 _TURN = 0x5417  # what PostgreSQL knows the lock of all writers by
 
 _DAMAGED = (
@@ -56,6 +57,7 @@ _FULL = (
     "the disk of {where} is full: free some space and run the command again; what was committed "
     "before is safe"
 )
+_FORBIDDEN = "{where} may not be used ({why}): ask for the right to read and write it"
 _AWAY = "{where} cannot be reached ({why}): check its URL and that the server is running"
 _SENTENCES = (
     ("locked", _LOCKED),
@@ -68,9 +70,19 @@ _SENTENCES = (
     ("terminating connection", _AWAY),
     ("connection is closed", _AWAY),
     ("connection is lost", _AWAY),
+    ("permission denied", _FORBIDDEN),
+    ("read-only transaction", _FORBIDDEN),
     (
-        "permission denied",
-        "{where} may not be used ({why}): ask for the right to read and write it",
+        "statement timeout",
+        "{where} gave up a query ({why}): allow it more time by the server's `statement_timeout`",
+    ),
+    (
+        "no schema",
+        "{where} has no place for tables ({why}): make the schema, or name another in its URL",
+    ),
+    (
+        "has no equivalent in encoding",
+        "{where} cannot keep all text ({why}): use a database made with the encoding UTF8",
     ),
     ("malformed", _DAMAGED),
     ("not a database", _DAMAGED),
@@ -93,8 +105,10 @@ def open_url(url: str, *, timeout: float) -> Engine:
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     with translated(shown(url)):
-        # Asked before it is used again: a server may have been restarted meanwhile.
-        engine = create_engine(parsed, pool_pre_ping=True)
+        # Asked before it is used again: a server may have been restarted meanwhile. In UTF-8 even
+        # of a database without an encoding, whose text would come as bytes.
+        told = {"client_encoding": "utf8"} if parsed.get_driver_name() in _LIBPQ else {}
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args=told)
     _CONNECTED.add(engine)
     event.listen(engine, "begin", _take_turns(timeout))
     return engine

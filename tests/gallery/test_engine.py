@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from shitu.errors import GalleryError, GalleryLocked
-from shitu.gallery.engine import shown
+from shitu.gallery.engine import shown, translated
 from shitu.gallery.gallery import Gallery
 
 Add = Callable[..., list[int]]
@@ -126,6 +127,18 @@ def test_a_driver_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(GalleryError, match=r"pip install 'shitu\[postgresql\]'"):
         Gallery.open("postgresql://host/shop", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("why", "sentence"),
+    [
+        ('character with byte sequence 0xe3 has no equivalent in encoding "LATIN1"', "UTF8"),
+        ("canceling statement due to statement timeout", "more time by the server's"),
+    ],
+)
+def test_what_a_server_says_is_told_with_the_next_step(why: str, sentence: str) -> None:
+    with pytest.raises(GalleryError, match=sentence), translated("postgresql://host/shop"):
+        raise DBAPIError("INSERT", {}, Exception(why))
 
 
 def test_messages_do_not_tell_the_password() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from postgres import Schemas
@@ -134,3 +135,32 @@ def test_a_thread_does_not_wait_for_another_without_end(url: str, tmp_path: Path
             with pytest.raises(GalleryLocked, match="another thread has been changing"):
                 other.result()
         assert add(gallery, "tea", 1)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_text_is_kept_whatever_a_client_would_take(
+    url: str, tmp_path: Path, add: Add, encoding: str
+) -> None:
+    """As where the database has none itself, or the environment names an old one."""
+    told = f"{url}{quote(f' -cclient_encoding={encoding}')}"
+    with closing(Gallery.open(told, tmp_path)) as gallery:
+        add(gallery, "麦茶", 1)
+    with closing(Gallery.open(url, tmp_path)) as gallery:
+        assert [item.label for item in gallery.items()] == ["麦茶"]
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("default_transaction_read_only=on", "ask for the right to read and write"),
+        ("search_path=nowhere", "make the schema, or name another"),
+    ],
+)
+def test_what_a_server_refuses_is_told_with_the_next_step(
+    url: str, tmp_path: Path, add: Add, option: str, sentence: str
+) -> None:
+    with (
+        pytest.raises(GalleryError, match=sentence),
+        closing(Gallery.open(f"{url}{quote(f' -c{option}')}", tmp_path)) as gallery,
+    ):
+        add(gallery, "tea", 1)
