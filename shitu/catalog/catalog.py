@@ -146,7 +146,7 @@ class Catalog:
         if isinstance(where, Path):
             refuse_emptied(where, folder)
             read_only = read_only or not may_write(where)
-        gallery = Gallery.open(where, folder, read_only=read_only, timeout=timeout)
+        gallery = Gallery.open(where, folder, create=create, read_only=read_only, timeout=timeout)
         options: dict[str, Any] = {"any_space": any_space, "choice": choice, "rule": rule}
         catalog = cls(folder, gallery, describer, read_only=read_only, **options)
         try:

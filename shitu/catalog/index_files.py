@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shitu.errors import GalleryError, IndexFileError, IndexNotFound
 from shitu.gallery import Head, Space
-from shitu.gallery.engine import shown, sqlite_file
+from shitu.gallery.engine import no_gallery, shown, sqlite_file
 from shitu.gallery.gallery import Gallery
 from shitu.images import display_path
 from shitu.index.manifest import MANIFEST, check_files, read_manifest
@@ -31,10 +31,7 @@ def refuse_missing(where: Path | str, folder: Path) -> None:
         raise IndexNotFound(
             f"there is no index in {display_path(folder)}: make one with `shitu build-index`"
         )
-    raise IndexNotFound(
-        f"there is no gallery in the database {shown(where)}: check SHITU_DATABASE, or make one "
-        "with `shitu build-index`"
-    )
+    raise no_gallery(shown(where))
 
 
 def refuse_emptied(database: Path, folder: Path) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from shitu._forking import before_fork, held_while_forking
-from shitu.errors import GalleryError, GalleryLocked
+from shitu.errors import GalleryError, GalleryLocked, IndexNotFound
 from shitu.gallery.room import may_make_files
 from shitu.images import display_path
 
@@ -159,6 +159,14 @@ def shown(where: Path | str) -> str:
         return make_url(where).render_as_string(hide_password=True)
     except (SQLAlchemyError, ValueError):
         return re.sub("(?<=://).*", "***", where)  # a password may be anywhere in it
+
+
+def no_gallery(where: str) -> IndexNotFound:
+    """Return the error of a database without one."""
+    return IndexNotFound(
+        f"there is no gallery in the database {where}: check SHITU_DATABASE, or make one with "
+        "`shitu build-index`"
+    )
 
 
 def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:

@@ -17,6 +17,7 @@ from shitu.errors import Closed, GalleryError, GalleryLocked, ItemNotFound
 from shitu.gallery import history
 from shitu.gallery.engine import (
     WRITING,
+    no_gallery,
     open_blank,
     open_sqlite,
     open_url,
@@ -26,7 +27,7 @@ from shitu.gallery.engine import (
     translated,
 )
 from shitu.gallery.known_queries import KnownQueries
-from shitu.gallery.migrations import check_version, migrate
+from shitu.gallery.migrations import check_version, migrate, schema_version
 from shitu.gallery.pending import (
     Pending,
     read_ids_of,
@@ -94,7 +95,13 @@ class Gallery:
 
     @classmethod
     def open(
-        cls, where: Path | str, folder: Path, *, read_only: bool = False, timeout: float = 30.0
+        cls,
+        where: Path | str,
+        folder: Path,
+        *,
+        create: bool = True,
+        read_only: bool = False,
+        timeout: float = 30.0,
     ) -> Gallery:
         """Open a gallery, making or updating its tables unless it is only to be read.
 
@@ -103,10 +110,12 @@ class Gallery:
         Args:
             where: an SQLite file, or the URL of one or of PostgreSQL.
             folder: the index folder; the place of the pictures is remembered relative to it.
+            create: make the tables of a gallery where there are none.
             read_only: never write, not even a lock file; works in a folder without permission.
             timeout: seconds to wait for another writer.
 
         Raises:
+            IndexNotFound: there is none, and none is to be made.
             GalleryError: it cannot be opened, is damaged, or is in no such database.
             SchemaTooNew: a later version wrote it.
         """
@@ -114,7 +123,8 @@ class Gallery:
         gallery = cls(shown(file or str(where)), folder)
         gallery._patience = timeout
         if file is None:
-            gallery._connect(open_url(str(where), timeout=timeout), read_only=read_only)
+            engine = open_url(str(where), timeout=timeout)
+            gallery._connect(engine, read_only=read_only, create=create and not read_only)
         elif file.exists() or read_only:
             engine = open_sqlite(file, read_only=read_only, timeout=timeout)
             gallery._connect(engine, read_only=read_only)
@@ -123,18 +133,20 @@ class Gallery:
             gallery._later = (file, timeout)
         return gallery
 
-    def _connect(self, engine: Engine, *, read_only: bool) -> None:
+    def _connect(self, engine: Engine, *, read_only: bool, create: bool = True) -> None:
         self._engine = engine
         try:
-            self._prepare(read_only=read_only)
+            self._prepare(read_only=read_only, create=create)
         except BaseException:
             engine.dispose()
             raise
 
-    def _prepare(self, *, read_only: bool) -> None:
+    def _prepare(self, *, read_only: bool, create: bool = True) -> None:
         with self._snapshot() as connection:
             if check_version(connection, self._where):
                 return
+            if not create and not schema_version(connection):
+                raise no_gallery(self._where)
         if read_only:
             raise GalleryError(
                 f"{self._where} was written by an older version of shitu, or is empty: "

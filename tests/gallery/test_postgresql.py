@@ -12,8 +12,10 @@ from urllib.parse import quote
 
 import pytest
 from postgres import Schemas
+from sqlalchemy import inspect
 
-from shitu.errors import GalleryError, GalleryLocked
+from shitu.errors import GalleryError, GalleryLocked, IndexNotFound
+from shitu.gallery.engine import open_url
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.pending import Pending
 
@@ -164,3 +166,19 @@ def test_what_a_server_refuses_is_told_with_the_next_step(
         closing(Gallery.open(f"{url}{quote(f' -c{option}')}", tmp_path)) as gallery,
     ):
         add(gallery, "tea", 1)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_only_what_makes_a_gallery_makes_tables(
+    url: str, tmp_path: Path, add: Add, read_only: bool
+) -> None:
+    """Another database, named by mistake, is no empty gallery, and nothing is put into it."""
+    with pytest.raises(IndexNotFound, match="there is no gallery in the database"):
+        Gallery.open(url, tmp_path, create=False, read_only=read_only)
+    engine = open_url(url, timeout=1)
+    assert not inspect(engine).has_table("meta")
+    engine.dispose()
+    with closing(Gallery.open(url, tmp_path)) as gallery:
+        add(gallery, "tea", 1)
+    with closing(Gallery.open(url, tmp_path, create=False, read_only=read_only)) as gallery:
+        assert [item.label for item in gallery.items()] == ["tea"]
