@@ -51,6 +51,7 @@ _WHERE = {
 """Module and function of each command, in the order in which they are useful."""
 
 
+_NO_MEMORY = ("failed to map segment", "annot allocate memory", "can't start new thread")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = "may not be used: allow it to whoever runs this, or name another"
 _UNUSABLE = {
@@ -129,9 +130,22 @@ class _Group(click.Group):
                 "run with LC_ALL=C.UTF-8."
             )
             ctx.exit(1)
+        except (MemoryError, ImportError, RuntimeError) as error:
+            if not _lacks_memory(error):
+                raise
+            say(
+                "Error: there is too little memory to go on: close other programs, or allow this "
+                "one more (`ulimit -v`); what was committed is kept."
+            )
+            ctx.exit(1)
         except KeyboardInterrupt:
             say("Interrupted. What was committed is kept; run the same command to go on.")
             ctx.exit(130)
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory was refused, to Python or to a library that was to be loaded."""
+    return isinstance(error, MemoryError) or any(said in str(error) for said in _NO_MEMORY)
 
 
 def _require_folder() -> None:

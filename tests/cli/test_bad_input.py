@@ -8,10 +8,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 from PIL import Image
+
+from shitu.cli import main
 
 Run = Callable[..., Result]
 
@@ -352,3 +355,38 @@ def test_an_address_is_no_file(run: Run, command: str) -> None:
     result = run(*command.format("https://example.com/a.jpg").split())
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'https://example.com/a.jpg' is an address; download it" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        ImportError("libfaiss.so: failed to map segment from shared object"),
+        ImportError("libfaiss.so: cannot allocate memory in static TLS block"),
+        RuntimeError("can't start new thread"),
+    ],
+)
+def test_too_little_memory_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setitem(main.commands, "config", click.Command("config", callback=fail))
+    done = CliRunner().invoke(main, ["config"])
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "Error: there is too little memory to go on: close other programs, or allow this one more "
+        "(`ulimit -v`); what was committed is kept.\n"
+    )
+
+
+@pytest.mark.parametrize("error", [ImportError("no such name"), RuntimeError("a mistake")])
+def test_other_failures_are_not_taken_for_it(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setitem(main.commands, "config", click.Command("config", callback=fail))
+    assert CliRunner().invoke(main, ["config"]).exception is error
