@@ -80,6 +80,7 @@ _SENTENCES = (
         "no schema",
         "{where} has no place for tables ({why}): make the schema, or name another in its URL",
     ),
+    ("out of range", "{where} has no number so large ({why}): name a smaller one"),
     (
         "has no equivalent in encoding",
         "{where} cannot keep all text ({why}): use a database made with the encoding UTF8",

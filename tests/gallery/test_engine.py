@@ -133,6 +133,7 @@ def test_a_driver_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.Monk
     ("why", "sentence"),
     [
         ('character with byte sequence 0xe3 has no equivalent in encoding "LATIN1"', "UTF8"),
+        ("bigint out of range", "no number so large"),
         ("canceling statement due to statement timeout", "more time by the server's"),
     ],
 )
