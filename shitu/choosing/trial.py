@@ -26,7 +26,8 @@ class Trial:
     Attributes:
         version: of its package.
         start: seconds from its import to the first answer.
-        photo: seconds for one photo with three objects, the least of several.
+        photo: seconds for a photo with three objects where each thread has one, the least of
+            several.
         parity: its answers beside those of the reference; None where there are none.
         problem: why it is not to be used; empty where it may be.
     """

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from shitu.choosing import Task, trial
 from shitu.choosing.trial import try_engines
 from shitu.config import DETECTOR_MODEL, FEATURE_MODEL
+from shitu.trial import _Trial
 
 TASK = Task(FEATURE_MODEL, DETECTOR_MODEL, 1)
 
@@ -29,6 +32,14 @@ def test_the_reference_agrees_with_itself() -> None:
     assert found.start is not None
     assert found.photo is not None
     assert 0 < found.photo < 60
+
+
+def test_each_thread_has_a_photo_while_engines_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a build: one that runs photos in turn is slower there than by one photo alone."""
+    met = Barrier(2)
+    monkeypatch.setattr(_Trial, "_look", lambda _: met.wait(10))
+    job = {**asdict(TASK), "engine": "onnxruntime", "threads": 2}
+    assert 0 < _Trial(job).lap() < 10
 
 
 def test_what_an_engine_says_is_its_problem() -> None:
