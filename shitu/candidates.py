@@ -166,7 +166,9 @@ class Decider:
         contenders, verifier = found.contenders, self._looking
         if verifier is None or sight is None:
             return Weighed(tuple(map(match_of, contenders)))
-        doubtful = self.leaves_doubt(contenders[0].score, found.margin, found.confidence)
+        doubtful = self.leaves_doubt(
+            contenders[0].score, found.margin, found.confidence, found.lead(0.0)
+        )
         checked = verifier.weigh(sight, contenders, doubtful=doubtful)
         bonus = [verifier.policy.bonus(each.agreement) for each in checked]
         return Weighed(
@@ -176,20 +178,26 @@ class Decider:
             tuple(bonus),
         )
 
-    def leaves_doubt(self, score: float, margin: float, confidence: float | None) -> bool:
+    def leaves_doubt(
+        self, score: float, margin: float, confidence: float | None, lead: float = math.inf
+    ) -> bool:
         """Whether the verifier may have a say where the scores say this of the best item."""
         if self.verifier is None:
             return False
         policy, known = self.verifier.policy, self._known
         if known is None or confidence is None:
-            return policy.by_score(score, margin, self.rule.threshold)
+            threshold = self.rule.threshold
+            hardly = score >= threshold and not self.rule.is_clear(score, lead)
+            return bool(hardly) or policy.by_score(score, margin, threshold)
         return policy.by_confidence(confidence, margin, known.operating_point)
 
-    def asks(self, score: float, margin: float, confidence: float | None) -> bool:
+    def asks(
+        self, score: float, margin: float, confidence: float | None, lead: float = math.inf
+    ) -> bool:
         """Whether the verifier is asked to look at the query at all."""
         if self._looking is None:
             return False
-        return self._looking.mode == ON or self.leaves_doubt(score, margin, confidence)
+        return self._looking.mode == ON or self.leaves_doubt(score, margin, confidence, lead)
 
     def trusts(self, ordered: Ordered) -> npt.NDArray[np.bool_]:
         """Whether the best items of queries (m,) are the answers, where nobody looks at them."""

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from shitu.calibration.evidence import Evidence
-from shitu.candidates import Decider, answers_first
+from shitu.candidates import Decider, Ordered, answers_first
 from shitu.catalog.rejections import Screen
 from shitu.deciding import Rejected, Rule
 from shitu.gallery import Reference
@@ -106,7 +105,7 @@ def answers(
     decided = zip(evidence.item, decider.trusts(ordered), decider.decides(ordered), strict=True)
     given = [Answer(int(item) if sure else None, by) for item, sure, by in decided]
     if eyes is not None:
-        for row, sure in _to_be_seen(decider, evidence):
+        for row, sure in _to_be_seen(decider, ordered):
             near = ordered.ids[row]
             found_of = ordered.found(row, state.references(near[near >= 0].tolist()), sure)
             seen = decider.decide(found_of, eyes.sights[row])
@@ -115,14 +114,14 @@ def answers(
     return given
 
 
-def _to_be_seen(decider: Decider, evidence: Evidence) -> Iterator[tuple[int, float | None]]:
+def _to_be_seen(decider: Decider, ordered: Ordered) -> Iterator[tuple[int, float | None]]:
     """Yield row and confidence of the queries about which the verifier is asked."""
-    known = decider.calibration
+    evidence, known, ahead = ordered.evidence, decider.calibration, ordered.leads
     sure = None if known is None else known.confidence(evidence)
     for row in np.flatnonzero(evidence.item >= 0).tolist():
         score, margin = float(evidence.score[row]), float(evidence.margin[row])
         confidence = None if sure is None else float(sure[row])
-        if decider.asks(score, margin, confidence):
+        if decider.asks(score, margin, confidence, float(ahead[row])):
             yield row, confidence
 
 

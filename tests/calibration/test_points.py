@@ -95,6 +95,21 @@ def test_points_have_no_say_where_more_is_named_without_them(cases: Cases) -> No
     assert Calibration.from_json(known.to_json()).points == points
 
 
+@pytest.mark.parametrize(
+    ("score", "lead", "asked", "why"),
+    [
+        (0.8, 0.1, True, "the lead is too short, which points may lengthen"),
+        (0.8, 0.2, False, "it is long enough"),
+        (0.8, np.inf, False, "there is no other item"),
+        (0.99, 0.1, False, "a reference itself"),
+    ],
+)
+def test_a_short_lead_leaves_doubt(score: float, lead: float, asked: bool, why: str) -> None:
+    verifier = Verifier(ReferenceFeatures(None))  # type: ignore[arg-type]
+    decider = Decider(Rule(0.34, lead=0.15), verifier=verifier)
+    assert decider.asks(score, 0.3, None, lead) is asked, why
+
+
 @pytest.mark.parametrize("mode", ["auto", "on"])
 def test_nobody_looks_where_points_have_no_say(cases: Cases, mode: str) -> None:
     plain, _ = _learnt(cases, _seen(np.zeros(len(cases.right)), np.zeros(len(cases.right), bool)))
