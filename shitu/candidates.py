@@ -344,11 +344,27 @@ class Ordered:
     """
 
     ids: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
+    scores: Floats
     closeness: Floats | None
     evidence: Evidence
     apart: Floats
     rivals: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        ids: npt.NDArray[np.int64],
+        scores: Floats,
+        items: npt.NDArray[np.int64],
+        closeness: Floats | None,
+        weight: float,
+    ) -> Ordered:
+        """Weigh neighbours (m, k) that are in order; `items` are -1 where there is none."""
+        evidence = evidence_of(scores, items, closeness)
+        apart = distances(scores, items, closeness, weight)
+        return cls(
+            ids, scores, closeness, evidence, apart, rivals(scores, items, closeness, weight)
+        )
 
     @property
     def leads(self) -> Floats:
@@ -375,10 +391,7 @@ def answers_first(
     order = promoted(found.scores, items, closeness, weight)
     close = None if closeness is None else taken(closeness, order)
     scores, theirs = taken(found.scores, order), taken(items, order)
-    evidence = evidence_of(scores, theirs, close)
-    apart = distances(scores, theirs, close, weight)
-    next_ones = rivals(scores, theirs, close, weight)
-    return Ordered(taken(found.reference_ids, order), scores, close, evidence, apart, next_ones)
+    return Ordered.of(taken(found.reference_ids, order), scores, theirs, close, weight)
 
 
 def _item_of(contender: Contender) -> int:

@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shitu.calibration import evidence_of
-from shitu.candidates import Decider, Found, Verdict, by_item
+from shitu.candidates import Decider, Ordered, Verdict
 from shitu.evaluation.answers import Ranking
 from shitu.evaluation.metrics import Floats
 from shitu.gallery import Reference
 from shitu.images import Image
-from shitu.prototypes import distances
-from shitu.verifier.reranking import OFF, Contender
+from shitu.verifier.reranking import OFF
 
 Picture = Callable[[], Image]
 
@@ -76,35 +74,22 @@ class Check:
             confidence: (n,) calibrated probability of the answer of the scores, if there is one.
             closeness: (n, k) cosines to the prototypes of the first items, if they have a say.
         """
-        margins = evidence_of(ranking.scores, ranking.items).margin
-        weight = self.decider.rule.prototype_weight
-        apart = distances(ranking.scores, ranking.items, closeness, weight).tolist()
+        ordered = self._ordered(ranking, closeness)
+        sure = [None] * len(pictures) if confidence is None else confidence.tolist()
         verdicts = [
-            self.decider.decide(
-                Found(
-                    self._contenders(ranking, row, known, closeness),
-                    float(margins[row]),
-                    None if confidence is None else float(confidence[row]),
-                    (apart[row][0], apart[row][1]),
-                ),
-                self.decider.see(picture),
-            )
+            self.decider.decide(ordered.found(row, known, sure[row]), self.decider.see(picture))
             for row, picture in enumerate(pictures)
         ]
         order = np.stack([self._order(ranking, *each) for each in enumerate(verdicts)])
         return ranking.reordered(order), [_ruling(verdict) for verdict in verdicts]
 
-    def _contenders(
-        self,
-        ranking: Ranking,
-        row: int,
-        known: Mapping[int, Reference],
-        closeness: NDArray[np.floating[Any]] | None,
-    ) -> tuple[Contender, ...]:
-        there = np.flatnonzero(ranking.items[row, : self.depth] >= 0)
-        ids, scores = (each[row, there].tolist() for each in (ranking.ids, ranking.scores))
-        close = None if closeness is None else closeness[row, there].tolist()
-        return by_item(ids, scores, known, close)
+    def _ordered(self, ranking: Ranking, closeness: NDArray[np.floating[Any]] | None) -> Ordered:
+        near = slice(None, self.depth)
+        items, scores = ranking.items[:, near], ranking.scores[:, near]
+        # The query's own file is in the ranking, but of no item.
+        ids = np.where(items >= 0, ranking.ids[:, near], -1)
+        close = None if closeness is None else closeness[:, near]
+        return Ordered.of(ids, scores, items, close, self.decider.rule.prototype_weight)
 
     def _order(self, ranking: Ranking, row: int, verdict: Verdict) -> NDArray[np.int64]:
         """The references of items whose points agree rise by what that is worth."""

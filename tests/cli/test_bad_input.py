@@ -357,6 +357,16 @@ def test_an_address_is_no_file(run: Run, command: str) -> None:
     assert "'https://example.com/a.jpg' is an address; download it" in result.stderr
 
 
+def run_into(monkeypatch: pytest.MonkeyPatch, error: Exception) -> Result:
+    """Run a command that ends with an error."""
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setitem(main.commands, "config", click.Command("config", callback=fail))
+    return CliRunner().invoke(main, ["config"])
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -369,11 +379,7 @@ def test_an_address_is_no_file(run: Run, command: str) -> None:
 def test_too_little_memory_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def fail() -> None:
-        raise error
-
-    monkeypatch.setitem(main.commands, "config", click.Command("config", callback=fail))
-    done = CliRunner().invoke(main, ["config"])
+    done = run_into(monkeypatch, error)
     assert done.exit_code == 1
     assert done.stderr == (
         "Error: there is too little memory to go on: close other programs, or allow this one more "
@@ -385,8 +391,4 @@ def test_too_little_memory_is_one_sentence(
 def test_other_failures_are_not_taken_for_it(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def fail() -> None:
-        raise error
-
-    monkeypatch.setitem(main.commands, "config", click.Command("config", callback=fail))
-    assert CliRunner().invoke(main, ["config"]).exception is error
+    assert run_into(monkeypatch, error).exception is error
