@@ -185,7 +185,8 @@ class UndoSummary(Told):
 
     Attributes:
         undone: the generation that was undone; None after going back.
-        back_to: the generation whose state the gallery is in again; None after undoing one.
+        back_to: the generation whose items and pictures the gallery has again; None after undoing
+            one.
         what: what was undone, in words.
         items: ids of the items that came back, went or were changed.
         restored, removed: ids of the references that came back, and of those that went.
@@ -193,6 +194,7 @@ class UndoSummary(Told):
         put_aside: pictures put aside in the gallery's folder `.removed`.
         missing: where pictures of restored references should be; recognition does not need them.
         kept: pictures of removed references that a build listed; the next one adds them again.
+        stays: what has changed since, too, and is left as it is: "models", "map", "calibration".
         changed: whether there was anything to do.
     """
 
@@ -206,5 +208,6 @@ class UndoSummary(Told):
     put_aside: tuple[Path, ...]
     missing: tuple[Path, ...]
     kept: tuple[Path, ...]
+    stays: tuple[str, ...]
     changed: bool
     generation: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from shitu.catalog.sentences import sentence
 from shitu.catalog.summaries import UndoSummary
 from shitu.errors import GalleryError
 from shitu.figures import many
+from shitu.gallery import Change
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.past import Row
 from shitu.gallery.transaction import Transaction
 from shitu.images.files import is_gone
 
 _BROUGHT = {"add", HOW}  # pictures that came into the folder with the reference
+_STAYING = {"space": "models", "adapter": "map", "calibration": "calibration"}
 
 
 def undo(gallery: Gallery, generation: int | None) -> UndoSummary:
@@ -52,8 +54,15 @@ def go_back(gallery: Gallery, generation: int) -> UndoSummary:
         transaction.note("undo", {"back_to": generation})
         done = _Application(transaction, plan, moves)
         done.apply()
-    what = f"{many(len(later), 'generation')} undone" if later else "it is the last generation"
-    return done.summary(gallery, what=what, back_to=generation)
+    undone = "nothing is to be undone" if plan.empty else f"{many(len(later), 'generation')} undone"
+    what = undone if later else "it is the last generation"
+    return done.summary(gallery, what=what, back_to=generation, stays=_staying(later))
+
+
+def _staying(later: Sequence[Change]) -> tuple[str, ...]:
+    """What other commands have put into use or out of it, and will take back."""
+    kinds = {kind for change in later for kind in change.after}
+    return tuple(called for kind, called in _STAYING.items() if kind in kinds)
 
 
 def _refuse_unknown(generation: int, transaction: Transaction, *, first: int) -> None:
@@ -159,7 +168,7 @@ class _Application:
     def summary(self, gallery: Gallery, *, what: str, **kind: Any) -> UndoSummary:
         """Say what was done."""
         return UndoSummary(
-            **{"undone": None, "back_to": None, **kind},
+            **{"undone": None, "back_to": None, "stays": (), **kind},
             what=what,
             items=tuple(self.plan.items),
             restored=tuple(self.restored),

@@ -23,6 +23,13 @@ from shitu.cli._moments import moment_option
 if TYPE_CHECKING:
     from shitu.catalog import UndoSummary
 
+_TAKEN_BACK = {
+    "models": "`shitu migrate --back` goes back",
+    "map": "`shitu adapt --off` goes without, `shitu adapt` learns anew",
+    "calibration": "`shitu calibrate --off`, in an adapted gallery `shitu adapt --off`, goes "
+    "without, and both learn anew",
+}
+
 
 @click.command(epilog="Example: shitu history 'Cola, 0.33 l' --limit 10")
 @click.argument("item", required=False)
@@ -79,6 +86,7 @@ def undo(
         print_json(summary.to_dict())
     else:
         echo(_undone(summary))
+        _say_what_stays(summary)
         _say_pictures(summary)
 
 
@@ -90,6 +98,14 @@ def _undone(summary: UndoSummary) -> str:
     else:
         done = f"Undid generation {summary.undone}: {_one_line(summary.what)}"
     return f"{done}. This is generation {summary.generation}; `shitu undo` takes it back."
+
+
+def _say_what_stays(summary: UndoSummary) -> None:
+    for what in summary.stays:
+        say(
+            f"the {what} changed since generation {summary.back_to}, too, which stays: "
+            f"{_TAKEN_BACK[what]}"
+        )
 
 
 def _say_pictures(summary: UndoSummary) -> None:

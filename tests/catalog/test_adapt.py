@@ -216,7 +216,8 @@ def test_going_back_leaves_the_map_in_use(lit_shop: Shop) -> None:
     catalog.adapt(far=0.02)
     wanted = _named(catalog)
     catalog.remove(label="03")
-    catalog.go_back(generation)
+    assert catalog.go_back(generation).stays == ("map", "calibration")
+    assert catalog.go_back(generation).what == "nothing is to be undone"
     assert _named(catalog) == wanted
     assert catalog.check().problems == ()
 

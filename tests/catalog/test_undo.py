@@ -291,6 +291,7 @@ def test_two_items_may_exchange_their_labels(catalog: Catalog) -> None:
 def test_going_back_to_now_is_no_change(catalog: Catalog) -> None:
     summary = catalog.go_back(1)
     assert (summary.changed, summary.generation, len(catalog.history())) == (False, 1, 1)
+    assert summary.stays == ()
 
 
 def test_the_log_only_grows(catalog: Catalog) -> None:

@@ -48,6 +48,16 @@ def test_a_gallery_of_older_weights_is_said_to_be_one(run: Run, shop: Path, comm
     assert "as after an update: `shitu migrate --model pplcnetv2_base_shitu`" in said
 
 
+def test_going_back_says_that_the_calibration_stays(run: Run, shop: Path) -> None:
+    index = ("--index", shop / "index")
+    before = json.loads(run("history", *index, "--json").stdout.splitlines()[-1])["generation"]
+    _know(shop, 0.2)
+    back = run("undo", "--back-to", before, *index)
+    assert f"as it was at generation {before} already: nothing is to be undone" in back.stdout
+    assert f"calibration changed since generation {before}, too, which stays" in back.stderr
+    assert "`shitu calibrate --off`" in back.stderr
+
+
 @pytest.mark.parametrize("command", ["adapt", "calibrate"])
 def test_off_where_there_was_none(run: Run, shop: Path, command: str) -> None:
     result = run(command, "--off", "--index", shop / "index")
