@@ -64,11 +64,12 @@ def promoted(scores: Floats, items: Ids, closeness: Floats | None, weight: float
     """
     count, k = items.shape
     order = np.tile(np.arange(k), (count, 1))
-    if closeness is None or not k:
+    if not k:
         return order
     near = slice(None, DEPTH)
     there = (items[:, near] >= 0) & np.isfinite(scores[:, near])
-    worth = np.where(there, scores[:, near] + weight * closeness[:, near], -np.inf)
+    close = 0.0 if closeness is None else closeness[:, near]
+    worth = np.where(there, scores[:, near] + weight * close, -np.inf)
     # Of equals the nearer one; a hair less than equal is rounding.
     best = worth.max(axis=1, keepdims=True)
     first = (worth >= best - _ROUNDING).argmax(axis=1)[:, None]
@@ -130,7 +131,8 @@ def leads(apart: Floats, points: float = 0.0) -> Floats:
         points: cosine by which points that agree put the answer nearer.
     """
     first, second = np.maximum(apart[:, 0] - points, 0.0), apart[:, 1]
-    share = np.where(second > _NOTHING, 1 - first / np.maximum(second, _NOTHING), 0.0)
+    # Of two that are the picture itself none is ahead, whatever their cosines are rounded to.
+    share = np.where(second > _ROUNDING, 1 - first / np.maximum(second, _ROUNDING), 0.0)
     # Below 0 where it is a reference itself.
     return np.asarray(np.where(np.isfinite(second), np.maximum(share, 0.0), np.inf))
 

@@ -72,6 +72,11 @@ def test_the_weight_says_how_much_prototypes_count() -> None:
     assert [first(*asked, weight) for weight in (0.0, 0.1, 0.2, 1.0)] == [0, 0, 1, 1]
 
 
+def test_what_is_gone_is_no_answer_where_prototypes_have_no_say() -> None:
+    scores, items = np.array([[0.9, 0.8, 0.7]], np.float32), np.array([[-1, 2, 1]])
+    assert promoted(scores, items, None, 0.0).tolist() == [[1, 0, 2]]
+
+
 def test_a_query_without_neighbours_keeps_its_place() -> None:
     order = promoted(np.full((2, 3), -np.inf), np.full((2, 3), -1), np.zeros((2, 3)), 1.0)
     assert order.tolist() == [[0, 1, 2]] * 2
@@ -130,6 +135,11 @@ def test_points_put_an_answer_nearer() -> None:
     assert leads(apart, 0.2) == pytest.approx([1 - 0.2 / 0.5])
     assert leads(apart, -0.2).tolist() == [0.0]
     assert leads(apart, 1.5).tolist() == [1.0]
+
+
+def test_of_two_that_are_the_picture_itself_none_is_ahead() -> None:
+    # Cosines of float32, which may be rounded to 1.
+    assert leads(np.array([[0.0, 6e-8], [6e-8, 0.0]])).tolist() == [0.0, 0.0]
 
 
 def test_who_is_beyond_the_depth_is_no_rival() -> None:

@@ -56,11 +56,14 @@ def recognizer(
     suppressed: Sequence[Suppressed] = (),
     max_objects: int = 20,
     lead: float = 0.0,
+    prototype_weight: float = 1.0,
 ) -> Recognizer:
     policy = CropPolicy(main_body_threshold=0.5, threshold=0.5, max_objects=max_objects)
     cropper = Cropper(FakeDetector(boxes, scores, suppressed), policy)  # type: ignore[arg-type]
     embedder = Embedder(FakeSession(mean_colour), plain(8), 3)
-    return Recognizer(cropper, embedder, lookup, threshold, top_k, lead=lead)
+    return Recognizer(
+        cropper, embedder, lookup, threshold, top_k, lead=lead, prototype_weight=prototype_weight
+    )
 
 
 def test_each_box_gets_its_label() -> None:
@@ -200,13 +203,15 @@ def test_top_k(top_k: int, wanted: int) -> None:
     assert len(found.objects[0].matches) == wanted
 
 
-def test_references_that_have_just_been_removed_are_passed_over() -> None:
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_references_that_have_just_been_removed_are_passed_over(weight: float) -> None:
     # Between the search and the look-up another process took the best one away.
-    refs = [reference(1, "old"), reference(2, "new")]
-    lookup = FakeLookup(refs, [RED, (RED + GREEN) / np.sqrt(2)], vanished=[1])
-    found = recognizer(lookup=lookup).recognize(picture(RED, RED)).objects[0]
-    assert [m.label for m in found.matches] == ["new"]
-    assert found.label == "new"
+    refs = [reference(1, "old"), reference(2, "new"), reference(3, "far")]
+    lookup = FakeLookup(refs, [RED, (RED + GREEN) / np.sqrt(2), GREEN], vanished=[1])
+    asked = recognizer(lookup=lookup, lead=0.15, prototype_weight=weight)
+    found = asked.recognize(picture(RED, RED)).objects[0]
+    assert [m.label for m in found.matches] == ["new", "far"]
+    assert (found.label, found.rival, found.lead) == ("new", "far", pytest.approx(0.5**0.5))
 
 
 def test_a_gallery_that_lost_everything_meanwhile_knows_nothing() -> None:
