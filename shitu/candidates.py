@@ -230,8 +230,15 @@ class Decider:
     @property
     def note(self) -> str | None:
         """What is to be said of the calibration, if anything."""
-        known, mode = self._known, self._mode
-        if known is None or known.points is None or known.points.verify == mode:
+        known, mode, weight = self._known, self._mode, self.rule.prototype_weight
+        if known is None:
+            return None
+        if known.prototype_weight not in {None, weight}:
+            return (
+                f"calibrated with prototype_weight {known.prototype_weight:g}: with {weight:g} "
+                "confidences are not true; calibrate again"
+            )
+        if known.points is None or known.points.verify == mode:
             return None
         return (
             f"calibrated with verify {known.points.verify}: with {mode} confidences are those of "

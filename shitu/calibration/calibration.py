@@ -13,6 +13,7 @@ from shitu.calibration.evidence import Evidence, Floats, evidence_of
 from shitu.calibration.logistic import sigmoid
 
 COLUMNS = ("score", "margin", "closeness", "agreement", "prototype")
+WEIGHT = "prototype_weight"  # in the report
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ class Calibration:
     usual_of_all: float
     report: Mapping[str, Any] = field(default_factory=dict)
     points: WithPoints | None = None
+
+    @property
+    def prototype_weight(self) -> float | None:
+        """With which it was learnt, and is true; None where nobody noted it."""
+        return self.report.get(WEIGHT)
 
     def confidence(self, evidence: Evidence) -> Floats:
         """Probability (m,) that each best answer is right; 0 where there is no answer."""

@@ -238,6 +238,7 @@ def _calibrated(
 ) -> Calibrated | Refusal:
     from shitu.calibration import Refusal, calibrate_points
     from shitu.calibration import calibrate as learn
+    from shitu.calibration.calibration import WEIGHT
 
     if len(np.unique(shop.items)) < 2:
         return Refusal("it takes two items or more to mistake one for another", 2)
@@ -251,5 +252,5 @@ def _calibrated(
         seen = look_at(cases, found.calibration, shop.references(), looking)
         found = calibrate_points(found, cases, seen, looking.mode)
     known = found.calibration
-    then = {_ITEMS_THEN: len(np.unique(shop.items))}
+    then = {_ITEMS_THEN: len(np.unique(shop.items)), WEIGHT: shop.prototype_weight}
     return replace(found, calibration=replace(known, report={**known.report, **then}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,10 @@ import numpy.typing as npt
 import pytest
 from fakes import FakeCropper, FakeDescriber, colours
 
+from shitu.candidates import Decider
 from shitu.catalog import Catalog, adapting, asking
 from shitu.catalog.asking import Photos
+from shitu.deciding import Rule
 from shitu.errors import GalleryError
 from shitu.images import Image, save_image
 from shitu.index.manifest import MANIFEST
@@ -220,6 +223,17 @@ def test_going_back_leaves_the_map_in_use(lit_shop: Shop) -> None:
     assert catalog.go_back(generation).what == "nothing is to be undone"
     assert _named(catalog) == wanted
     assert catalog.check().problems == ()
+
+
+def test_another_weight_of_prototypes_than_was_learnt_with_is_said(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    catalog.calibrate(far=0.02)
+    known = catalog.calibration()
+    assert Decider(Rule(0.5), known).note is None
+    plain = Rule(0.5, prototype_weight=0.0)
+    said = "calibrated with prototype_weight 1: with 0 confidences are not true; calibrate again"
+    assert Decider(plain, known).note == said
+    assert Decider(replace(plain, by_score=True), known).note is None
 
 
 def test_too_few_references_are_not_adapted(tea_shop: Shop) -> None:
