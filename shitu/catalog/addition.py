@@ -150,14 +150,16 @@ def _not_there(
 
 def folder_of(gallery: Gallery, label: str, root: Path) -> Path:
     """Return where the item's pictures lie already, or a folder named like it."""
+    own, found = root / folder_name(label), list[Path]()
     with contextlib.suppress(ItemNotFound):
         item = gallery.item(label=label)
         for reference in gallery.all_references(item.item_id):
             with contextlib.suppress(ValueError):
                 inside = reference.path.relative_to(root)
                 if len(inside.parts) > 1 and not inside.parts[0].startswith("."):
-                    return root / inside.parts[0]
-    return root / folder_name(label)
+                    found.append(root / inside.parts[0])
+    # After a merge there are several, of which one may bear its name.
+    return own if own in found or not found else found[0]
 
 
 def _row(

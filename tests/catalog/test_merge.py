@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fakes import paint_file
 
 from shitu.catalog import Catalog
 from shitu.errors import GalleryError, ItemNotFound
@@ -42,6 +44,18 @@ def test_references_move_and_keep_ids_and_vectors(
     assert [names(catalog, seed) for seed in (1, 3, 4)] == ["tea"] * 3
     assert vectors_agree(catalog)
     assert (summary.generation, tea_shop.describer.described) == (2, 4)
+
+
+@pytest.mark.parametrize(("name", "folder"), [("tea", "tea"), ("brew", "cocoa")])
+def test_what_comes_lies_in_the_folder_that_bears_the_items_name(
+    tea_shop: Shop, catalog: Catalog, tmp_path: Path, name: str, folder: str
+) -> None:
+    catalog.merge(["cocoa"], "tea")
+    if name != "tea":
+        catalog.relabel("tea", name)
+    added = catalog.add([paint_file(tmp_path / "new.png", 9)], name)
+    [came] = catalog.references(added.reference_ids).values()
+    assert came.path.parent == tea_shop.photos / folder
 
 
 def test_the_next_build_leaves_a_merge_alone(tea_shop: Shop, catalog: Catalog) -> None:
