@@ -85,7 +85,7 @@ class Seen:
         if self.label is None and slack >= 0:
             return 1.0  # another item was as near
         if self.label is not None and self.margin is not None:
-            slack = min(slack, self.margin)
+            slack = min(slack, max(self.margin, 0.0))  # below 0: a picture of another is nearer
         return math.exp(-abs(slack) / _SLACK)
 
 

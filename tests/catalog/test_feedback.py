@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -345,6 +346,16 @@ def test_the_most_ambiguous_comes_first(catalog: Catalog) -> None:
     clear, doubtful = logged(catalog, paint(1)), logged(catalog, between(3, 4, 0.55))
     assert [one.recognition_id for one in catalog.unanswered()] == [doubtful, clear]
     assert [one.recognition_id for one in catalog.unanswered(1)] == [doubtful]
+
+
+def test_an_answer_that_another_picture_is_nearer_than_is_the_most_ambiguous(
+    catalog: Catalog,
+) -> None:
+    seen = catalog.recognition(logged(catalog, paint(1))).seen
+    margins = (0.2, 0.01, 0.0, -0.2)
+    ambiguities = [replace(seen, margin=margin).ambiguity for margin in margins]
+    assert ambiguities == sorted(ambiguities)
+    assert ambiguities[-2:] == [1.0, 1.0]
 
 
 def test_what_two_items_tie_for_is_unknown_and_the_most_ambiguous(catalog: Catalog) -> None:
