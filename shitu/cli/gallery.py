@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -214,8 +215,8 @@ def list_items(
     with open_workspace(context, **settings) as workspace:
         catalog = workspace.catalog if as_of is None else workspace.as_of(as_of)
         items = catalog.items()
-        references: dict[int, list[Any]] = {item.item_id: [] for item in items}
-        for reference in catalog.all_references():
+        references: dict[int, list[Any]] = defaultdict(list)  # of items that came meanwhile, too
+        for reference in catalog.all_references() if as_json else ():
             references[reference.item_id].append(reference)
     if where is not None:
         items = _filtered(items, where)
@@ -231,7 +232,7 @@ def list_items(
         (
             str(item.item_id),
             item.label,
-            str(len(references[item.item_id])),
+            str(item.references),
             show_attributes(item.attributes),
         )
         for item in items

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 from click.testing import Result
 
+from shitu import Workspace
+from shitu.catalog import Catalog
 from shitu.cli._attributes import parse_value, show_value
+from shitu.gallery import Item
 
 Run = Callable[..., Result]
 
@@ -186,3 +189,20 @@ def test_compact_from_the_command_line(run: Run, shop: Path, labels: list[str]) 
     assert (summary["forgotten"], summary["problem"]) == (0, None)
     assert run("compact", "--before", "long ago", *index).exit_code == 2
     assert run("compact", "--before", "99", *index).exit_code == 1
+
+
+def test_an_item_that_comes_while_items_are_listed_is_no_fault(
+    run: Run, shop: Path, labels: list[str], query: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = Catalog.items
+
+    def then_another(catalog: Catalog) -> list[Item]:
+        found = items(catalog)
+        with Workspace(shop / "index") as other:
+            other.add([query], "Newcomer")
+        return found
+
+    monkeypatch.setattr(Catalog, "items", then_another)
+    listed = lines(run("list-items", "--index", shop / "index", "--json"))
+    assert [item["label"] for item in listed] == labels
+    assert "Newcomer" in run("list-items", "--index", shop / "index").stdout
