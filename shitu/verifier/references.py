@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import threading
@@ -108,7 +109,8 @@ class ReferenceFeatures:
         image = original(reference)
         if image is None:
             jpeg = read_thumbnails(self._gallery, [reference.reference_id])
-            image = next(map(load_image, jpeg.values()), None)
+            with contextlib.suppress(ImageError):  # a damaged one, which `check` names
+                image = next(map(load_image, jpeg.values()), None)
         return image
 
     def _computed(self, references: Sequence[Reference]) -> dict[int, Features]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -230,13 +229,17 @@ def test_evidence_of_the_answer_of_the_scores_is_what_it_was(shop: Shop) -> None
             assert getattr(one, name)[0] == pytest.approx(getattr(whole, name)[row])
 
 
-def test_without_pictures_the_scores_decide(shop: Shop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [AUTO, ON])
+@pytest.mark.parametrize(
+    "spoil", ["DELETE FROM thumbnails", "UPDATE thumbnails SET jpeg = CAST('no' AS BLOB)"]
+)
+def test_without_pictures_the_scores_decide(shop: Shop, spoil: str, mode: str) -> None:
     import shutil
 
     catalog = build(shop, print_of)
     shutil.rmtree(shop.photos)
     with catalog.gallery.connected() as engine, engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM thumbnails")
-    found = learnt(catalog, ON)
+        connection.exec_driver_sql(spoil)
+    found = learnt(catalog, mode)
     assert found.compared == 0
     assert found.named == pytest.approx(found.named_without_points, abs=0.05)
