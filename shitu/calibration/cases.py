@@ -7,7 +7,7 @@ that it was fitted into, or it would do better here than a stranger does in use.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -161,6 +161,7 @@ def gather(
     *,
     depth: int = DEPTH,
     limit: int = LIMIT,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Cases:
     """Ask each reference once as itself and once as a stranger.
 
@@ -172,6 +173,7 @@ def gather(
         prototype_weight: how much an item's prototype counts beside its nearest reference.
         depth: neighbours that are noted of each case.
         limit: references that are asked at most.
+        progress: told the number of queries asked so far, and of all.
     """
     names, codes = np.unique(items, return_inverse=True)
     codes = np.asarray(codes, np.int64)
@@ -182,13 +184,18 @@ def gather(
     stranger: list[Bools] = []
     own = np.full(len(items), np.nan)
     known, unknown = reference_folds(codes, FOLDS, seed), label_folds(codes, FOLDS, seed)
-    for split, noted in (*((each, own) for each in known), *((each, None) for each in unknown)):
+    splits = [*((each, own) for each in known), *((each, None) for each in unknown)]
+    done, total = 0, sum(int(np.sum(each.queries & chosen)) for each, _ in splits)
+    for split, noted in splits:
         vectors = _mapped(embeddings, codes, recipe, split)
         rows = np.flatnonzero(split.queries & chosen)
         asked = _ask(vectors, items, rows, split.gallery, noted, prototype_weight, depth)
         for evidence, some in asked:
             found.append(evidence)
             near.append(some)
+            done += len(evidence)
+            if progress is not None:
+                progress(done, total)
         groups.append(items[rows])
         stranger.append(np.full(len(rows), noted is None))
     evidence, group = Evidence.joined(found), np.concatenate(groups)

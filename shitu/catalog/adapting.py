@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shitu.catalog.asking import Ids, Others, Photos, Shop, Vectors, cases_of
+from shitu.catalog.asking import Ids, Others, Photos, Progress, Shop, Vectors, cases_of
 from shitu.catalog.learning import (
     ADAPTER,
     CALIBRATION,
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from shitu.calibration import Calibrated, Refusal
     from shitu.catalog.looking import Looking
     from shitu.gallery.transaction import Transaction
-
-Progress = Callable[[int, int], None]
 
 _ITEMS_THEN = "items_of_gallery"  # in the report of a calibration, which may have asked for fewer
 _OUTGROWN = 1.5  # items now for each then: half as many strangers more are named
@@ -93,7 +90,7 @@ def adapt(
         return LearnSummary(outcome, choice.reason, choice, None, gallery.head().generation)
     view = view_of(raw, choice.adapter)
     shop = Shop(gallery, ids, items, vectors, view, choice.recipe, prototype_weight)
-    found = _calibrated(shop, far, Others(photos=photos), looking)
+    found = _calibrated(shop, far, Others(photos=photos), looking, progress)
     if isinstance(found, Refusal):
         reason = f"scores would change, and no point from which they count is known: {found.reason}"
         return LearnSummary("too little", reason, choice, None, gallery.head().generation)
@@ -114,6 +111,7 @@ def calibrate(
     strangers: Vectors | None,
     dry_run: bool,
     photos: Photos | None = None,
+    progress: Progress | None = None,
     prototype_weight: float = PROTOTYPE_WEIGHT,
     looking: Looking | None = None,
 ) -> LearnSummary:
@@ -124,7 +122,7 @@ def calibrate(
     raw, ids, items, vectors = _references(gallery)
     view = read_view(gallery, raw)
     shop = Shop(gallery, ids, items, vectors, view, _recipe(view), prototype_weight)
-    found = _calibrated(shop, far, Others(strangers, photos), looking)
+    found = _calibrated(shop, far, Others(strangers, photos), looking, progress)
     if isinstance(found, Refusal):
         return LearnSummary("too little", found.reason, None, None, gallery.head().generation)
     outcome = "dry run"
@@ -234,7 +232,7 @@ def _check_rate(far: float) -> None:
 
 
 def _calibrated(
-    shop: Shop, far: float, others: Others, looking: Looking | None
+    shop: Shop, far: float, others: Others, looking: Looking | None, progress: Progress | None
 ) -> Calibrated | Refusal:
     from shitu.calibration import Refusal, calibrate_points
     from shitu.calibration import calibrate as learn
@@ -242,7 +240,7 @@ def _calibrated(
 
     if len(np.unique(shop.items)) < 2:
         return Refusal("it takes two items or more to mistake one for another", 2)
-    cases = cases_of(shop, far, others, looking)
+    cases = cases_of(shop, far, others, looking, progress)
     found = learn(cases, far, shop.view.space.fingerprint)
     if isinstance(found, Refusal):
         return found

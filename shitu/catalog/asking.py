@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Ids = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,9 @@ class Others:
         return strangers + (0 if self.photos is None else len(self.photos.vectors))
 
 
-def cases_of(shop: Shop, far: float, others: Others, looking: Looking | None) -> Cases:
+def cases_of(
+    shop: Shop, far: float, others: Others, looking: Looking | None, progress: Progress | None
+) -> Cases:
     """Queries whose truth is known: the references, strangers, photos, and those that are lent."""
     from shitu.calibration import Shelf, ask_photos, cases_needed, gather
 
@@ -81,7 +85,7 @@ def cases_of(shop: Shop, far: float, others: Others, looking: Looking | None) ->
 
         asked = {"depth": looking.depth, "limit": max(LIMIT, cases_needed(far))}
     view, vectors, items, weight = shop.view, shop.vectors, shop.items, shop.prototype_weight
-    cases = gather(vectors, items, shop.recipe, prototype_weight=weight, **asked)
+    cases = gather(vectors, items, shop.recipe, prototype_weight=weight, progress=progress, **asked)
     shelf, depth = Shelf.of(view(vectors), items, weight), asked.get("depth", DEPTH)
     seen = looking is not None and len(looking.pictures) == len(others)
     strangers, photos, before = others.strangers, others.photos, 0

@@ -34,9 +34,9 @@ from shitu.lineup import named
 
 if TYPE_CHECKING:
     from shitu.calibration import Calibration
-    from shitu.catalog.adapting import LearnSummary, Progress
+    from shitu.catalog.adapting import LearnSummary
     from shitu.catalog.as_of import Named, PastGallery
-    from shitu.catalog.asking import Photos
+    from shitu.catalog.asking import Photos, Progress
     from shitu.catalog.check_report import CheckReport
     from shitu.catalog.chronicle import Event
     from shitu.catalog.compacting import CompactSummary
@@ -706,7 +706,7 @@ class Catalog:
             far: false-accept rate that the calibration is to keep.
             photos: pictures as they will be asked, that the calibration learns from, too.
             dry_run: only measure.
-            progress: told the number of rounds done so far, and the total.
+            progress: told the number of rounds done so far and the total, then of queries asked.
             looking: lets the verifier have its say in the calibration; None: scores alone.
         """
         from shitu.catalog.adapting import adapt
@@ -729,6 +729,7 @@ class Catalog:
         strangers: npt.NDArray[np.float32] | None = None,
         photos: Photos | None = None,
         dry_run: bool = False,
+        progress: Progress | None = None,
         looking: Looking | None = None,
     ) -> LearnSummary:
         """Learn from the gallery's own references when an answer is to be believed.
@@ -738,6 +739,7 @@ class Catalog:
             strangers: embeddings (n, dim) of things that the gallery does not have.
             photos: pictures as they will be asked, and what they show.
             dry_run: only measure.
+            progress: told the number of queries asked so far, and of all.
             looking: lets the verifier have its say; None: scores alone.
         """
         from shitu.catalog.adapting import calibrate
@@ -749,6 +751,7 @@ class Catalog:
                 strangers=strangers,
                 photos=photos,
                 dry_run=dry_run,
+                progress=progress,
                 prototype_weight=self._prototype_weight,
                 looking=looking,
             )

@@ -50,8 +50,8 @@ class Learning(Wiring):
             far: share of strangers that may get an answer.
             queries: photos that the calibration learns from, too; see `calibrate`.
             dry_run: only measure.
-            progress: called with the number of photos described, of rounds done, then of queries
-                looked at so far, and of all.
+            progress: called with the number of photos described, of rounds done, of queries asked,
+                then of those looked at so far, and of all.
         """
         from shitu.catalog.asking import Photos
 
@@ -83,8 +83,8 @@ class Learning(Wiring):
                 per label, a label file, or the queries themselves. Of labels that the gallery does
                 not have they are strangers; references themselves are left out.
             dry_run: only measure.
-            progress: called with the number of strangers described, of photos described, then of
-                queries looked at so far, and of all.
+            progress: called with the number of strangers described, of photos described, of queries
+                asked, then of those looked at so far, and of all.
 
         Raises:
             ImageError: there is no picture in the folder, or none can be read.
@@ -105,6 +105,7 @@ class Learning(Wiring):
             strangers=np.stack([one.embedding for _, one in found]) if found else None,
             photos=Photos(asked.embeddings, asked.labels),
             dry_run=dry_run,
+            progress=progress,
             looking=self._looking([*parts, *_parts(asked)], progress),
         )
         return replace(summary, skipped=(*described.skipped, *asked.skipped))

@@ -65,6 +65,15 @@ def test_the_own_item_is_hidden_from_impostors(shop: Photos) -> None:
     assert not cases.right[cases.stranger].any()
 
 
+def test_it_tells_how_many_were_asked(shop: Photos) -> None:
+    told: list[tuple[int, int]] = []
+    cases = gather(*shop, recipe=None, progress=lambda *each: told.append(each))
+    done = [each for each, _ in told]
+    assert done == sorted(set(done)), "it never goes back"
+    assert told[-1] == (len(cases.right),) * 2
+    assert {total for _, total in told} == {len(cases.right)}
+
+
 def test_no_case_is_judged_by_a_map_that_knows_it() -> None:
     """Labels that mean nothing must look like that, however well a map may learn them by heart."""
     random = np.random.default_rng(0)

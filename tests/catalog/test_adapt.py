@@ -302,6 +302,16 @@ def test_a_calibration_never_takes_the_place_of_another_maps(
     assert (catalog.calibration() is None) == adapted
 
 
+def test_both_tell_how_far_they_are(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    for learn in (catalog.adapt, catalog.calibrate):
+        told: list[tuple[int, int]] = []
+        measured = learn(dry_run=True, progress=lambda *each, told=told: told.append(each)).measured
+        assert measured is not None
+        asked = measured.genuine + measured.strangers - measured.lent
+        assert told[-1] == (asked, asked)
+
+
 def test_a_map_of_another_model_is_as_good_as_none(lit_shop: Shop) -> None:
     catalog = lit_shop.open()
     catalog.adapt(far=0.02)
