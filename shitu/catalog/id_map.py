@@ -54,7 +54,7 @@ def read_id_map(folder: Path) -> dict[int, Named]:
     except Exception as error:  # what loaders raise at nonsense has no common root
         raise IndexFileError(
             f"{display_path(file)} is no list of labels ({_one_line(error)}): nothing of it was "
-            "used"
+            "used; build that index again, or build from the pictures"
         ) from error
 
 

@@ -54,12 +54,18 @@ def read_foreign(path: Path) -> ForeignVectors:
             file.seek(0)
             index = faiss.read_index(faiss.PyCallbackIOReader(file.read, _BLOCK))
         return _unpack(index, called)
+    except FileNotFoundError as error:
+        raise IndexFileError(
+            f"{called} cannot be read: it does not exist; name the folder that PaddleClas or "
+            "PaddleX wrote its index into"
+        ) from error
     except OSError as error:
         raise IndexFileError(f"{called} cannot be read ({error.strerror})") from error
     except (RuntimeError, MemoryError) as error:
         first = str(error).strip().splitlines()[-1:] or ["out of memory"]
         raise IndexFileError(
-            f"{called} is damaged, or its vectors cannot be had back ({first[0]})"
+            f"{called} is damaged, or its vectors cannot be had back ({first[0]}): build that "
+            "index again, or build from the pictures"
         ) from error
 
 
