@@ -83,9 +83,10 @@ class Gallery:
     def __init__(self, where: str, folder: Path) -> None:
         self._engine: Engine
         self._where = where
+        self._file: Path | None = None
         self.folder = folder
         self.guard: Callable[[Pending], None] | None = None
-        self._later: tuple[Path, float] | None = None  # the file, where there is none yet
+        self._later: Engine | None = None  # of a database in which there is no gallery yet
         self._blank: Engine | None = None  # what stood in for it; others may still be reading it
         self._settling = threading.RLock()
         self._references = ReferenceMemory()
@@ -103,14 +104,15 @@ class Gallery:
         read_only: bool = False,
         timeout: float = 30.0,
     ) -> Gallery:
-        """Open a gallery, making or updating its tables unless it is only to be read.
+        """Open a gallery, updating its tables unless it is only to be read.
 
-        A file that does not exist is made by the first change; until then the gallery is empty.
+        A file or tables that do not exist are made by the first change; until then the gallery is
+        empty.
 
         Args:
             where: an SQLite file, or the URL of one or of PostgreSQL.
             folder: the index folder; the place of the pictures is remembered relative to it.
-            create: make the tables of a gallery where there are none.
+            create: do not mind if a database has no tables yet.
             read_only: never write, not even a lock file; works in a folder without permission.
             timeout: seconds to wait for another writer.
 
@@ -121,32 +123,43 @@ class Gallery:
         """
         file = where if isinstance(where, Path) else sqlite_file(where)
         gallery = cls(shown(file or str(where)), folder)
-        gallery._patience = timeout
+        gallery._file, gallery._patience = file, timeout
         if file is None:
             engine = open_url(str(where), timeout=timeout)
-            gallery._connect(engine, read_only=read_only, create=create and not read_only)
-        elif file.exists() or read_only:
-            engine = open_sqlite(file, read_only=read_only, timeout=timeout)
-            gallery._connect(engine, read_only=read_only)
         else:
-            gallery._connect(open_blank(), read_only=False)
-            gallery._later = (file, timeout)
+            engine = open_sqlite(file, read_only=read_only, timeout=timeout)
+        try:
+            if gallery._is_made(engine) or (file is not None and read_only):
+                gallery._connect(engine, read_only=read_only)
+            elif read_only or not create:
+                raise no_gallery(gallery._where)
+            else:
+                gallery._connect(open_blank(), read_only=False)
+                gallery._later = engine
+        except BaseException:
+            engine.dispose()
+            raise
         return gallery
 
-    def _connect(self, engine: Engine, *, read_only: bool, create: bool = True) -> None:
+    def _is_made(self, engine: Engine) -> bool:
+        """Whether there is a gallery to connect to."""
+        if self._file is not None:
+            return self._file.exists()
+        with translated(self._where), engine.connect() as connection:
+            return schema_version(connection) > 0
+
+    def _connect(self, engine: Engine, *, read_only: bool) -> None:
         self._engine = engine
         try:
-            self._prepare(read_only=read_only, create=create)
+            self._prepare(read_only=read_only)
         except BaseException:
             engine.dispose()
             raise
 
-    def _prepare(self, *, read_only: bool, create: bool = True) -> None:
+    def _prepare(self, *, read_only: bool) -> None:
         with self._snapshot() as connection:
             if check_version(connection, self._where):
                 return
-            if not create and not schema_version(connection):
-                raise no_gallery(self._where)
         if read_only:
             raise GalleryError(
                 f"{self._where} was written by an older version of shitu, or is empty: "
@@ -158,35 +171,39 @@ class Gallery:
             migrate(connection)
 
     def _settle(self, *, writing: bool) -> None:
-        """Turn to the file that did not exist yet, once there is something to write into it."""
+        """Turn to what did not exist yet, once it does or there is something to write into it."""
         with self._settling:
             self._open_engine()
             if self._later is None:
                 return
-            file, timeout = self._later
-            if not writing and not file.exists():
+            if not (writing or self._is_made(self._later)):
                 # An interrupted query ends its connection, and what is in memory with it.
                 self._prepare(read_only=False)
                 return
-            try:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise GalleryError(
-                    f"the folder {shown(file.parent)} cannot be made ({error.strerror}): name "
-                    "another place for the index"
-                ) from error
+            if self._file is not None:
+                self._make_folder(self._file.parent)
             # In a gallery of its own: an engine without tables, should this fail, is not kept.
-            made = Gallery(self._where, self.folder)
-            made._connect(open_sqlite(file, read_only=False, timeout=timeout), read_only=False)
-            self._blank, self._engine, self._later = self._engine, made._engine, None
+            new = Gallery(self._where, self.folder)
+            new._connect(self._later, read_only=False)
+            self._blank, self._engine, self._later = self._engine, self._later, None
+
+    @staticmethod
+    def _make_folder(folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GalleryError(
+                f"the folder {shown(folder)} cannot be made ({error.strerror}): name another "
+                "place for the index"
+            ) from error
 
     def close(self) -> None:
         """Let go of all connections; whoever asks for one afterwards gets `Closed`."""
         with self._settling:
             self._closed = True
-            self._engine.dispose()
-            if self._blank is not None:
-                self._blank.dispose()
+            for engine in (self._engine, self._blank, self._later):
+                if engine is not None:
+                    engine.dispose()
 
     def _open_engine(self) -> Engine:
         if self._closed:  # the engine itself would connect again, and nobody would end that

@@ -182,3 +182,20 @@ def test_only_what_makes_a_gallery_makes_tables(
         add(gallery, "tea", 1)
     with closing(Gallery.open(url, tmp_path, create=False, read_only=read_only)) as gallery:
         assert [item.label for item in gallery.items()] == ["tea"]
+
+
+def test_tables_are_made_by_the_first_change(url: str, tmp_path: Path, add: Add) -> None:
+    """Until then the gallery is empty, as one in a file that does not exist."""
+    engine = open_url(url, timeout=1)
+    with (
+        closing(Gallery.open(url, tmp_path)) as gallery,
+        closing(Gallery.open(url, tmp_path)) as other,
+    ):
+        assert gallery.items() == other.items() == []
+        assert not inspect(engine).has_table("meta")
+        add(gallery, "tea", 1)
+        assert inspect(engine).has_table("meta")
+        assert [item.label for item in other.items()] == ["tea"]
+        add(other, "coffee", 2)
+        assert gallery.head().generation == 2
+    engine.dispose()
