@@ -44,6 +44,7 @@ _SHARED = 1 << 15  # bytes of the file by which processes share a database in us
 _PATIENCE = 2.0  # seconds that one without rights waits for a writer to come or go
 _LIBPQ = ("psycopg", "psycopg2")  # drivers that take its parameters
 _TURN = 0x5417  # what PostgreSQL knows the lock of all writers by
+_SECRETS = ("password", "sslpassword")  # parameters in URLs for libpq
 
 _DAMAGED = (
     "{where} is damaged ({why}): restore a copy of it, or move it away and run "
@@ -157,9 +158,28 @@ def shown(where: Path | str) -> str:
     if isinstance(where, Path):
         return display_path(where)
     try:
-        return make_url(where).render_as_string(hide_password=True)
+        return make_url(where).difference_update_query(_SECRETS).render_as_string()
     except (SQLAlchemyError, ValueError):
         return re.sub("(?<=://).*", "***", where)  # a password may be anywhere in it
+
+
+def without_password(url: str) -> str:
+    """Return the URL of a database as it is, but for the passwords in it."""
+    try:
+        parsed = make_url(url)
+    except (SQLAlchemyError, ValueError):
+        return shown(url)
+    if parsed.password is None and not parsed.query.keys() & set(_SECRETS):
+        return url
+    bare = URL.create(
+        parsed.drivername,
+        parsed.username,
+        host=parsed.host,
+        port=parsed.port,
+        database=parsed.database,
+        query=parsed.query,
+    )
+    return bare.difference_update_query(_SECRETS).render_as_string()
 
 
 def no_gallery(where: str) -> IndexNotFound:

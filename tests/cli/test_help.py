@@ -94,6 +94,14 @@ def test_config_prints_yaml_that_config_reads(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["--config", str(file), "config"]).output == first.output
 
 
+def test_the_password_of_a_database_is_not_printed() -> None:
+    shop = {"SHITU_DATABASE": "postgresql://me:secret@host/shop"}
+    result = CliRunner().invoke(main, ["config"], env=shop)
+    assert "database: postgresql://me@host/shop\n" in result.stdout
+    assert "secret" not in result.output
+    assert "~/.pgpass" in result.stderr
+
+
 def test_an_unknown_setting_gets_a_suggestion(tmp_path: Path) -> None:
     file = tmp_path / "shitu.yaml"
     file.write_text("treshold: 0.5\n", encoding="utf-8")

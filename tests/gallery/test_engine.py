@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from shitu.errors import GalleryError, GalleryLocked
-from shitu.gallery.engine import shown, translated
+from shitu.gallery.engine import shown, translated, without_password
 from shitu.gallery.gallery import Gallery
 
 Add = Callable[..., list[int]]
@@ -144,6 +144,24 @@ def test_what_a_server_says_is_told_with_the_next_step(why: str, sentence: str) 
 
 def test_messages_do_not_tell_the_password() -> None:
     assert "secret" not in shown("postgresql://me:secret@host/shop")
+    assert "secret" not in shown("postgresql://me@host/shop?password=secret")
+
+
+@pytest.mark.parametrize(
+    ("url", "bare"),
+    [
+        ("postgresql://me:se%2Fcret@host:5433/my%20shop", "postgresql://me@host:5433/my shop"),
+        (
+            "postgresql://host/shop?password=secret&sslpassword=secret&options=-ca%3Db",
+            "postgresql://host/shop?options=-ca%3Db",
+        ),
+        ("postgresql:///shop?host=/run", "postgresql:///shop?host=/run"),
+        ("sqlite:////ä b/gallery.db", "sqlite:////ä b/gallery.db"),
+        ("postgresql://me:secret@host:port/shop", "postgresql://***"),
+    ],
+)
+def test_an_address_without_its_password_is_the_same_otherwise(url: str, bare: str) -> None:
+    assert without_password(url) == bare
 
 
 def test_messages_stay_on_one_line() -> None:
