@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from shitu.errors import WeightsCorrupt
 
 if TYPE_CHECKING:
     from shitu.models.catalogue import Official, Part
-    from shitu.models.store import Installed
+    from shitu.models.store import Found, Installed
 
 
 @click.group(epilog="Example: shitu models pull PP-ShiTuV2_rec")
@@ -39,6 +40,9 @@ def list_models(as_json: bool) -> None:
     from shitu.models.store import known_models
 
     known = list(known_models())
+    for found in (found for _, parts in known for found in parts.values()):
+        if isinstance(found, WeightsCorrupt):
+            say(f"note: {found}")
     if as_json:
         embedded = [
             {"name": name, "kind": kind, "state": "embedded"}
@@ -202,8 +206,13 @@ def _size(model: Official) -> str:
     return f"{model.megabytes:g} MB"
 
 
-def _state(parts: dict[Part, Installed | None]) -> str:
-    return ", ".join(part for part, found in parts.items() if found is not None) or "-"
+def _state(parts: Mapping[Part, Found]) -> str:
+    here = {part: found for part, found in parts.items() if found is not None}
+    return ", ".join(map(_called, here, here.values())) or "-"
+
+
+def _called(part: Part, found: Found) -> str:
+    return f"{part} (damaged)" if isinstance(found, WeightsCorrupt) else part
 
 
 def _told(found: Installed | None) -> str:
@@ -212,11 +221,13 @@ def _told(found: Installed | None) -> str:
     return f"{found.folder}, pulled {found.at} from {found.origin}, sha256 {found.sha256}"
 
 
-def _fields(model: Official, parts: dict[Part, Installed | None]) -> dict[str, Any]:
+def _fields(model: Official, parts: Mapping[Part, Found]) -> dict[str, Any]:
     fields = {k: v for k, v in asdict(model).items() if k not in ("description", "architecture")}
     here = {part: None if found is None else _record(found) for part, found in parts.items()}
     return {**fields, "state": _state(parts), "here": here}
 
 
-def _record(model: Installed) -> dict[str, Any]:
+def _record(model: Installed | WeightsCorrupt) -> dict[str, Any]:
+    if isinstance(model, WeightsCorrupt):
+        return {"problem": str(model)}
     return {**asdict(model), "folder": str(model.folder)}

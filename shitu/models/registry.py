@@ -36,10 +36,12 @@ def _embedded(folder: Path) -> ModelSpec:
 def names_here(kind: str) -> list[str]:
     """Names of the models of a kind that can be used at once: embedded, then pulled."""
     from shitu.models.catalogue import OFFICIAL
-    from shitu.models.store import installed
+    from shitu.models.store import Installed, look_for
 
     return [name for name, its in names_embedded().items() if its == kind] + [
-        model.name for model in OFFICIAL.values() if model.kind == kind and installed(model.name)
+        model.name
+        for model in OFFICIAL.values()
+        if model.kind == kind and isinstance(look_for(model.name), Installed)
     ]
 
 

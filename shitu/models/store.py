@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 
@@ -95,7 +95,7 @@ def installed(name: str, part: Part = "inference") -> Installed | None:
     record = folder / RECORD
     try:
         fields = json.loads(record.read_text(encoding="utf-8"))
-        return Installed(**{**fields, "folder": folder})
+        return _of_record({**fields, "folder": folder})
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError) as error:
@@ -103,6 +103,14 @@ def installed(name: str, part: Part = "inference") -> Installed | None:
             f"The record {record} of the pulled model {name} is damaged ({error}). "
             f"`shitu models pull {name}{_flag(part)}` mends it."
         ) from None
+
+
+def _of_record(fields: Mapping[str, Any]) -> Installed:
+    found = Installed(**fields)
+    words = [found.origin, found.sha256, found.trust, found.at, *dict(found.files).values()]
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("a field is no text")
+    return found
 
 
 def pull(
@@ -171,7 +179,10 @@ def verify(name: str, part: Part = "inference") -> list[str]:
     Raises:
         WeightsNotFound: it has not been pulled.
     """
-    return _problems(required(name, part))
+    try:
+        return _problems(required(name, part))
+    except WeightsCorrupt as error:
+        return [str(error)]
 
 
 def remove(name: str, part: Part = "inference") -> Path:
@@ -398,7 +409,18 @@ def _write_whole(path: Path, text: str) -> None:
     part.replace(path)
 
 
-def known_models() -> Iterator[tuple[Official, dict[Part, Installed | None]]]:
-    """Official models, each with the state of its parts on this machine."""
+Found: TypeAlias = "Installed | WeightsCorrupt | None"
+
+
+def known_models() -> Iterator[tuple[Official, dict[Part, Found]]]:
+    """Official models, each with its parts on this machine, or what is wrong with their records."""
     for model in OFFICIAL.values():
-        yield model, {part: installed(model.name, part) for part in model.urls}
+        yield model, {part: look_for(model.name, part) for part in model.urls}
+
+
+def look_for(name: str, part: Part = "inference") -> Found:
+    """What was pulled under that name, or what is wrong with the record of it."""
+    try:
+        return installed(name, part)
+    except WeightsCorrupt as error:
+        return error

@@ -77,6 +77,32 @@ def test_scripts_get_json(run: Run, tmp_path: Path) -> None:
     assert json.loads(run("models", "rm", NAME, "--json").stdout) == {"removed": pulled["folder"]}
 
 
+_WORDS = ("name", "part", "origin", "sha256", "trust", "at")
+_RECORD = json.dumps({**dict.fromkeys(_WORDS, "x"), "files": 3})
+
+
+@pytest.mark.usefixtures("mirror")
+@pytest.mark.parametrize("record", ["{", "[]", '{"name": "x"}', _RECORD])
+def test_a_damaged_record_hides_no_other_model(run: Run, tmp_path: Path, record: str) -> None:
+    run("models", "pull", NAME)
+    file = tmp_path / "models" / NAME / "installed.json"
+    file.write_text(record, encoding="utf-8")
+    listed = run("models", "list")
+    assert f"note: The record {file} of the pulled model {NAME} is damaged" in listed.stderr
+    lines = {line.split()[0]: line for line in listed.stdout.splitlines()}
+    assert "inference (damaged)" in lines[NAME]
+    assert "PP-ShiTuV2_det" in lines
+    models = json.loads(run("models", "list", "--json").stdout)["models"]
+    here = next(model["here"] for model in models if model["name"] == NAME)
+    assert "is damaged" in here["inference"]["problem"]
+    verified = run("models", "verify")
+    assert verified.exit_code == 1
+    assert f"{NAME} (inference): The record {file}" in verified.stdout
+    assert f"`shitu models pull {NAME}`" in verified.stderr
+    assert run("models", "pull", NAME).exit_code == 0
+    assert run("models", "verify").stdout == f"{NAME} (inference): as it was pulled\n"
+
+
 @pytest.mark.usefixtures("mirror")
 @pytest.mark.parametrize("what", ["pull", "show", "verify", "path", "rm"])
 def test_what_comes_with_the_package_is_not_looked_for_elsewhere(run: Run, what: str) -> None:
