@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Interpolation: TypeAlias = Literal["antialias", "linear", "cubic"]
 Triple: TypeAlias = tuple[float, float, float]
 
+_LONGEST = 4096  # side of an input, in pixels; a batch of larger ones would fill the memory
+
 IMAGENET_MEAN: Triple = (0.485, 0.456, 0.406)
 IMAGENET_STD: Triple = (0.229, 0.224, 0.225)
 
@@ -52,6 +54,9 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if len(self.input_size) != 2 or min(self.input_size) < 1:
             raise ConfigError(f"input_size is (height, width) in pixels, not {self.input_size}.")
+        longest = max(*self.input_size, self.resize_short or 0)
+        if longest > _LONGEST:
+            raise ConfigError(f"a side of the input is at most {_LONGEST} pixels, not {longest}.")
         for name, values in (("mean", self.mean), ("std", self.std)):
             if len(values) != 3 or not all(map(math.isfinite, values)):
                 raise ConfigError(f"{name} is three numbers, one per RGB channel, not {values}.")

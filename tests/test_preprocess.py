@@ -250,6 +250,8 @@ def test_a_picture_of_the_right_size_stays_as_it_is() -> None:
         ({"input_size": (-1, 224)}, "input_size is"),
         ({"input_size": (224,)}, "input_size is"),
         ({"input_size": (3, 224, 224)}, "input_size is"),
+        ({"input_size": (224, 4097)}, "at most 4096 pixels, not 4097"),
+        ({"resize_short": 10**9}, "at most 4096 pixels, not 1000000000"),
         ({"mean": (0.5, 0.5)}, "mean is three numbers"),
         ({"mean": (0.5, 0.5, float("nan"))}, "mean is three numbers"),
         ({"std": (0.5,)}, "std is three numbers"),

@@ -50,9 +50,12 @@ def sha256_of(path: Path, remedy: str = "Fetch it again.") -> str:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter of a name with a null character
+        from shitu.images import display_path
+
+        why = getattr(error, "strerror", None) or error
         raise WeightsNotFound(
-            f"Cannot read the model file {path}: {error.strerror}. {remedy}"
+            f"Cannot read the model file {display_path(path)}: {why}. {remedy}"
         ) from None
     return digest.hexdigest()
 

@@ -83,6 +83,7 @@ def test_every_field_that_a_kind_needs_is_missed(
         ({"input_size": [224, 224, 3]}, "input_size is (height, width)", "three numbers for two"),
         ({"input_size": [0, 224]}, "input_size is (height, width)", "no pixel"),
         ({"input_size": [1.5, 224]}, "input_size is (height, width)", "half a pixel"),
+        ({"input_size": [224, 10**30]}, "at most 4096 pixels", "more than fits into memory"),
         ({"mean": [0.5, 0.5]}, "mean is three numbers, one per RGB channel, not [0.5", "two"),
         ({"std": "x"}, "std is three numbers, one per RGB channel, not 'x'", "text for numbers"),
         ({"name": []}, "name is a name, not []", "a list for a name"),
@@ -117,6 +118,13 @@ def test_one_file_is_enough_and_is_its_identity(tmp_path: Path, only: str) -> No
     files = {only: FEATURE["files"][only]}
     spec = read_spec(write(tmp_path, {**FEATURE, "files": files}))
     assert spec.weights_sha256 == files[only]["sha256"]
+
+
+def test_a_file_that_nothing_can_be_called_is_named(tmp_path: Path) -> None:
+    files = {"onnx": {"path": "a\0", "sha256": "x"}}
+    spec = read_spec(write(tmp_path, {**FEATURE, "files": files}))
+    with pytest.raises(WeightsNotFound, match=r"Cannot read .*a\\x00: embedded null"):
+        spec.files["onnx"].verified()
 
 
 @pytest.mark.parametrize(
