@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from shitu.cli._common import as_typed
+
 
 def parse_attributes(texts: Iterable[str], hint: str) -> dict[str, Any]:
     """Return attributes by key; `hint` is what the user called them.
@@ -16,7 +18,7 @@ def parse_attributes(texts: Iterable[str], hint: str) -> dict[str, Any]:
         click.BadParameter: one is not of the form KEY=VALUE, or a key is given twice.
     """
     found: dict[str, Any] = {}
-    for text in texts:
+    for text in map(as_typed, texts):
         key, value = _attribute(text, hint)
         if key in found:
             raise click.BadParameter(f"{key!r} is given twice: decide for one", param_hint=hint)

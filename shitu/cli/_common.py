@@ -155,6 +155,14 @@ def json_option(command: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help=text)(command)
 
 
+def as_typed(text: str) -> str:
+    """Words of a command line as UTF-8, as labels are, whatever the locale takes them for."""
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        return text
+
+
 def where_option(command: _Command) -> _Command:
     """`--where`, a filter; what cannot be read is wrong usage."""
     return click.option(
@@ -173,6 +181,7 @@ def _checked_filter(
         from shitu.errors import WhereError
         from shitu.gallery.where import parse_where
 
+        text = as_typed(text)
         try:
             parse_where(text)
         except WhereError as error:

@@ -9,6 +9,7 @@ import click
 
 from shitu.cli._attributes import parse_attributes, show_attributes, show_value
 from shitu.cli._common import (
+    as_typed,
     echo,
     force_option,
     index_options,
@@ -92,7 +93,7 @@ def set_attr(
     if not values and not unset:
         raise click.UsageError("Give at least one KEY=VALUE or --unset KEY.")
     with open_workspace(context, **settings) as workspace:
-        item = workspace.set_attributes(label, values, unset=unset)
+        item = workspace.set_attributes(label, values, unset=list(map(as_typed, unset)))
     if as_json:
         print_json(asdict(item))
     else:

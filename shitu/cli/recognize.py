@@ -13,6 +13,7 @@ import click
 from shitu.arguments import words_of
 from shitu.cli._common import (
     FilePath,
+    as_typed,
     echo,
     index_options,
     json_option,
@@ -159,7 +160,7 @@ def _find_by_words(
     context: click.Context, text: str, where: str | None, *, as_json: bool, **settings: Any
 ) -> None:
     try:
-        words = words_of("--text", text)
+        words = words_of("--text", as_typed(text))
     except ValueError as error:
         raise click.UsageError(f"{error}.") from None
     with open_workspace(context, **settings) as workspace:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,3 +209,20 @@ def test_an_item_that_comes_while_items_are_listed_is_no_fault(
     listed = lines(run("list-items", "--index", shop / "index", "--json"))
     assert [item["label"] for item in listed] == labels
     assert "Newcomer" in run("list-items", "--index", shop / "index").stdout
+
+
+def test_words_are_utf_8_whatever_the_locale(shop: Path) -> None:
+    env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    label = "Käse 茶"
+    picture = sorted((shop / "photos").rglob("*.jpg"))[0]
+    (shop / "new.jpg").write_bytes(picture.read_bytes() + b"\0")
+
+    def told(*arguments: object) -> bytes:
+        command = [sys.executable, "-m", "shitu", *map(str, arguments), "--index", "index"]
+        typed = [part.encode() for part in command]
+        return subprocess.run(typed, capture_output=True, check=True, env=env, cwd=shop).stdout
+
+    told("add-item", "new.jpg", "--label", label, "--attr", "maß=groß")
+    told("set-attr", label, "größe=茶", "--unset", "maß")
+    listed = json.loads(told("list-items", "--json", "--where", f"label='{label}' and größe='茶'"))
+    assert (listed["label"], listed["attributes"]) == (label, {"größe": "茶"})
