@@ -128,7 +128,10 @@ def _one_of(names: Sequence[str]) -> tuple[Callable[[Any], bool], str]:
 
 
 _PATHS = {"index", "feature_model", "detector_model"}
-_NAME = (bool, "a name, which is not empty")
+_NAME = (
+    lambda value: value and "\0" not in value,
+    "a name, which is not empty and has no null character in it",
+)
 _RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("index", "database", "feature_model", "detector_model"), _NAME),
     **dict.fromkeys(("detection_threshold", "nms_threshold", "lead"), _between(0.0)),

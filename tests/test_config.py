@@ -113,6 +113,7 @@ def test_every_setting_can_come_from_each_place(tmp_path: Path, name: str) -> No
         ({"threads": None}, "threads is None", "only some settings can be unset"),
         ({"log_recognitions": 1}, "log_recognitions is 1; a value of type bool", "1 is not true"),
         ({"index": 3}, "index is 3; a value of type str", "a number for a name"),
+        ({"index": "a\0"}, "has no null character in it", "no folder is called so"),
         ({"index": ""}, "index is ''; it must be a name, which is not empty", "the current folder"),
         ({"database": ""}, "database is ''; it must be a name", "unset is None"),
         ({"feature_model": ""}, "feature_model is ''; it must be a name", "unset is None"),
