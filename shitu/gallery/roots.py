@@ -35,11 +35,15 @@ class Roots:
             return cls(None, None, folder)
         recorded = Path(text_to_path(text))
         beside = text_to_path(get_meta(connection, "root_from_index") or ".")
-        near = Path(os.path.normpath(folder.absolute() / beside))
-        # Of a shop that was copied, pictures and all, the copy must leave the first one's alone.
-        elsewhere = near != recorded and _exists(near)
-        away = elsewhere and (not _exists(recorded) or _lie_in(near, connection))
-        return cls(recorded, near if away else recorded, folder)
+        # The index may be reached by a link that lies elsewhere than the pictures.
+        for place in (folder.absolute(), os.path.realpath(folder)):
+            near = Path(os.path.normpath(os.path.join(place, beside)))  # noqa: PTH118
+            if near == recorded:
+                break
+            # The copy of a shop, pictures and all, must leave the first one's alone.
+            if _exists(near) and (not _exists(recorded) or _lie_in(near, connection)):
+                return cls(recorded, near, folder)
+        return cls(recorded, recorded, folder)
 
     def at(self, root: Path) -> Roots:
         """Return the same with another root."""
@@ -81,7 +85,10 @@ def _lie_in(root: Path, connection: Connection) -> bool:
 
 def write_root(connection: Connection, root: Path, folder: Path) -> None:
     """Remember the root, both as it is and as seen from the index folder."""
-    beside = os.path.relpath(root, folder.absolute())
+    seen = os.path.relpath(root, folder.absolute())
+    real = os.path.relpath(os.path.realpath(root), os.path.realpath(folder))
+    # A link to either may lie anywhere; the shorter way is the one that a copy has, too.
+    beside = min(seen, real, key=lambda way: way.count(os.sep))
     values = {"root": path_to_text(root), "root_from_index": path_to_text(beside)}
     for key, value in values.items():
         connection.execute(delete(meta).where(meta.c.key == key))

@@ -98,6 +98,29 @@ def test_a_copied_shop_has_the_copied_pictures(shop: Path, fill: Callable[[Path]
     gallery.close()
 
 
+@pytest.mark.parametrize("linked", ["when it is made", "afterwards"])
+def test_a_copied_shop_has_them_by_a_link_to_its_index(
+    shop: Path, make: Make, space: Space, tmp_path: Path, linked: str
+) -> None:
+    (tmp_path / "links").mkdir()
+    (shop / "index").mkdir()
+    (tmp_path / "links" / "index").symlink_to(shop / "index")
+    index = (tmp_path / "links" if linked == "when it is made" else shop) / "index"
+    gallery = Gallery.open(index / "gallery.db", index)
+    with gallery.write("build") as transaction:
+        transaction.set_root(shop / "photos")
+        new = make(1, path=str(shop / "photos" / "tea" / "1.jpg"))
+        transaction.add([(transaction.ensure_item("tea"), new)], space)
+    gallery.close()
+    copy = Path(shutil.copytree(shop, tmp_path / "far" / "copy"))
+    (tmp_path / "index").symlink_to(copy / "index")
+    (tmp_path / "photos").mkdir()  # beside the link, with none of its pictures
+    for index in (copy / "index", tmp_path / "index"):
+        gallery = Gallery.open(index / "gallery.db", index)
+        assert gallery.all_references()[0].path == copy / "photos" / "tea" / "1.jpg"
+        gallery.close()
+
+
 def test_an_index_copied_alone_has_the_first_pictures(
     shop: Path, fill: Callable[[Path], Gallery], tmp_path: Path
 ) -> None:
