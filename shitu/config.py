@@ -34,8 +34,8 @@ ENGINES = (
 VERIFY = ("auto", "on", "off")
 
 
-def _setting(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+def _setting(default: Any, text: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"help": text}, repr=not secret)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class Config:
     """
 
     index: str = _setting("index", "folder of the gallery database and its vector index")
-    database: str | None = _setting(None, "SQLAlchemy URL of the gallery, if not SQLite in `index`")
+    database: str | None = _setting(
+        None, "SQLAlchemy URL of the gallery, if not SQLite in `index`", secret=True
+    )
     index_kind: str = _setting(
         "auto",
         "kind of vector index that build-index makes: flat compares all vectors, the others find "

@@ -256,6 +256,12 @@ def test_what_is_described_can_be_read_back(tmp_path: Path, config: Config) -> N
     assert text.count("# ") == len(dataclasses.fields(Config))
 
 
+def test_a_password_is_not_shown_with_the_settings() -> None:
+    config = Config(database="postgresql+psycopg://shop:hushhush@host/gallery")
+    assert "hushhush" not in repr(config)
+    assert config != Config()
+
+
 def test_settings_cannot_be_changed_in_place() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().top_k = 3  # type: ignore[misc]
