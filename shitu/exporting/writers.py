@@ -57,8 +57,8 @@ def write_onnx(source: Source, folder: Path, pictures: Pictures, passes: Passes)
         run = open_onnx(folder / ONNX_FILE)
     # Without the classifiers of training, which are larger than all the rest.
     kept = source.image.net.state_dict().keys() & source.image.arrays.keys()
-    arrays = {name: source.image.arrays[name] for name in sorted(kept)}
-    np.savez(folder / PARAMS_FILE, allow_pickle=False, **arrays)
+    arrays: dict[str, Any] = {name: source.image.arrays[name] for name in sorted(kept)}
+    np.savez(folder / PARAMS_FILE, **arrays)
     return run
 
 
