@@ -36,7 +36,7 @@ def soft(image: Image) -> Image:
 
 
 def opened(shop: Shop, mode: str | None = ON, threshold: float = THRESHOLD) -> Catalog:
-    catalog = shop.open(rule=lambda _: Rule(threshold))
+    catalog = shop.open(rule=lambda _: Rule(threshold, lead=0.1))  # print 2 leads 3 by 0.15
     if mode is not None:
         points = GoldenPoints(catalog.gallery, mode, 5, catalog.guard.folder)
         catalog.guard.points = points
