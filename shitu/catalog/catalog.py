@@ -943,7 +943,7 @@ class Catalog:
         from shitu.catalog.importing import compare_gallery, import_gallery
 
         if dry_run:
-            return compare_gallery(self.gallery, file, on_conflict)
+            return compare_gallery(self.gallery, file, on_conflict, progress)
         home = self.folder / "pictures"
         with self._changing(describing=False):
             return import_gallery(self.gallery, file, home, on_conflict, progress)

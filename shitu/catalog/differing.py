@@ -145,6 +145,7 @@ class Comparison:
         clashes = []
         for chunk in chunks(self.file.rows(_CONTENTS)):
             held = self.holders([sha256 for sha256, _, _ in chunk])
+            self.file.passes.met(len(chunk))
             for sha256, label, path in chunk:
                 clash = self._enter(label, held.get(sha256, (0, None))[1])
                 if clash is not None:

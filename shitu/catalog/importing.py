@@ -34,6 +34,7 @@ from shitu.images import display_path
 from shitu.telling import Told
 
 _UNIT = 1e-3
+_COMPARED, _TAKEN = 1, 4  # how often a reference is met: taking one in takes the longest
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,14 @@ class ImportSummary(Told):
     dry_run: bool = False
 
 
-def compare_gallery(gallery: Gallery, path: Path, on_conflict: Choice | None) -> ImportSummary:
+def compare_gallery(
+    gallery: Gallery,
+    path: Path,
+    on_conflict: Choice | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImportSummary:
     """Say what an import would do; writes nothing."""
-    with opened(path) as file:
+    with opened(path, _COMPARED, progress) as file:
         space = _space(file, gallery, path)
         here = _items_here(gallery)
         with gallery.known() as queries:
@@ -87,7 +93,7 @@ def import_gallery(
     progress: Callable[[int, int], None] | None,
 ) -> ImportSummary:
     """See `Catalog.import_gallery`; `home` becomes the root for pictures if there is none."""
-    with opened(path) as file:
+    with opened(path, _COMPARED + _TAKEN, progress) as file:
         space = _space(file, gallery, path)
         root = _root(file, gallery.root(), home)
         written: list[Path] = []
@@ -99,7 +105,7 @@ def import_gallery(
                 raise GalleryError(_told(diff, path))
             if root.folder is not None:
                 transaction.set_root(root.folder)
-            work = _Import(file, transaction, here, root, on_conflict or "keep", written, progress)
+            work = _Import(file, transaction, here, root, on_conflict or "keep", written)
             work.run(space)
             came = import_known(file, transaction, space, known, on_conflict or "keep")
     return ImportSummary(
@@ -206,7 +212,6 @@ class _Import:
     root: _Root
     on_conflict: Choice
     written: list[Path]
-    progress: Callable[[int, int], None] | None
     added: int = 0
     reassigned: int = 0
     _made: dict[str, int] = field(default_factory=dict)  # label -> item
@@ -215,12 +220,9 @@ class _Import:
         """Bring in what is new, then settle what differs."""
         if space is not None:
             into = Insertion(self.transaction, space, keep_ids=True)
-            total, done = self.file.count("refs"), 0
             for chunk in chunks(self.file.rows(_REFERENCES)):
                 self._take(chunk, into, space)
-                done += len(chunk)
-                if self.progress is not None:
-                    self.progress(done, total)
+                self.file.passes.met(_TAKEN * len(chunk))
             into.finish()
         self._merge_attributes()
         if self.reassigned:

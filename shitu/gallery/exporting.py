@@ -14,7 +14,9 @@ from sqlalchemy import Connection, Select, func, select
 from shitu.gallery import history
 from shitu.gallery.exporting_known import export_known
 from shitu.gallery.gallery import Gallery
+from shitu.gallery.passes import Passes
 from shitu.gallery.portable import creating, put_meta
+from shitu.gallery.portable_tables import OF_REFERENCES
 from shitu.gallery.roots import Roots
 from shitu.gallery.tables import (
     embeddings,
@@ -67,22 +69,26 @@ def export_gallery(
 
     Args:
         read_picture: brings in the originals.
-        progress: told the number of references written so far, and the total.
+        progress: told the number of references done so far, and the total.
 
     Raises:
         GalleryError: the file cannot be written.
     """
-    with gallery.snapshot() as (connection, roots), creating(file) as target:
-        export = _Export(connection, target, roots, progress)
-        head = history.head(connection)
-        root = None if roots.root is None else path_to_text(roots.root)
-        facts = {"generation": head.generation, "token": head.token, "exported_at": history.now()}
-        put_meta(target, {**facts, "root": root})
-        export.small_tables()
-        export.references()
-        missing = export.pictures(read_picture) if read_picture is not None else []
-        known = export_known(connection, export.put)
-        counts = {name: _count(target, name) for name in ("items", "refs", "pictures")}
+    with gallery.snapshot() as (connection, roots):
+        tables = len(OF_REFERENCES) if read_picture is not None else len(OF_REFERENCES) - 1
+        passes = Passes(_references(connection), 2 * tables, progress)  # written, and summed up
+        with creating(file, passes.met) as target:
+            export = _Export(connection, target, roots, passes.met)
+            head = history.head(connection)
+            root = None if roots.root is None else path_to_text(roots.root)
+            facts = {"generation": head.generation, "token": head.token}
+            put_meta(target, {**facts, "exported_at": history.now(), "root": root})
+            export.small_tables()
+            export.references()
+            missing = export.pictures(read_picture) if read_picture is not None else []
+            known = export_known(connection, export.put)
+            counts = {name: _count(target, name) for name in ("items", "refs", "pictures")}
+        passes.end()
     return ExportSummary(
         file=file,
         items=counts["items"],
@@ -103,7 +109,7 @@ class _Export:
     source: Connection
     target: sqlite3.Connection
     roots: Roots
-    progress: Callable[[int, int], None] | None
+    met: Callable[[], None]  # called for each row of a reference
 
     def small_tables(self) -> None:
         """Items, and the space in use."""
@@ -155,29 +161,32 @@ class _Export:
             yield row.item_id, row.label, json.dumps(row.attributes), row.created_at
 
     def _references(self) -> Iterator[tuple[Any, ...]]:
-        total = self.source.execute(select(func.count()).select_from(item_references)).scalar_one()
-        rows = self._rows(select(item_references).order_by(item_references.c.reference_id))
-        for done, r in enumerate(rows):
-            if self.progress is not None and done % _AT_A_TIME == 0:
-                self.progress(done, total)
+        for r in self._rows(select(item_references).order_by(item_references.c.reference_id)):
             path, source = path_to_text(r.path), r.source and path_to_text(r.source)
             file = (r.reference_id, r.item_id, r.sha256, path, source, r.size, r.mtime_ns)
             yield (*file, r.x0, r.y0, r.x1, r.y1, int(r.box_given), r.added_at, r.how)
-        if self.progress is not None:
-            self.progress(total, total)
 
     def _rows(self, query: Select[Any]) -> Iterator[Any]:
         return iter(self.source.execute(query.execution_options(yield_per=_AT_A_TIME)))
 
     def put(self, table: str, rows: Iterable[Any]) -> None:
         """Fill a table."""
-        rows = (tuple(row) for row in rows)
+        rows = self._counted(rows) if table in OF_REFERENCES else (tuple(row) for row in rows)
         first = next(rows, None)
         if first is None:
             return
         put = f"INSERT INTO {table} VALUES ({', '.join('?' * len(first))})"  # noqa: S608
         self.target.execute(put, first)
         self.target.executemany(put, rows)
+
+    def _counted(self, rows: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+        for row in rows:
+            self.met()
+            yield tuple(row)
+
+
+def _references(connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(item_references)).scalar_one()
 
 
 def _count(target: sqlite3.Connection, table: str) -> int:

@@ -13,13 +13,14 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from shitu.errors import GalleryError
-from shitu.gallery.portable_tables import FORMAT, TABLES, WRONG, statements
+from shitu.gallery.passes import Passes
+from shitu.gallery.portable_tables import FORMAT, OF_REFERENCES, TABLES, WRONG, statements
 from shitu.images import display_path
 
 APPLICATION_ID = 0x73687475  # "shtu"
@@ -27,9 +28,16 @@ _HALF = ".shitu-export-"  # how files that are being written are called
 _HOUR = 3600
 
 
+def _nothing() -> None:
+    pass
+
+
 @contextlib.contextmanager
-def creating(target: Path) -> Iterator[sqlite3.Connection]:
+def creating(target: Path, summed: Callable[[], None] = _nothing) -> Iterator[sqlite3.Connection]:
     """Write a new file beside the target, then put it in its place, whole or not at all.
+
+    Args:
+        summed: called for each row of a reference that is summed up in the end.
 
     Raises:
         GalleryError: it cannot be written, or the target is something else than such a file.
@@ -47,7 +55,7 @@ def creating(target: Path) -> Iterator[sqlite3.Connection]:
             for statement in statements(FORMAT).values():
                 connection.execute(statement)
             yield connection
-            _put_meta(connection, "checksum", _checksum(connection, FORMAT))
+            _put_meta(connection, "checksum", _checksum(connection, FORMAT, summed))
             connection.execute("COMMIT")
         _settle(temporary, target)
     except (OSError, sqlite3.Error) as error:
@@ -108,10 +116,13 @@ def _put_meta(connection: sqlite3.Connection, key: str, value: Any) -> None:
     connection.execute("INSERT INTO meta VALUES (?, ?)", (key, json.dumps(value)))
 
 
-def _checksum(connection: sqlite3.Connection, version: int) -> str:
+def _checksum(
+    connection: sqlite3.Connection, version: int, summed: Callable[[], None] = _nothing
+) -> str:
     """Sum up all rows of all tables of a format but the sum itself."""
     total = hashlib.sha256()
     for name in sorted(TABLES[version]):
+        tell = summed if name in OF_REFERENCES else _nothing
         total.update(name.encode())
         where = "WHERE key != 'checksum'" if name == "meta" else ""
         for row in connection.execute(f"SELECT * FROM {name} {where} ORDER BY 1"):  # noqa: S608
@@ -119,6 +130,7 @@ def _checksum(connection: sqlite3.Connection, version: int) -> str:
                 data = value if isinstance(value, bytes) else repr(value).encode()
                 total.update(b"%s %d " % (type(value).__name__.encode(), len(data)))
                 total.update(data)
+            tell()
     return total.hexdigest()
 
 
@@ -128,18 +140,27 @@ class PortableFile:
     Attributes:
         format: of its tables.
         meta: the facts about the export.
+        passes: of its references: the check, and those that are to come.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        more: int = 0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
         self._connection = connection
         self._called = display_path(path)
         self.format = self._check_kind()
         self._check_size(path)
         self._check_tables()
+        tables = sum(self.count(name) > 0 for name in OF_REFERENCES)
+        self.passes = Passes(self.count("refs"), tables + more, progress)
         self.meta: dict[str, Any] = {
             key: json.loads(value) for key, value in self.rows("SELECT key, value FROM meta")
         }
-        if self.meta.get("checksum") != _checksum(connection, self.format):
+        if self.meta.get("checksum") != _checksum(connection, self.format, self.passes.met):
             raise self._damaged("its checksum does not fit")
         for what, query in WRONG[self.format].items():
             if connection.execute(f"{query} LIMIT 1").fetchone():
@@ -197,8 +218,14 @@ class PortableFile:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[PortableFile]:
+def opened(
+    path: Path, more: int = 0, progress: Callable[[int, int], None] | None = None
+) -> Iterator[PortableFile]:
     """Open an exported gallery and check all of it.
+
+    Args:
+        more: how often its references are met after the check.
+        progress: told the number of references done so far, and the total.
 
     Raises:
         GalleryError: it is missing, damaged, of a later version, or something else.
@@ -219,7 +246,7 @@ def opened(path: Path) -> Iterator[PortableFile]:
         with contextlib.closing(_connect(path, "ro&immutable=1")) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA cell_size_check = ON")
-            yield PortableFile(connection, path)
+            yield PortableFile(connection, path, more, progress)
     except (sqlite3.Error, ValueError) as error:
         raise GalleryError(
             f"{called} is damaged ({error}): export the gallery again, or fetch the file once "

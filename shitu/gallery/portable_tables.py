@@ -31,6 +31,7 @@ _KNOWN = {
 }
 TABLES: Mapping[int, Mapping[str, str]] = {1: _GALLERY, 2: {**_GALLERY, **_KNOWN}}
 FORMAT = max(TABLES)
+OF_REFERENCES = ("refs", "vectors", "thumbnails", "pictures")  # at most a row for each
 
 # Each finds a row that no export writes; a file made by hand may have a right checksum.
 _WRONG_GALLERY = {

@@ -17,7 +17,7 @@ from fakes import FakeDescriber
 
 from shitu.catalog import Catalog, entries_from_folder
 from shitu.errors import GalleryError, SpaceMismatch
-from shitu.gallery import Space
+from shitu.gallery import Space, passes
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -68,6 +68,28 @@ def content(catalog: Catalog, *, ids: bool = True) -> list[Any]:
         )
         for r in catalog.all_references()
     )
+
+
+@pytest.mark.parametrize("pictures", [False, True])
+def test_the_bar_moves_from_the_first_row_to_the_last(
+    source: Catalog, tmp_path: Path, other: Any, pictures: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only while references are written: sums are made, too, and take as long."""
+    monkeypatch.setattr(passes, "_AT_A_TIME", 1)
+    file = tmp_path / "shop.gallery"
+    for work in (
+        lambda told: source.export(file, pictures=pictures, progress=told),
+        lambda told: other().import_from(file, dry_run=True, progress=told),
+        lambda told: other().import_from(file, progress=told),
+    ):
+        told: list[tuple[int, int]] = []
+        work(lambda done, total: told.append((done, total)))  # noqa: B023
+        assert {total for _, total in told} == {3}
+        done = [one for one, _ in told]
+        assert done == sorted(done)
+        assert (done[0], done[-1]) == (0, 3)
+        assert len(done) >= 10
+        assert done.count(3) <= 2
 
 
 def test_an_empty_index_becomes_the_same_gallery(
