@@ -12,7 +12,7 @@ import numpy as np
 from shitu.describer import Describer
 from shitu.errors import ImageError
 from shitu.geometry import Box
-from shitu.images import Image, load_image, read_bytes
+from shitu.images import Image, display_path, load_image, read_bytes
 from shitu.runtime.session import Float32Array
 
 _BATCH = 32
@@ -74,7 +74,7 @@ def describe_queries(
         for query in batch:
             try:
                 content = read_bytes(query.path)
-                images.append(load_image(content))
+                images.append(load_image(content, name=display_path(query.path)))
             except ImageError as error:
                 skipped.append((str(query.path), str(error)))
                 continue

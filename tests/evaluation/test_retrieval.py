@@ -209,6 +209,9 @@ def test_no_query_at_all_is_an_error() -> None:
 def test_nothing_to_read_is_an_error_that_says_why(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"No query can be read .1 tried.*does not exist"):
         evaluate_retrieval([Query(tmp_path / "none.png", "red")], ColourDescriber(), GALLERY)
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(DatasetError, match=r"No query can be read .1 tried.*empty.png is empty"):
+        evaluate_retrieval([Query(tmp_path / "empty.png", "red")], ColourDescriber(), GALLERY)
 
 
 def test_equal_scores_keep_the_order_of_the_index(save: Callable[..., Query]) -> None:
