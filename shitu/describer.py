@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import Path
 
 from shitu.cropper import Cropper
 from shitu.embedder import Embedder
-from shitu.errors import ImageError
 from shitu.gallery import Space
 from shitu.geometry import Box, crop
-from shitu.images import Image, display_path, find_images, load_image
+from shitu.images import Image
 from shitu.runtime.session import Float32Array
-
-_SOME = 32  # pictures described at a time
 
 
 @dataclass(frozen=True)
@@ -66,54 +62,3 @@ class Describer:
             (box,) = self._cropper.main_bodies([image])
         (embedding,) = self._embedder.embed([image if box is None else crop(image, box)])
         return Description(box, embedding)
-
-
-@dataclass(frozen=True)
-class DescribedFolder:
-    """The pictures of a folder, described.
-
-    Attributes:
-        skipped: files that could not be read, and folders that could not be listed, with the
-            reason.
-    """
-
-    pictures: tuple[tuple[Path, Description], ...] = ()
-    skipped: tuple[tuple[str, str], ...] = ()
-
-
-def describe_folder(
-    describer: Describer, folder: Path, progress: Callable[[int, int], None] | None
-) -> DescribedFolder:
-    """Describe all pictures of a folder that can be read.
-
-    Raises:
-        ImageError: there is none, or none can be read.
-    """
-    found: list[tuple[Path, Description]] = []
-    skipped: list[tuple[str, str]] = []
-    paths = find_images(folder, lambda closed, why: skipped.append((str(closed), why)))
-    if not paths and skipped:
-        raise ImageError(f"{display_path(skipped[0][0])} {skipped[0][1]}.")
-    if not paths:
-        raise ImageError(f"No picture found in {folder}.")
-    for start in range(0, len(paths), _SOME):
-        images = _read(paths[start : start + _SOME], skipped)
-        found += zip(images, describer.describe(list(images.values())), strict=True)
-        if progress is not None:
-            progress(min(start + _SOME, len(paths)), len(paths))
-    if not found:
-        raise ImageError(
-            f"No picture in {display_path(folder)} can be read ({len(paths)} tried); the first: "
-            f"{skipped[-len(paths)][1]}"
-        )
-    return DescribedFolder(tuple(found), tuple(skipped))
-
-
-def _read(paths: Sequence[Path], skipped: list[tuple[str, str]]) -> dict[Path, Image]:
-    images = {}
-    for path in paths:
-        try:
-            images[path] = load_image(path)
-        except ImageError as error:
-            skipped.append((str(path), str(error)))
-    return images

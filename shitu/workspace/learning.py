@@ -8,16 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from shitu.arguments import name_of, path_of
 from shitu.candidates import depth
 from shitu.config import DEFAULT_FAR
-from shitu.describer import DescribedFolder, describe_folder
-from shitu.errors import DatasetError
+from shitu.errors import DatasetError, ImageError
 from shitu.gallery import Space
 from shitu.geometry import Box, crop
-from shitu.images import Image, load_image
+from shitu.images import Image, display_path, find_images, load_image
 from shitu.lazy_describer import LazyDescriber
 from shitu.lineup import Lineup, find_lineup, lineup_of
 from shitu.networks import SEVERAL, Networks
@@ -78,7 +75,8 @@ class Learning(Wiring):
 
         Args:
             far: share of strangers that may get an answer.
-            strangers: folder of pictures of things that the gallery does not have.
+            strangers: folder of pictures of things that the gallery does not have; references
+                themselves are left out.
             queries: photos as they will be asked, whose labels are known: folder with one folder
                 per label, a label file, or the queries themselves. Of labels that the gallery does
                 not have they are strangers; references themselves are left out.
@@ -87,48 +85,69 @@ class Learning(Wiring):
                 asked, then of those looked at so far, and of all.
 
         Raises:
-            ImageError: there is no picture in the folder, or none can be read.
+            ImageError: there is no picture in the folder, or none can be used.
             DatasetError: none of the queries is a photo of an item.
         """
         from shitu.catalog.asking import Photos
 
-        described = DescribedFolder()
-        if strangers is not None:
-            self._require_own_space()
-            folder = path_of("strangers", strangers)
-            described = describe_folder(self.describer, folder, progress)
+        pictures = self._strangers(strangers, progress)
         asked = self._photos(queries, progress)
-        found = described.pictures
-        parts = [partial(_part, path, one.box) for path, one in found]
         summary = self.catalog.calibrate(
             far=far,
-            strangers=np.stack([one.embedding for _, one in found]) if found else None,
+            strangers=pictures.embeddings if pictures.paths else None,
             photos=Photos(asked.embeddings, asked.labels),
             dry_run=dry_run,
             progress=progress,
-            looking=self._looking([*parts, *_parts(asked)], progress),
+            looking=self._looking([*_parts(pictures), *_parts(asked)], progress),
         )
-        return replace(summary, skipped=(*described.skipped, *asked.skipped))
+        return replace(summary, skipped=(*pictures.skipped, *asked.skipped))
+
+    def _strangers(self, folder: str | Path | None, progress: Progress | None) -> DescribedQueries:
+        """Describe strangers; what cannot be read, or is a reference itself, is skipped."""
+        from shitu.evaluation.queries import DescribedQueries, Query
+
+        if folder is None:
+            return DescribedQueries.none()
+        folder = path_of("strangers", folder)
+        closed: list[tuple[str, str]] = []
+        paths = find_images(folder, lambda place, why: closed.append((str(place), why)))
+        if not paths and closed:
+            raise ImageError(f"{display_path(closed[0][0])} {closed[0][1]}.")
+        if not paths:
+            raise ImageError(f"No picture found in {folder}.")
+        found = self._described([Query(path, "") for path in paths], progress)
+        if not found.paths:
+            raise ImageError(
+                f"No picture in {display_path(folder)} can be used ({len(paths)} tried); the "
+                f"first: {found.skipped[0][1]}"
+            )
+        return replace(found, skipped=(*closed, *found.skipped))
 
     def _photos(
         self, queries: str | Path | Sequence[Query] | None, progress: Progress | None
     ) -> DescribedQueries:
         """Describe photos; what cannot be read, or is a reference itself, is skipped."""
-        from shitu.evaluation.queries import DescribedQueries, describe_queries
+        from shitu.evaluation.queries import DescribedQueries
         from shitu.workspace.asking import queries_of
 
         if queries is None:
             return DescribedQueries.none()
-        self._require_own_space()
         asked, skipped = queries_of(queries)
-        self._networks_for(SEVERAL)
-        found = describe_queries(asked, self.describer, towards(len(asked), progress))
-        known = self.catalog.gallery.by_sha256(found.hashes)
-        found = found.without(known, "is a reference of the gallery itself")
+        found = self._described(asked, progress)
         labels = {item.label for item in self.catalog.gallery.items()}
         if labels.isdisjoint(found.labels):
             raise DatasetError(_useless(found))
         return replace(found, skipped=(*skipped, *found.skipped))
+
+    def _described(self, asked: Sequence[Query], progress: Progress | None) -> DescribedQueries:
+        """Describe pictures that are asked about, without those of the gallery itself."""
+        from shitu.evaluation.queries import describe_queries
+
+        self._require_own_space()
+        self._networks_for(SEVERAL)
+        found = describe_queries(asked, self.describer, towards(len(asked), progress))
+        known = self.catalog.gallery.by_sha256(found.hashes)
+        return found.without(known, "is a reference of the gallery itself")
 
     def _looking(
         self, strangers: Sequence[Callable[[], Image]], progress: Progress | None

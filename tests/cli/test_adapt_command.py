@@ -90,6 +90,24 @@ def test_strangers_that_cannot_be_read_are_listed_and_counted(
     assert (path, "is empty" in reason) == (str(strangers / "empty.jpg"), True)
 
 
+def test_references_of_the_gallery_are_no_strangers(
+    run: Run, shop: Path, query: Path, tmp_path: Path
+) -> None:
+    strangers = tmp_path / "strangers"
+    strangers.mkdir()
+    own = next((shop / "photos").rglob("*.jpg"))
+    copied = shutil.copy(own, strangers / "copied.jpg")
+    arguments = ("calibrate", "--far", "0.2", "--strangers", strangers, "--index", shop / "index")
+    refused = run(*arguments)
+    assert refused.exit_code == 1
+    assert "No picture in" in refused.stderr
+    assert "(1 tried); the first: " in refused.stderr
+    assert "copied.jpg is a reference of the gallery itself" in refused.stderr
+    shutil.copy(query, strangers / "query.jpg")
+    told = json.loads(run(*arguments, "--dry-run", "--json").stdout)
+    assert [path for path, _ in told["skipped"]] == [str(copied)]
+
+
 def _build(run: Run, folder: Path) -> Path:
     """Eight products of the sample gallery in folder/photos; returns that folder's index."""
     for product in sorted((SAMPLE / "products").glob("[!.]*"))[:8]:
