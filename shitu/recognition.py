@@ -151,6 +151,7 @@ class Recognition:
         notes: what is to be said about the filter, if there was one, and about rejected matches.
         lead: share by which a label had to be nearer than the next one, where the score decided.
         points: whether points that agree had a say.
+        filtered: whether only items that a filter allows could be answers.
     """
 
     objects: tuple[RecognizedObject, ...]
@@ -161,6 +162,7 @@ class Recognition:
     operating_point: float | None = None
     lead: float = 0.0
     points: bool = False
+    filtered: bool = False
 
     def what_would_change(self, item: RecognizedObject) -> str:
         """Say in a sentence what would make another answer of the one for an object."""
@@ -171,6 +173,7 @@ class Recognition:
             self.lead,
             points=self.points,
             around=self._around(item),
+            filtered=self.filtered,
         )
 
     def _around(self, item: RecognizedObject) -> Box | None:

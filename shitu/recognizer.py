@@ -174,6 +174,7 @@ class Recognizer:
             decider.operating_point,
             self._rule.lead,
             self._verifier is not None,
+            where is not None,
         )
 
     def _candidates(self, image: Image, *, whole_image: bool) -> Candidates:

@@ -238,7 +238,7 @@ class _Tables:
             self._sure |= item.confidence is not None
             if item.margin is not None:
                 self._why.append((name, str(number), *_reason(item, result)))
-                self._changes.append((name, str(number), result.what_would_change(item)))
+            self._changes.append((name, str(number), result.what_would_change(item)))
             self._rejected += [
                 (name, str(number), one.label, f"{one.likeness:.2f}", one.at[:16])
                 for one in item.rejected

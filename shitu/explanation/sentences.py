@@ -23,6 +23,7 @@ def what_would_change(
     *,
     points: bool = False,
     around: Box | None = None,
+    filtered: bool = False,
 ) -> str:
     """Say in a sentence what would make another answer of an object's.
 
@@ -33,9 +34,12 @@ def what_would_change(
         lead: share by which it had to be nearer than the next item, where the score decided.
         points: whether points that agree had a say.
         around: another box that may be named in its place, as the same object.
+        filtered: whether only items that a filter allows could be the answer.
     """
     if not item.matches and any(one.score is not None for one in item.rejected):
         return "all that is near was rejected: add pictures of what it is with `shitu add-item`"
+    if not item.matches and filtered:
+        return "the filter allows nothing to compare with: ask with another one, or without"
     if not item.matches:
         return "there is nothing to compare with: add pictures with `shitu add-item`"
     if item.label is None and item.decided_by == "lead":

@@ -57,7 +57,11 @@ def test_a_filter_that_allows_nothing_is_no_error_but_said_once(
         "note: the filter 'shlef=3' allows no reference: everything is unknown",
     ]
     printed = run(*pictures, "--where", "shelf=5", "--json").stdout.splitlines()
-    assert "allows no reference" in json.loads(printed[0])["notes"][0]
+    told = json.loads(printed[0])
+    assert "allows no reference" in told["notes"][0]
+    next_step = "the filter allows nothing to compare with: ask with another one, or without"
+    assert {one["what_would_change"] for one in told["objects"]} == {next_step}
+    assert next_step in run(*pictures, "--where", "shelf=5", "--explain").stdout
 
 
 def test_list_items_shows_what_a_filter_allows(run: Run, shelves: Path, labels: list[str]) -> None:
