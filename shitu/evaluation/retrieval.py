@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from shitu.errors import DatasetError
-from shitu.evaluation.outcomes import Lookup, rank_queries
+from shitu.evaluation.outcomes import Lookup, QueryOutcome, rank_queries
 from shitu.evaluation.queries import DescribedQueries, Query, describe_queries
 from shitu.evaluation.report import EvaluationOptions, LabelScore, RetrievalReport, make_report
 
@@ -46,5 +48,17 @@ def score_queries(
         )
     raise DatasetError(
         f"No query has a right answer in the gallery ({len(found.labels)} asked): the labels of "
-        "queries and gallery must be the same words."
+        f"queries and gallery must be the same words.{_of_strangers(outcomes)}"
+    )
+
+
+def _of_strangers(outcomes: Sequence[QueryOutcome]) -> str:
+    """What is known where all are strangers, on purpose."""
+    rulings = [one.ruling for one in outcomes if one.kind == "stranger" and one.ruling is not None]
+    if not rulings:
+        return ""
+    unknown = sum(not ruling.named for ruling in rulings)
+    return (
+        f" If they are strangers, {unknown} of {len(rulings)} are answered unknown: add queries of "
+        "the gallery's own items for the figures."
     )

@@ -59,6 +59,19 @@ def test_leaks_can_be_left_out(run: Run, built: Path, queries: Path) -> None:
     assert (report["queries"], report["leaks_excluded"], report["intervals"]) == (4, True, {})
 
 
+def test_strangers_alone_are_an_error_that_counts_them(
+    run: Run, built: Path, queries: Path, labels: list[str]
+) -> None:
+    for label in labels:
+        shutil.rmtree(queries / label)
+    where = ("eval-recall", "--queries", queries, "--index", built / "index")
+    for lead, count in ((0, 0), (1, 1)):
+        refused = run(*where, "--threshold", -1, "--lead", lead, "--verify", "off")
+        assert refused.exit_code == 1
+        assert "No query has a right answer in the gallery (1 asked)" in refused.stderr
+        assert f"If they are strangers, {count} of 1 are answered unknown" in refused.stderr
+
+
 def test_by_label_changes_the_intervals_alone(run: Run, built: Path) -> None:
     arguments = ("eval-recall", "--queries", built / "photos", "--index", built / "index", "--json")
     plain, by_label = parsed(run(*arguments)), parsed(run(*arguments, "--by-label"))
