@@ -207,7 +207,10 @@ def _print_measured(measured: Calibrated) -> None:
         (f"calibration error{of}", f"{measured.calibration_error:.3f}"),
     ]
     if known:
-        rows.insert(1, ("photos asked", f"{known} as themselves, {strange} as strangers"))
+        # Each of a known item is asked as a stranger, too.
+        lacking = strange - known
+        labels = f" ({lacking} of labels that the gallery lacks)" if lacking else ""
+        rows.insert(1, ("photos asked", f"{known} as themselves, {strange} as strangers{labels}"))
     if measured.lent:
         rows.insert(1, ("strangers lent", f"{measured.lent} that come with the model"))
     rows.append(("points", _of_points(measured)))

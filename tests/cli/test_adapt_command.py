@@ -136,7 +136,7 @@ def test_photos_whose_labels_are_known_are_asked_too(
     assert "is a reference of the gallery itself" in result.stderr
     assert "2 pictures skipped." in result.stdout
     assert "photos asked " in result.stdout
-    assert "1 as themselves, 2 as strangers" in result.stdout
+    assert "1 as themselves, 2 as strangers (1 of labels that the gallery lacks)" in result.stdout
     assert "named rightly (photos)" in result.stdout
     told = json.loads(run(*arguments, "--json").stdout)
     assert {path for path, _ in told["skipped"]} == {
@@ -145,6 +145,8 @@ def test_photos_whose_labels_are_known_are_asked_too(
     }
     assert told["calibration"]["photos"] == 1
     assert told["calibration"]["strange_photos"] == 2
+    shutil.rmtree(photos / "something else")
+    assert "1 as themselves, 1 as strangers\n" in run(*arguments).stdout
 
 
 @pytest.mark.parametrize("command", [("build-index", "--gallery"), ("sync",)])
