@@ -11,8 +11,9 @@ SEVERITIES = ("error", "warning", "info")
 KINDS = {
     "duplicate": "one picture more than once; strength is the cosine",
     "near-duplicate": "nearly the same picture under two labels; strength is the cosine",
-    "confusable": "two items that cannot be told apart; strength is the share of their pictures "
-    "that are nearer to the other item, or how far beyond the limit their likeness is, 0 to 1",
+    "confusable": "two items that cannot be told apart; strength is the share of their pictures, "
+    "or of those of one, that are nearer to the other item, or how far beyond the limit their "
+    "likeness is, 0 to 1",
     "outlier": "a reference nearer to another item than to its own; strength is by how much",
     "blank": "a reference without contrast; strength is how much of it is missing, 0 to 1",
     "blurred": "a reference without detail; strength is how much of it is missing, 0 to 1",

@@ -21,6 +21,10 @@ MIXED_UP = 0.2
 """Share of the references of two items that are nearer to the other one, from which on they cannot
 be told apart; of one in five photos the answer would be the other item."""
 
+MIXED_UP_ONE = 0.5
+"""Or that share of the references of one of them, however many more the other has: an item that is
+there twice, under a second name with a few pictures."""
+
 MIXED_UP_REFERENCES = 2
 """That many must be nearer to the other item; a single one is an outlier."""
 
@@ -52,7 +56,8 @@ class Encounter:
     Attributes:
         items: ids a < b.
         errors: places of references that are nearest to the other of the two items.
-        judged: how many references of both have another one of their own item to compare with.
+        mixed: of each item how many those are.
+        judged: of each item how many references have another one of their own to compare with.
         cosine: mean likeness of one item's references to the other item, of the item of which it
             is lower; -inf if fewer than half of its references have the other as a neighbour.
         own: mean over those judged of the likeness to their own; NaN where there are none.
@@ -61,7 +66,8 @@ class Encounter:
 
     items: tuple[int, int]
     errors: tuple[int, ...]
-    judged: int
+    mixed: tuple[int, int]
+    judged: tuple[int, int]
     cosine: float
     own: float
     best: tuple[int, ...]
@@ -70,7 +76,15 @@ class Encounter:
     def mixed_up(self) -> bool:
         """Whether pictures of one would be taken for the other."""
         enough = len(self.errors) >= MIXED_UP_REFERENCES
-        return enough and len(self.errors) / self.judged >= MIXED_UP
+        return enough and len(self.errors) / sum(self.judged) >= MIXED_UP
+
+    @property
+    def swallowed(self) -> int | None:
+        """Which of the two would be taken for the other, the first or the second, if one would."""
+        for side, (mixed, judged) in enumerate(zip(self.mixed, self.judged, strict=True)):
+            if mixed >= MIXED_UP_REFERENCES and mixed / judged >= MIXED_UP_ONE:
+                return side
+        return None
 
     def excess(self, typical: float) -> float:
         """How much the two look like one item: 0 just so, 1 the very same; negative: they do not.
@@ -133,10 +147,14 @@ def _encounter(
     a, b = int(items[0]), int(items[1])
     own = like.own[np.concatenate([like.members[a], like.members[b]])]
     own = own[own > -np.inf]
+    errors = rows[wrong]
+    mixed = int(np.count_nonzero(like.owners[errors] == a))
+    judged = int(np.count_nonzero(like.own[like.members[a]] > -np.inf))
     return Encounter(
         items=(a, b),
-        errors=tuple(rows[wrong].tolist()),
-        judged=len(own),
+        errors=tuple(errors.tolist()),
+        mixed=(mixed, len(errors) - mixed),
+        judged=(judged, len(own) - judged),
         cosine=min(_toward(like, item, rows, cosines) for item in (a, b)),
         own=float(own.mean()) if len(own) else float("nan"),
         best=tuple(rows.tolist()),
@@ -157,15 +175,24 @@ def confusable(subject: Subject, met: list[Encounter]) -> Iterator[Finding]:
     for pair in met:
         if pair.mixed_up:
             yield _mixed_up(subject, pair)
+        elif (side := pair.swallowed) is not None:
+            yield _swallowed(subject, pair, side)
         elif (excess := pair.excess(typical)) >= 0:
             told = f"they are as alike as pictures of one item (cosine {pair.cosine:.2f})"
             yield _confusable(subject, pair, excess, told, ())
 
 
 def _mixed_up(subject: Subject, pair: Encounter) -> Finding:
-    strength = len(pair.errors) / pair.judged
-    told = f"{len(pair.errors)} of {pair.judged} references are nearer to the other item"
-    return _confusable(subject, pair, strength, told, pair.errors)
+    wrong, judged = len(pair.errors), sum(pair.judged)
+    told = f"{wrong} of {judged} references are nearer to the other item"
+    return _confusable(subject, pair, wrong / judged, told, pair.errors)
+
+
+def _swallowed(subject: Subject, pair: Encounter, side: int) -> Finding:
+    wrong, judged = pair.mixed[side], pair.judged[side]
+    label = subject.label(pair.items[side])
+    told = f"{wrong} of {judged} references of {label!r} are nearer to the other item"
+    return _confusable(subject, pair, wrong / judged, told, pair.errors)
 
 
 def _confusable(

@@ -45,6 +45,14 @@ def test_items_whose_pictures_alternate_are_hard_to_tell_apart(arrange: Arrange)
     assert "`shitu merge-items b --into a`" in found.advice
 
 
+def test_a_small_item_within_a_large_one_is_hard_to_tell_apart(arrange: Arrange) -> None:
+    big = [angle + near for angle in range(0, 100, 10) for near in (0, 1)]
+    [found] = hard(arrange(at(*big, 5, 35, 65), ["big"] * 20 + ["few"] * 3))
+    assert (found.items, found.strength) == (("big", "few"), 1.0)
+    assert "3 of 3 references of 'few' are nearer to the other item" in found.advice
+    assert hard(arrange(at(*big, 5, 181, 182, 183), ["big"] * 20 + ["few"] * 4)) == []
+
+
 @pytest.mark.parametrize("label", ["new\n\ttab", "it's \\ \x1b[0m", "zero\u200bwidth é"])
 def test_the_command_of_an_advice_can_be_pasted(arrange: Arrange, label: str) -> None:
     shop = arrange(at(0, 10, 20, 30, 4, 14, 24, 34), ["a"] * 4 + [label] * 4)
