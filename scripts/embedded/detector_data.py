@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import torch
 from detector_labels import Label, percentile, read_rgb
+from detector_prints import lit, printed, random_piece, tilted
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -185,15 +186,35 @@ def turned(cut: np.ndarray, random: Random) -> np.ndarray:
     return out[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
 
 
+def by_sight(
+    owner: np.ndarray, boxes: list[list[float]], areas: list[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes of things of which enough is seen, and of those of which a little is.
+
+    Args:
+        owner: (h, w) number of the thing that is on top, -1 where there is none.
+        boxes: of all things, xyxy.
+        areas: pixels of each, if nothing hid it.
+    """
+    seen = np.bincount(owner[owner >= 0], minlength=len(areas)) / np.array(areas)
+    every = np.array(boxes, np.float32)
+    return every[seen > 0.4], every[(seen <= 0.4) & (seen > 0.1)]
+
+
 class Scenes:
     """Draws training samples. `test=True` draws from the held-out pictures only."""
 
     def __init__(
-        self, data: Path, labels: Path, test: bool = False, photo_share: float = 0.12
+        self,
+        data: Path,
+        labels: Path,
+        test: bool = False,
+        photo_share: float = 0.12,
+        thing_share: float = 0.0,
     ) -> None:
         rows = [Label(**json.loads(line)) for line in labels.read_text().splitlines()]
         self._data = data
-        self._photo_share = photo_share
+        self._photo_share, self._thing_share = photo_share, thing_share
         self.by_source: dict[str, list[Label]] = {}
         for row in rows:
             if row.test == test:
@@ -369,9 +390,57 @@ class Scenes:
             owner[y : y + h, x : x + w][solid] = index
             boxes.append([x, y, x + w, y + h])
             areas.append(max(int(solid.sum()), 1))
-        seen = np.bincount(owner[owner >= 0], minlength=count) / np.array(areas)
-        all_boxes = np.array(boxes, np.float32)
-        return Sample(canvas, all_boxes[seen > 0.4], all_boxes[(seen <= 0.4) & (seen > 0.1)])
+        return Sample(canvas, *by_sight(owner, boxes, areas))
+
+    def one_thing(self, size: int, random: Random) -> Sample:
+        """A large flat thing among smaller ones, as when somebody takes a photo of a package."""
+        ground, unsure = self._ground(size, random)
+        things = [self._thing(random) for _ in range(int(random.integers(0, 7)))]
+        shares = [random.uniform(0.1, 0.33) for _ in things]
+        places = [random.uniform(0, size, 2) for _ in things]
+        things.append(self._thing(random))
+        shares.append(random.uniform(0.35, 1.0))
+        places.append(size * (0.5 + random.uniform(-0.15, 0.15, 2)))
+        if random.random() < 0.4:  # something lies on it
+            things.append(self._thing(random))
+            shares.append(random.uniform(0.1, 0.3))
+            places.append(places[-1] + random.uniform(-0.5, 0.5, 2) * shares[-2] * size)
+        owner = np.full((size, size), -1, np.int16)
+        boxes, areas = [], []
+        for index, (thing, share, place) in enumerate(zip(things, shares, places, strict=True)):
+            matrix = tilted(thing, share * size, place, random)
+            laid = cv2.warpPerspective(thing, matrix, (size, size), flags=cv2.INTER_AREA)
+            alpha = laid[..., 3:].astype(np.float32) / 255
+            if random.random() < 0.5:  # a soft shadow
+                shade = 1 - 0.35 * cv2.blur(alpha, (size // 24, size // 24))[..., None]
+                ground = (ground * shade).astype(np.uint8)
+            ground = (laid[..., :3] * alpha + ground * (1 - alpha)).astype(np.uint8)
+            solid = laid[..., 3] > 100
+            owner[solid] = index
+            areas.append(max(int(solid.sum()), 1))
+            x, y, w, h = cv2.boundingRect(solid.astype(np.uint8))
+            boxes.append([x, y, x + w, y + h])
+        seen, doubtful = by_sight(owner, boxes, areas)
+        return Sample(lit(ground, random), seen, np.concatenate([unsure, doubtful]))
+
+    def _ground(self, size: int, random: Random) -> tuple[Image, np.ndarray]:
+        """A plain or blurred background, or a photo; what is in the photo is unsure."""
+        if random.random() < 0.4:
+            return self.background(size, random), no_boxes()
+        photo = resized(random_window(self.any_photo(random), random), size, size)
+        image = cv2.GaussianBlur(photo.image, (0, 0), random.uniform(0.3, 5) * size / 416)
+        return image, np.concatenate([photo.boxes, photo.unsure])
+
+    def _thing(self, random: Random) -> np.ndarray:
+        """RGBA of a printed sheet, a product cut from a shelf photo, or a cut-out."""
+        draw = random.random()
+        if draw < 0.25:
+            return self.cut_out(random)
+        if draw < 0.45:
+            front = self._product(random)
+        else:
+            front = printed(random_piece(self.any_photo(random).image, random), random)
+        return np.dstack([front, np.full(front.shape[:2], 255, np.uint8)])
 
     def draw(self, size: int, random: Random) -> Sample:
         """One training sample at `size`, augmented."""
@@ -383,7 +452,10 @@ class Scenes:
             (0.05, lambda: self.single("cosmetic", random)),
             (0.05, lambda: self.single("tool", random)),
         ]
-        if random.random() < self._photo_share:
+        draw = random.random()
+        if draw < self._thing_share:
+            sample = self.one_thing(size, random)
+        elif draw < self._thing_share + self._photo_share:
             source = self._photos[int(random.integers(len(self._photos)))]
             sample = self.single(source, random)
         else:

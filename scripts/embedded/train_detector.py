@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
+import numpy as np
 import torch
 from detector_data import Batches, Sample, Scenes
 from detector_eval import detector, held_out, measure, report
@@ -52,6 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--full-size-from", type=float, default=0.75, help="share of the time at 320"
     )
+    parser.add_argument("--sizes", type=int, nargs="+", help="draw each batch's size from these")
     parser.add_argument(
         "--check", type=int, default=100, help="validation pictures a set; 0: none, with --start"
     )
@@ -60,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="processes that make pictures")
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--photos", type=float, default=0.12, help="share of one-object photos")
+    parser.add_argument("--things", type=float, default=0.0, help="share of one thing in clutter")
     parser.add_argument("--start", type=Path, help="state.pt or params.npz to start from")
     parser.add_argument("--resume", action="store_true", help="go on from OUT_FOLDER/state.pt")
     return parser.parse_args()
@@ -122,11 +125,11 @@ def follow(average: PicoDet, net: PicoDet, step: int) -> None:
         slow.lerp_(fast, 1 - keep)
 
 
-def batches(scenes: Scenes, size: int, args: argparse.Namespace, first: int) -> Iterator:
-    """Endless batches at one size, made by worker processes."""
-    sizes = [size] * 1_000_000
-    dataset = Batches(scenes, len(sizes), args.batch, sizes, args.seed + size)
-    order = range(first, len(sizes))
+def batches(scenes: Scenes, sizes: list[int], args: argparse.Namespace, first: int) -> Iterator:
+    """Endless batches, made by worker processes; each at one of `sizes`."""
+    drawn = np.random.default_rng(args.seed).choice(sizes, 1_000_000).tolist()
+    dataset = Batches(scenes, len(drawn), args.batch, drawn, args.seed + sizes[0])
+    order = range(first, len(drawn))
     loader = DataLoader(
         dataset,
         batch_size=None,
@@ -155,7 +158,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     args.out.mkdir(parents=True, exist_ok=True)
-    scenes = Scenes(args.data, args.labels, photo_share=args.photos)
+    scenes = Scenes(args.data, args.labels, photo_share=args.photos, thing_share=args.things)
     validation = validation_sets(args)
     probe = Batches(scenes, 6, 8, [INPUT_SIZE] * 6, args.seed)
     calibration = [probe[i][0] for i in range(6)]
@@ -186,17 +189,17 @@ def main() -> None:
 
     if step == 0:
         checkpoint("start")
-    total, size, source = args.minutes * 60, 0, iter(())
+    total, sizes, source = args.minutes * 60, [0], iter(())
     sums: dict[str, Tensor] = {}
     shown = saved_at = time.monotonic()
     while spent < total:
         began = time.monotonic()
         progress = spent / total
-        wanted = INPUT_SIZE if progress >= args.full_size_from else 320
-        if wanted != size:
-            size, source = wanted, batches(scenes, wanted, args, step)
-            points, strides = (part.to(args.device) for part in anchor_points(size))
+        wanted = args.sizes or [INPUT_SIZE if progress >= args.full_size_from else 320]
+        if wanted != sizes:
+            sizes, source = wanted, batches(scenes, wanted, args, step)
         images, truths, unsure = next(source)
+        points, strides = (part.to(args.device) for part in anchor_points(images.shape[-1]))
         images = images.to(args.device, memory_format=torch.channels_last)
         truths, unsure = ([part.to(args.device) for part in parts] for parts in (truths, unsure))
         for group in learn.param_groups:
@@ -215,7 +218,7 @@ def main() -> None:
         if time.monotonic() - shown > 30:
             shown = time.monotonic()
             text = "  ".join(f"{name} {value:.3f}" for name, value in sums.items())
-            print(f"step {step} {spent:.0f} s  size {size}  {text}", flush=True)
+            print(f"step {step} {spent:.0f} s  size {images.shape[-1]}  {text}", flush=True)
         if time.monotonic() - saved_at > 480:
             checkpoint(f"step {step}")
             saved_at = time.monotonic()
