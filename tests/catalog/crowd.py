@@ -13,7 +13,7 @@ import random
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,20 +102,28 @@ def run(place: Place, processes: int, seconds: float, seed: int = 0) -> Outcome:
 
 def _live(work: Any, place: Place, name: str, ready: Any, seconds: float, seed: int) -> None:
     diary = Diary(place, name)
-    try:
+
+    def begin() -> float:
+        """Wait until all have the gallery open; returns when to end."""
         ready.wait(60)
-        work(place, name, time.monotonic() + seconds, diary, random.Random(seed))
+        return time.monotonic() + seconds
+
+    try:
+        work(place, name, begin, diary, random.Random(seed))
     except ShituError as error:
         diary.note("problem", text=f"{type(error).__name__}: {error}")
     except BaseException:
         diary.note("problem", text=traceback.format_exc())
 
 
-def _write(place: Place, name: str, end: float, diary: Diary, chance: random.Random) -> None:
+def _write(
+    place: Place, name: str, begin: Callable[[], float], diary: Diary, chance: random.Random
+) -> None:
     """Add, relabel and remove items of one's own, and note each when it is committed."""
     mine: dict[str, int] = {}  # seed of the picture by label
     number = 1_000_000 * (1 + int(name.split("-")[1]))
     with place.open() as catalog:
+        end = begin()
         while time.monotonic() < end:
             deed = chance.random()
             if deed < 0.6 or len(mine) < 3:
@@ -139,10 +147,13 @@ def _write(place: Place, name: str, end: float, diary: Diary, chance: random.Ran
                 diary.note("remove", label=label, seed=seed)
 
 
-def _read(place: Place, name: str, end: float, diary: Diary, _: random.Random) -> None:
+def _read(
+    place: Place, name: str, begin: Callable[[], float], diary: Diary, _: random.Random
+) -> None:
     """Search for what the writers' diaries say; everything is found without reopening."""
     shelf = _Shelf(place)
     with place.open(read_only=True) as catalog:
+        end = begin()
         # A little longer than the writers, so that their last words are heard as well.
         while time.monotonic() < end + 2 or shelf.waiting:
             shelf.look()
