@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shitu.catalog.id_map import PICTURE, split_line
 from shitu.catalog.labels import clean_label
 from shitu.errors import DatasetError, GalleryError, ImageError
 from shitu.images import display_path, find_images
@@ -22,6 +23,8 @@ _PICTURE = {"path", "picture", "image", "file"}
 _JSON = {".json", ".jsonl"}
 _OBJECT = re.compile(r'\s*\{\s*("|\}|$)')
 _QUOTED = re.compile(r'(^|(?<=,))\s*"([^"]|"")*"\s*(?=,|$)')
+# A blank ends the path, not a comma, as in "a.jpg copy.jpg,tea".
+_AS_PADDLEX = re.compile(rf'(?![^,]*{PICTURE}\s*,)[^",]*?{PICTURE}\s+[^\s,]', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -105,9 +108,10 @@ def entries_from_file(file: Path) -> list[Entry]:
     r"""List the pictures of a label file; relative paths start at the folder of the file.
 
     Lines are `path<TAB>label`, or CSV `path,label` with quotes where needed, or JSON objects
-    `{"path": ..., "label": ...}`. The first line decides on the form. Blank lines do not count. A
-    headline `path,label` or `label,path` says what stands where in the lines below it. A picture
-    that is listed again counts once, and under the first of its labels.
+    `{"path": ..., "label": ...}`, or `picture.jpg label` as PaddleX has them. The first line
+    decides on the form. Blank lines do not count. A headline `path,label` or `label,path` says
+    what stands where in the lines below it. A picture that is listed again counts once, and under
+    the first of its labels.
 
     Raises:
         DatasetError: a line is malformed, or the file is not text; names file and line.
@@ -161,6 +165,8 @@ def _rows(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:
         )
     if "\t" in _QUOTED.sub("", first):
         return _under_headlines(_tab_rows(text))
+    if _AS_PADDLEX.match(first):
+        return _blank_rows(text)
     return _under_headlines(_csv_rows(text, file))
 
 
@@ -180,6 +186,13 @@ def _tab_rows(text: str) -> Iterator[tuple[int, list[str]]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, [field.strip() for field in line.rstrip("\r").split("\t")]
+
+
+def _blank_rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            named = split_line(line)
+            yield number, [named.path or "", named.label]
 
 
 def _csv_rows(text: str, file: Path) -> Iterator[tuple[int, list[str]]]:

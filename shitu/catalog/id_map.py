@@ -17,7 +17,10 @@ from shitu.errors import IndexFileError
 from shitu.images import display_path
 
 _LARGEST = 256 << 20  # bytes; a million lines of 200 characters are 200 MB
-_AFTER_PICTURE = re.compile(r"(.*?\.(?:jpe?g|png|bmp|webp|gif|tiff?))\s+(.*)", re.IGNORECASE)
+PICTURE = r"\.(?:jpe?g|png|bmp|webp|gif|tiff?)"
+"""How names of pictures end; a pattern."""
+
+_AFTER_PICTURE = re.compile(rf"(.*?{PICTURE})\s+(.*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

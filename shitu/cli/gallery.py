@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     required=True,
     type=FilePath(),
     help="Folder with one folder of pictures per label, or a file of lines path<TAB>label "
-    "(CSV and JSON Lines too). In a folder, names that begin with a dot are left out.",
+    "(CSV, JSON Lines, and PaddleX' lines of picture.jpg and label, too). In a folder, names that "
+    "begin with a dot are left out.",
 )
 @click.option("--prune", is_flag=True, help="Remove references whose pictures are gone.")
 @click.option(

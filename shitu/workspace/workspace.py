@@ -55,7 +55,7 @@ class Workspace(Judging, Learning):
         """Make the gallery equal to a folder (one per label) or a label file, incrementally.
 
         Args:
-            gallery: folder, or file of `path<TAB>label` lines, CSV or JSON Lines.
+            gallery: folder, or file of `path<TAB>label` lines, CSV, JSON Lines or PaddleX' form.
             prune: also remove references whose pictures are gone.
             progress: called with the number of pictures done so far and the total.
         """

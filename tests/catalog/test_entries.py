@@ -1,4 +1,4 @@
-"""Label files in three forms and folders: what they list, and what is said about bad ones."""
+"""Label files in four forms and folders: what they list, and what is said about bad ones."""
 
 from __future__ import annotations
 
@@ -104,6 +104,23 @@ def test_comma_separated(tmp_path: Path, text: str, wanted: Pairs, why: str) -> 
 @pytest.mark.parametrize(
     ("text", "wanted", "why"),
     [
+        ("0/a.jpg tea\nb.png  tea\n", [("0/a.jpg", "tea"), ("b.png", "tea")], "as PaddleX has it"),
+        ("a.jpg red bull can\n", [("a.jpg", "red bull can")], "a label with blanks"),
+        ("a.jpg tea, green\nb.JPG\ttea\n", [("a.jpg", "tea, green"), ("b.JPG", "tea")], "a comma"),
+        ("red tea/a 1.jpeg tea\n", [("red tea/a 1.jpeg", "tea")], "a path with blanks"),
+        ("\ufeffa.jpg tea\r\n\r\n", [("a.jpg", "tea")], "a mark, lines of Windows"),
+        ("a.jpg copy.jpg,tea\n", [("a.jpg copy.jpg", "tea")], "but this is CSV"),
+        ("a.jpg ,tea\n", [("a.jpg", "tea")], "and this"),
+        ('"a.jpg x",tea\n', [("a.jpg x", "tea")], "and this"),
+    ],
+)
+def test_separated_by_a_blank(tmp_path: Path, text: str, wanted: Pairs, why: str) -> None:
+    assert listed(tmp_path, text) == wanted, why
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "why"),
+    [
         ('{"path": "a.jpg", "label": "tea"}\n', [("a.jpg", "tea")], "the plain case"),
         (
             '{"label": "tea", "path": "a.jpg", "price": 3}\n\n',
@@ -134,7 +151,8 @@ def test_json_lines(tmp_path: Path, text: str, wanted: Pairs, why: str) -> None:
         ("a.jpg\ttea\n\ttea\n", "line 2: the path is empty", "a blank path"),
         ("a\0.jpg\ttea\n", "line 1: the path", "no file can be called that"),
         ("label,path\ntea,a.jpg\n,b.jpg\n", "line 3: the label is empty", "the label first"),
-        ("a.jpg tea\n", r"line 1: 1 field\(s\)", "upstream's form, in which no label has a blank"),
+        ("a tea\n", r"line 1: 1 field\(s\)", "no picture's name ends before the blank"),
+        ("a.jpg tea\nb.jpg\n", "line 2: the label is empty", "no label behind the blank"),
         ('a.jpg,"tea\nb.jpg,x\n', "line 1: .*check the quotes", "a quote left open"),
         ('a.jpg,x\n"a"b,x\n', "line 2: .*check the quotes", "text after a quote"),
         ('{"path": "a.jpg"}', "line 1: not an object with path and label", "no label"),
