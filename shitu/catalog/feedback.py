@@ -131,9 +131,11 @@ def confirm(
     space = describer.space  # before: networks may follow the gallery to other models meanwhile
     new = _reference(describer, found)
     root = gallery.root() or home
-    folder = folder_of(gallery, name, root)
     copied: list[Path] = []
     with undone_on_error(copied), gallery.write("confirm") as transaction:
+        if label is None:  # others may have renamed it, or merged it into another
+            name = best_item(gallery, *_as_called_now(gallery, [found])).label
+        folder = folder_of(gallery, name, root)
         there = _twin(transaction, found, name)
         if there is not None:
             number, item_id, taken = there, transaction.items_of([name])[name].item_id, []
@@ -244,11 +246,12 @@ def reject(
     """Remember that an item is no answer to a query; see `Catalog.reject`."""
     found = logged(gallery, recognition_id)
     named = None if label is None else clean_label(label)
-    item = best_item(gallery, found) if named is None else gallery.item(label=named)
     vector, space = found.seen.vector, describer.space
     if found.seen.space != space.fingerprint:
         vector, _, _ = describe_portrait(describer, found.seen.crop)
     with gallery.write("reject") as transaction:
+        now = _as_called_now(gallery, [found])
+        item = best_item(gallery, *now) if named is None else gallery.item(label=named)
         _refuse_confirmed(transaction, found, item)
         known = transaction.known()
         same = [

@@ -30,8 +30,9 @@ def merge_items(gallery: Gallery, labels: Sequence[str], into: str) -> MergeSumm
         if not same_json(attributes, found[target].attributes):
             transaction.set_attributes(item_id, attributes)
         transaction.drop_empty_items()
+        item = transaction.items_of([target])[target]
     return MergeSummary(
-        item=gallery.item(item_id=item_id),
+        item=item,
         merged=tuple(sources),
         reference_ids=tuple(moved),
         conflicts=tuple(conflicts),
@@ -81,4 +82,4 @@ def set_attributes(
             )
         kept = {key: value for key, value in item.attributes.items() if key not in unset}
         transaction.set_attributes(item.item_id, {**kept, **attributes})
-    return gallery.item(item_id=item.item_id)
+        return transaction.items_of([name])[name]

@@ -21,11 +21,12 @@ def remove_references(
     """Remove one item or one reference; see `Catalog.remove`."""
     if sum(key is not None for key in (label, item_id, reference_id)) != 1:
         raise GalleryError("name exactly one of label, item id and reference id to remove")
-    going = _chosen(gallery, label, item_id, reference_id)
-    numbers = [reference.reference_id for reference in going]
-    root = gallery.root()
     kept: list[Path] = []
     with moving(gallery, "remove") as (transaction, moves):
+        # Chosen while nobody else writes: a moment ago they may have been another item's.
+        going = _chosen(gallery, label, item_id, reference_id)
+        numbers = [reference.reference_id for reference in going]
+        root = transaction.root
         # Before the commit: the next build would add what was removed and still lies there.
         shared = transaction.on_shared_paths(numbers)
         for reference in going:
@@ -54,7 +55,7 @@ def _chosen(
         item = gallery.item(label=wanted, item_id=item_id)
         those = gallery.all_references(item.item_id)
         if not those:
-            raise ItemNotFound(f"{item.label!r} was removed meanwhile: nothing is left of it")
+            raise ItemNotFound(f"{item.label!r} has no picture: `shitu check` says what to do")
         return those
     found = gallery.references([number_of("reference_id", reference_id)])
     if not found:
@@ -68,13 +69,13 @@ def _chosen(
 def relabel_item(gallery: Gallery, label: str, new_label: str) -> Item:
     """Give an item another label; see `Catalog.relabel`."""
     name = given_label(new_label, gallery)
-    item = gallery.item(label=clean_label(label))
-    if name != item.label:
-        with gallery.write("relabel") as transaction:
+    with gallery.write("relabel") as transaction:
+        item = gallery.item(label=clean_label(label))
+        if name != item.label:
             if transaction.has_label(name):
                 raise GalleryError(
                     f"there is another item {name!r} already: choose another label, or make one "
                     "item of the two with `shitu merge-items`"
                 )
             transaction.rename_item(item.item_id, name)
-    return gallery.item(item_id=item.item_id)
+        return transaction.items_of([name])[name]

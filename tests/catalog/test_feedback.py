@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -40,6 +40,27 @@ def test_a_log_is_no_change_of_the_gallery(catalog: Catalog, tea_shop: Shop) -> 
     kept = reader.recognition(number).seen
     assert (kept.label, kept.matches[0].label) == ("coffee", "coffee")
     assert kept.matches[0].score == ask(catalog, STRANGER).objects[0].score
+    assert catalog.check().problems == ()
+
+
+@pytest.mark.parametrize("act", ["confirm", "reject"])
+@pytest.mark.parametrize("merged", [True, False])
+def test_an_answer_is_about_the_item_that_another_renames_or_merges_meanwhile(
+    catalog: Catalog, tea_shop: Shop, monkeypatch: pytest.MonkeyPatch, act: str, merged: bool
+) -> None:
+    number, other, write = logged(catalog, STRANGER), tea_shop.open(), catalog.gallery.write
+
+    def write_later(operation: str) -> Any:
+        if merged:
+            other.merge(["coffee"], into="tea")
+        else:
+            other.relabel("coffee", "espresso")
+        return write(operation)
+
+    monkeypatch.setattr(catalog.gallery, "write", write_later)
+    done = catalog.confirm(number) if act == "confirm" else catalog.reject(number)
+    assert done.label == ("tea" if merged else "espresso")
+    assert [item.label for item in catalog.items()] == (["tea"] if merged else ["espresso", "tea"])
     assert catalog.check().problems == ()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ from forker import Forker
 
 from shitu.catalog import Catalog
 from shitu.errors import GalleryError, ItemNotFound
+from shitu.gallery import Item
 
 if TYPE_CHECKING:
     from conftest import Shop
 
+Meanwhile = Callable[..., None]
 Names = Callable[[Catalog, int], str]
 Agree = Callable[[Catalog], bool]
 
@@ -52,19 +55,90 @@ def test_the_next_build_does_not_bring_it_back(tea_shop: Shop, catalog: Catalog)
     assert (again.added, again.unchanged, again.vanished) == (0, 1, ())
 
 
+@pytest.fixture
+def meanwhile(tea_shop: Shop, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Call it with what another process is to do right before, or after, the next change."""
+    other, write = tea_shop.open(), catalog.gallery.write
+
+    def prepare(change: Callable[[Catalog], object], *, after: bool = False) -> None:
+        @contextmanager
+        def write_beside(operation: str) -> Iterator[Any]:
+            monkeypatch.setattr(catalog.gallery, "write", write)
+            if not after:
+                change(other)
+            with write(operation) as transaction:
+                yield transaction
+            if after:
+                change(other)
+
+        monkeypatch.setattr(catalog.gallery, "write", write_beside)
+
+    return prepare
+
+
 def test_what_another_removes_at_the_same_time_is_not_found(
-    tea_shop: Shop, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+    catalog: Catalog, meanwhile: Meanwhile
 ) -> None:
-    other, plain = tea_shop.open(), catalog.gallery.item
-
-    def item(**key: Any) -> Any:
-        found = plain(**key)
-        other.remove(label="tea")
-        return found
-
-    monkeypatch.setattr(catalog.gallery, "item", item)
-    with pytest.raises(ItemNotFound, match="'tea' was removed meanwhile"):
+    meanwhile(lambda other: other.remove(label="tea"))
+    with pytest.raises(ItemNotFound, match=r"no item of .* has the label 'tea'"):
         catalog.remove(label="tea")
+    assert catalog.gallery.head().generation == 2
+
+
+def test_what_another_merges_at_the_same_time_stays(
+    tea_shop: Shop, catalog: Catalog, meanwhile: Meanwhile
+) -> None:
+    meanwhile(lambda other: other.merge(["tea"], into="coffee"))
+    with pytest.raises(ItemNotFound, match=r"no item of .* has the label 'tea'"):
+        catalog.remove(label="tea")
+    assert [(item.label, item.references) for item in catalog.items()] == [("coffee", 3)]
+    assert (tea_shop.photos / "tea" / "1.png").exists()
+
+
+def test_the_picture_that_another_puts_into_the_place_of_a_removed_one_stays(
+    tea_shop: Shop, catalog: Catalog, meanwhile: Meanwhile, tmp_path: Path
+) -> None:
+    number = number_of(catalog, "coffee/1.png")
+
+    def change(other: Catalog) -> None:
+        other.remove(label="coffee")
+        other.add([paint_file(tmp_path / "1.png", 9)], "coffee")
+
+    meanwhile(change)
+    with pytest.raises(ItemNotFound, match=f"there is no reference {number} in the gallery"):
+        catalog.remove(reference_id=number)
+    assert (tea_shop.photos / "coffee" / "1.png").exists()
+
+
+@pytest.mark.parametrize("removed", [True, False])
+def test_what_another_renames_or_removes_at_the_same_time_is_not_renamed(
+    catalog: Catalog, meanwhile: Meanwhile, removed: bool
+) -> None:
+    meanwhile(lambda other: other.remove(label="tea") if removed else other.relabel("tea", "mate"))
+    with pytest.raises(ItemNotFound, match=r"no item of .* has the label 'tea'"):
+        catalog.relabel("tea", "chai")
+    assert [item.label for item in catalog.items()] == ["coffee", *([] if removed else ["mate"])]
+
+
+CHANGES: dict[str, Callable[[Catalog], Item]] = {
+    "relabel": lambda catalog: catalog.relabel("tea", "chai"),
+    "merge": lambda catalog: catalog.merge(["tea"], "coffee").item,
+    "attributes": lambda catalog: catalog.set_attributes("tea", {"shelf": 3}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_is_told_though_another_removes_the_item_right_after(
+    catalog: Catalog, meanwhile: Meanwhile, name: str
+) -> None:
+    meanwhile(lambda other: other.go_back(0), after=True)
+    done = CHANGES[name](catalog)
+    assert (done.label, done.references) == {
+        "relabel": ("chai", 2),
+        "merge": ("coffee", 3),
+        "attributes": ("tea", 2),
+    }[name]
+    assert catalog.items() == []
 
 
 @pytest.mark.sqlite
