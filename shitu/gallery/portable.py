@@ -22,6 +22,7 @@ from shitu.errors import GalleryError
 from shitu.gallery.passes import Passes
 from shitu.gallery.portable_tables import FORMAT, OF_REFERENCES, TABLES, WRONG, statements
 from shitu.images import display_path
+from shitu.images.writing import sync_folder
 
 APPLICATION_ID = 0x73687475  # "shtu"
 _HALF = ".shitu-export-"  # how files that are being written are called
@@ -91,14 +92,10 @@ def _sweep(folder: Path) -> None:
 
 
 def _settle(temporary: Path, target: Path) -> None:
-    for path, flags in ((temporary, os.O_RDWR), (target.parent, os.O_RDONLY)):
-        if path == target.parent:
-            temporary.replace(target)
-        handle = os.open(path, flags)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    with temporary.open("r+b") as file:
+        os.fsync(file.fileno())
+    temporary.replace(target)
+    sync_folder(target.parent)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

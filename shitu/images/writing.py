@@ -34,3 +34,13 @@ def write_whole(path: Path, data: bytes, *, follow: bool = True) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk for good, where its file system can do that."""
+    with contextlib.suppress(OSError):  # some network shares cannot; the files themselves are there
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 
 from shitu.errors import IndexFileError, IndexNotSaved
 from shitu.images import display_path
+from shitu.images.writing import sync_folder
 from shitu.index.audit import Audit
 from shitu.index.checksums import Checksum as _Checksum
 from shitu.index.checksums import StoredFile, verify
@@ -200,12 +201,13 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        with contextlib.suppress(OSError):  # a disk that is another's, or knows no permissions
+            temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
 def _umask() -> int:
@@ -213,14 +215,6 @@ def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)
     return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _sweep(folder: Path) -> None:

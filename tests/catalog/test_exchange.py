@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
 import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -443,6 +445,21 @@ def test_an_export_never_overwrites_something_else(source: Catalog, tmp_path: Pa
     with pytest.raises(GalleryError, match="cannot be written"):
         source.export(tmp_path / "no" / "folder" / "x.gallery")
     assert not list(tmp_path.glob(".shitu-*"))
+
+
+def test_an_export_to_a_disk_that_cannot_sync_folders(
+    source: Catalog, tmp_path: Path, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def sync_files(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", sync_files)
+    assert source.export(tmp_path / "a.gallery").references == 3
+    assert other().import_from(tmp_path / "a.gallery").added == 3
 
 
 def test_an_empty_gallery_can_be_carried_too(other: Any, tmp_path: Path) -> None:
