@@ -54,6 +54,10 @@ _LOCKED = (
     "{where} has been locked by another process for too long: wait until that one is done, then "
     "try again"
 )
+_LOCKED_FILE = (
+    f"{_LOCKED}; if there is none, its disk cannot lock files, as some network shares: put the "
+    "gallery on another, or into PostgreSQL (`SHITU_DATABASE`)"
+)
 _FULL = (
     "the disk of {where} is full: free some space and run the command again; what was committed "
     "before is safe"
@@ -61,7 +65,8 @@ _FULL = (
 _FORBIDDEN = "{where} may not be used ({why}): ask for the right to read and write it"
 _AWAY = "{where} cannot be reached ({why}): check its URL and that the server is running"
 _SENTENCES = (
-    ("locked", _LOCKED),
+    ("locked", _LOCKED_FILE),
+    ("locking protocol", _LOCKED_FILE),
     ("lock timeout", _LOCKED),
     ("full", _FULL),
     ("no space left", _FULL),
@@ -95,8 +100,8 @@ _SENTENCES = (
     ("unable to open", "{where} cannot be opened ({why}): check the path and its permissions"),
     (
         "disk i/o",
-        "{where} could not be read or written ({why}): check the disk and the space left on it, "
-        "then run the command again",
+        "{where} could not be read or written ({why}): check the disk, the space left on it and, "
+        "on a network share, that it can lock files, then run the command again",
     ),
 )
 
@@ -346,6 +351,6 @@ def translated(where: str) -> Iterator[None]:
 def _explain(where: str, why: str) -> GalleryError:
     for fragment, sentence in _SENTENCES:
         if fragment in why.lower():
-            kind = GalleryLocked if sentence is _LOCKED else GalleryError
+            kind = GalleryLocked if sentence in (_LOCKED, _LOCKED_FILE) else GalleryError
             return kind(sentence.format(where=where, why=why))
     return GalleryError(f"{where} refused the query ({why}): check that it is a gallery of shitu")

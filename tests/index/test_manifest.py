@@ -286,6 +286,15 @@ def test_on_a_disk_that_cannot_sync_folders_or_set_permissions(
     assert load(tmp_path).count == 5
 
 
+def test_on_a_disk_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    save(tmp_path, count=5)
+    assert load(tmp_path).count == 5
+
+
 def test_what_a_killed_process_left_is_swept_up(tmp_path: Path) -> None:
     (tmp_path / ".shitu-half").write_bytes(b"half")
     save(tmp_path)
