@@ -134,7 +134,7 @@ def confirm(
     copied: list[Path] = []
     with undone_on_error(copied), gallery.write("confirm") as transaction:
         if label is None:  # others may have renamed it, or merged it into another
-            name = best_item(gallery, *_as_called_now(gallery, [found])).label
+            name = best_item(gallery, found).label
         folder = folder_of(gallery, name, root)
         there = _twin(transaction, found, name)
         if there is not None:
@@ -164,6 +164,7 @@ def confirm(
 
 def best_item(gallery: Gallery, found: LoggedRecognition) -> Item:
     """Return the item of the best match, as it is called now."""
+    [found] = _as_called_now(gallery, [found])
     if not found.seen.matches:
         raise GalleryError(
             f"recognition {found.recognition_id} resembled nothing: name the item with --label"
@@ -250,8 +251,7 @@ def reject(
     if found.seen.space != space.fingerprint:
         vector, _, _ = describe_portrait(describer, found.seen.crop)
     with gallery.write("reject") as transaction:
-        now = _as_called_now(gallery, [found])
-        item = best_item(gallery, *now) if named is None else gallery.item(label=named)
+        item = best_item(gallery, found) if named is None else gallery.item(label=named)
         _refuse_confirmed(transaction, found, item)
         known = transaction.known()
         same = [
