@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, select
 
 from shitu.gallery import history
 from shitu.gallery.exporting_known import export_known
@@ -17,6 +17,7 @@ from shitu.gallery.gallery import Gallery
 from shitu.gallery.passes import Passes
 from shitu.gallery.portable import creating, put_meta
 from shitu.gallery.portable_tables import OF_REFERENCES
+from shitu.gallery.reading import count_references
 from shitu.gallery.roots import Roots
 from shitu.gallery.tables import (
     embeddings,
@@ -76,7 +77,8 @@ def export_gallery(
     """
     with gallery.snapshot() as (connection, roots):
         tables = len(OF_REFERENCES) if read_picture is not None else len(OF_REFERENCES) - 1
-        passes = Passes(_references(connection), 2 * tables, progress)  # written, and summed up
+        times = 2 * tables  # written, and summed up
+        passes = Passes(count_references(connection), times, progress)
         with creating(file, passes.met) as target:
             export = _Export(connection, target, roots, passes.met)
             head = history.head(connection)
@@ -183,10 +185,6 @@ class _Export:
         for row in rows:
             self.met()
             yield tuple(row)
-
-
-def _references(connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(item_references)).scalar_one()
 
 
 def _count(target: sqlite3.Connection, table: str) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, select
 
 from shitu.errors import Closed, GalleryError, GalleryLocked, ItemNotFound
 from shitu.gallery import history
@@ -38,6 +38,7 @@ from shitu.gallery.pending import (
 from shitu.gallery.reading import (
     VARIABLES,
     Vectors,
+    count_references,
     count_vectors,
     read_items,
     read_references,
@@ -408,8 +409,7 @@ class Gallery:
     def count(self) -> int:
         """Return the number of references."""
         with self._read() as connection:
-            query = select(func.count()).select_from(item_references)
-            return int(connection.execute(query).scalar_one())
+            return count_references(connection)
 
     def membership(self, known: Membership | None = None) -> Membership:
         """Return which item each reference belongs to; `known` itself if it is still true."""

@@ -48,6 +48,11 @@ def read_references(
         yield as_reference(dict(row._mapping), roots.absolute(row.path))
 
 
+def count_references(connection: Connection) -> int:
+    """Return the number of references."""
+    return connection.execute(select(func.count()).select_from(item_references)).scalar_one()
+
+
 def as_reference(row: Mapping[str, Any], path: str) -> Reference:
     """Return a row, of the table or of the log, as a value; the path is absolute."""
     r = row
