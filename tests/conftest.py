@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 # Before numpy and the engines are imported; tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -94,3 +96,16 @@ def make_picture() -> Callable[..., Picture]:
         return np.ascontiguousarray(coarse[rows][:, columns])
 
     return make
+
+
+@pytest.fixture
+def no_folder_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that syncs files, and refuses folders."""
+    fsync = os.fsync
+
+    def sync_files(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", sync_files)

@@ -267,20 +267,13 @@ def test_each_file_is_synced_before_it_is_renamed(
     ]
 
 
+@pytest.mark.usefixtures("no_folder_sync")
 def test_on_a_disk_that_cannot_sync_folders_or_set_permissions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fsync = os.fsync
-
-    def sync_files(handle: int) -> None:
-        if stat.S_ISDIR(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "Invalid argument")
-        fsync(handle)
-
     def forbidden(*_: object, **__: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(os, "fsync", sync_files)
     monkeypatch.setattr(os, "chmod", forbidden)
     save(tmp_path, count=5)
     assert load(tmp_path).count == 5
