@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shitu.catalog.id_map import PICTURE, split_line
+from shitu.catalog.id_map import PICTURE_END, split_line
 from shitu.catalog.labels import clean_label
 from shitu.errors import DatasetError, GalleryError, ImageError
 from shitu.images import display_path, find_images
@@ -24,7 +24,7 @@ _JSON = {".json", ".jsonl"}
 _OBJECT = re.compile(r'\s*\{\s*("|\}|$)')
 _QUOTED = re.compile(r'(^|(?<=,))\s*"([^"]|"")*"\s*(?=,|$)')
 # A blank ends the path, not a comma, as in "a.jpg copy.jpg,tea".
-_AS_PADDLEX = re.compile(rf'(?![^,]*{PICTURE}\s*,)[^",]*?{PICTURE}\s+[^\s,]', re.IGNORECASE)
+_AS_PADDLEX = re.compile(rf'(?![^,]*{PICTURE_END}\s*,)[^",]*?{PICTURE_END}\s+[^\s,]', re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from shitu.errors import IndexFileError
 from shitu.images import display_path
 
 _LARGEST = 256 << 20  # bytes; a million lines of 200 characters are 200 MB
-PICTURE = r"\.(?:jpe?g|png|bmp|webp|gif|tiff?)"
+PICTURE_END = r"\.(?:jpe?g|png|bmp|webp|gif|tiff?)"
 """How names of pictures end; a pattern."""
 
-_AFTER_PICTURE = re.compile(rf"(.*?{PICTURE})\s+(.*)", re.IGNORECASE)
+_AFTER_PICTURE = re.compile(rf"(.*?{PICTURE_END})\s+(.*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
