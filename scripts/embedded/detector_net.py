@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +209,7 @@ class PicoDet(nn.Module):
         return self.head(self.neck(self.backbone(x)))
 
 
+@cache
 def anchor_points(size: int) -> tuple[Tensor, Tensor]:
     """Cell centres (a, 2) as x, y in pixels and the stride of each (a, 1), in output order."""
     points, strides = [], []
