@@ -206,8 +206,7 @@ def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
         while True:
             connection = dial()
             try:
-                # From now on the log is held: no writer takes it away when it is done.
-                connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+                _hold(connection)
             except sqlite3.OperationalError:
                 connection.close()
                 # The log came or went between the question for it and the answer.
@@ -220,10 +219,11 @@ def open_sqlite(file: Path, *, read_only: bool, timeout: float) -> Engine:
     if read_only and not may_make_files(file.parent):
         # Somebody with more rights may write after all: ask anew each time, keep nothing open.
         engine = create_engine("sqlite://", creator=look, poolclass=NullPool)
+        event.listen(engine, "begin", _go_on)
     else:
         engine = create_engine("sqlite://", creator=dial, poolclass=QueuePool, max_overflow=-1)
+        event.listen(engine, "begin", _begin)
     _CONNECTED.add(engine)
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -293,6 +293,19 @@ def _begin(connection: Connection) -> None:
     # Taking the write lock at the start is what lets a second writer wait instead of failing.
     writing = connection.get_execution_options().get(WRITING, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _go_on(connection: Connection) -> None:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)  # noqa: S101 - its engine made it
+    if not raw.in_transaction:  # SQLAlchemy ends that of the first connection, and transactions
+        _hold(raw)
+
+
+def _hold(connection: sqlite3.Connection) -> None:
+    """Begin to read: until the end of the transaction no writer takes the log away."""
+    connection.execute("BEGIN")
+    connection.execute("SELECT 1 FROM sqlite_master").fetchone()
 
 
 def _prefer_wal(connection: sqlite3.Connection, timeout: float) -> None:

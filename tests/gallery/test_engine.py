@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from shitu.errors import GalleryError, GalleryLocked
-from shitu.gallery.engine import shown, translated, without_password
+from shitu.gallery.engine import open_sqlite, shown, translated, without_password
 from shitu.gallery.gallery import Gallery
 
 Add = Callable[..., list[int]]
@@ -41,6 +41,25 @@ def test_files_that_are_no_gallery(tmp_path: Path, content: bytes, sentence: str
     with pytest.raises(GalleryError, match=sentence):
         open_and_read(file)
     assert file.read_bytes() == content, why
+
+
+def test_who_may_only_read_holds_the_log_before_the_first_query(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "gallery.db"
+    writer = sqlite3.connect(file, timeout=0, isolation_level=None)
+    writer.execute("PRAGMA journal_mode = WAL")
+    writer.execute("CREATE TABLE item (label)")
+    monkeypatch.setattr("shitu.gallery.engine.may_make_files", lambda folder: False)
+    reader = open_sqlite(file, read_only=True, timeout=1)
+    for _ in range(2):  # the first connection of an engine is begun otherwise than those after
+        writer.execute("INSERT INTO item VALUES ('tea')")
+        with reader.connect() as connection, connection.begin():
+            assert writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 1
+            connection.exec_driver_sql("SELECT * FROM item").all()
+    assert writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    writer.close()
+    reader.dispose()
 
 
 def test_what_cannot_be_opened_is_let_go_of(
