@@ -207,16 +207,17 @@ class Build:
             raise GalleryError(f"{_none_usable(ledger).rstrip('.')}; nothing was removed")
         if removed and (why := refusal(ledger)):
             raise GalleryError(why)
-        gone = [file.reference_id for file in (*outdated, *removed)]
-        work = (gone, ledger.moves, ledger.labels, ledger.states)
+        work = (outdated, removed, ledger.moves, ledger.labels, ledger.states)
         if any(work) or (ledger.known and self._gallery.root() != self._root):
             with self._gallery.write("build") as transaction:
                 transaction.set_root(self._root)
                 transaction.remember_states(ledger.states)
                 self._move(transaction, ledger)
                 self._relabel(transaction, ledger)
+                gone = _unmoved(transaction, (*outdated, *removed))
                 transaction.remove(gone)
                 transaction.drop_empty_items()
+                removed = [file for file in removed if file.reference_id in gone]
             self._followed()
         return removed, [] if prune else vanished
 
@@ -280,6 +281,13 @@ class _Progress:
     def _say(self) -> None:
         if self._tell is not None:
             self._tell(self._done)
+
+
+def _unmoved(transaction: Transaction, files: Iterable[KnownFile]) -> set[int]:
+    """Return the references of files but those that another process has found elsewhere since."""
+    places = {file.reference_id: file.path for file in files}
+    there = transaction.reference_rows(places)
+    return {i for i, row in there.items() if str(transaction.path_of(row)) == places[i]}
 
 
 def _none_usable(ledger: Ledger) -> str:

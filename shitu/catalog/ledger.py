@@ -60,6 +60,7 @@ class Ledger:
         self._listed: set[str] = set()
         self._emptied: dict[str, list[KnownFile]] = {}
         self._closed: tuple[str, ...] = ()  # folders of which nobody knows what is in them
+        self._walked = False  # whether a folder was listed, not a label file
         self._overwritten: set[int] = set()  # references whose path holds something else now
 
     # --- before anything is read -------------------------------------------------------
@@ -68,6 +69,7 @@ class Ledger:
         """Return the entries that have to be read; the others are dealt with."""
         entries = list(entries)
         self._closed = tuple(f"{entry.path}/" for entry in entries if entry.closed)
+        self._walked = not any(entry.explicit for entry in entries)
         usable = [entry for entry in listed_once(entries) if self._usable(entry)]
         names = self._folder_labels(usable)
         self._emptied = self._without(usable)
@@ -241,8 +243,14 @@ class Ledger:
         """Return the references that this root should have listed, and did not."""
         gone = {file.reference_id for file in self.outdated()} | self._seen
         return [
-            file for file in self.known if file.reference_id not in gone and self._missing(file)
+            file
+            for file in self.known
+            if file.reference_id not in gone and self._missing(file) and not self._late(file)
         ]
+
+    def _late(self, file: KnownFile) -> bool:
+        """Whether it lies in the folder that was listed: others found it there only since."""
+        return self._walked and file.path.startswith(f"{self.root}/") and not is_gone(file.path)
 
     def of_root(self) -> list[KnownFile]:
         """Return the references that this root accounts for."""

@@ -272,3 +272,33 @@ def test_a_sync_is_taken_back(tea_shop: Shop, synced: Catalog, vectors_agree: Ag
     assert labels(synced) == {"tea": 2, "cocoa": 1}
     assert len(again.removed) == 1
     assert vectors_agree(synced)
+
+
+def test_what_another_sync_found_since_the_folder_was_listed_stays(
+    tea_shop: Shop, synced: Catalog
+) -> None:
+    synced.set_attributes("tea", {"price": 2})
+    entries = entries_from_folder(tea_shop.photos)
+    rename(tea_shop)
+    tea_shop.paint("cocoa/1.png", 7)
+    tea_shop.open().sync(tea_shop.photos)
+    there = labels(synced)
+    done = synced.build(entries, root=tea_shop.photos, prune=True)
+    assert (done.removed, labels(synced)) == ((), there)
+
+
+def test_what_another_sync_found_elsewhere_before_the_commit_stays(
+    tea_shop: Shop, synced: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, write = tea_shop.open(), synced.gallery.write
+    (tea_shop.photos / "coffee").rename(tmp_path / "away")
+
+    def write_later(operation: str) -> Any:
+        monkeypatch.setattr(synced.gallery, "write", write)
+        (tmp_path / "away").rename(tea_shop.photos / "espresso")
+        other.sync(tea_shop.photos)
+        return write(operation)
+
+    monkeypatch.setattr(synced.gallery, "write", write_later)
+    report = synced.sync(tea_shop.photos)
+    assert (report.removed, labels(synced)) == ((), {"espresso": 1, "tea": 2})
