@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -50,6 +51,19 @@ class FilePath(click.Path):
         if _ADDRESS.match(os.fsdecode(value)) and not os.path.exists(value):  # noqa: PTH110
             self.fail(f"{value!r} is an address; download it, and name the file", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class NumberRange(click.FloatRange):
+    """A number between two; `nan`, which is neither below nor above any other, is none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """See `click.FloatRange`."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
 
 
 def threads_option(command: _Command) -> _Command:

@@ -9,6 +9,7 @@ import click
 
 from shitu.cli._common import (
     FilePath,
+    NumberRange,
     echo,
     force_option,
     index_options,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _far_option = click.option(
     "--far",
-    type=click.FloatRange(0, 0.5, min_open=True),
+    type=NumberRange(0, 0.5, min_open=True),
     default=0.01,
     show_default=True,
     help="Share of strangers that may get an answer.",

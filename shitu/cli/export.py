@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from shitu.cli._common import FilePath, echo, json_option, print_json, say_notes, show_path, table
+from shitu.cli._common import (
+    FilePath,
+    NumberRange,
+    echo,
+    json_option,
+    print_json,
+    say_notes,
+    show_path,
+    table,
+)
 from shitu.figures import many
 
 if TYPE_CHECKING:
@@ -36,7 +45,7 @@ _FORMATS = ("paddle", "onnx", "openvino", "int8")
 )
 @click.option(
     "--min-cosine",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     help="Of each picture, between original and export.  [default: 0.9999; int8: 0.98]",
 )
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    NumberRange,
     echo,
     index_options,
     json_option,
@@ -40,7 +41,7 @@ _SHOWN = 20  # references without a picture that are named
 )
 @click.option(
     "--max-loss",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=0.02,
     show_default=True,
     help="Do not switch if recall@1 falls by more.",

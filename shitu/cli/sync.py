@@ -14,6 +14,7 @@ import click
 
 from shitu.cli._common import (
     FilePath,
+    NumberRange,
     echo,
     index_options,
     json_option,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--watch",
-    type=click.FloatRange(min=0.1),
+    type=NumberRange(min=0.1),
     metavar="SECONDS",
     help="Do it again and again, so many seconds apart, until Ctrl-C.",
 )

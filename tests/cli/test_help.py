@@ -78,6 +78,8 @@ def test_version() -> None:
         (["add-item", "a.jpg", "--label", "x", "--attr", "colour"], "an attribute without value"),
         (["remove-item"], "neither label nor reference"),
         (["remove-item", "x", "--reference", "1"], "both"),
+        (["calibrate", "--far", "nan"], "a rate that is no number"),
+        (["migrate", "--max-loss", "nan"], "a loss that is no number"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str], reason: str) -> None:
