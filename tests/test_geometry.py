@@ -29,9 +29,10 @@ def pixels(box: Numbers) -> npt.NDArray[np.bool_]:
 
 
 def slow_nms(boxes: Numbers, scores: Numbers, threshold: float, keep: int) -> list[int]:
+    limit = np.float32(threshold)  # NumPy 1 compares a single float32 and a Python float as doubles
     kept: list[int] = []
     for i in sorted(range(len(boxes)), key=lambda i: (-scores[i], i)):
-        if all(iou(boxes[i : i + 1], boxes[j : j + 1])[0, 0] <= threshold for j in kept):
+        if all(iou(boxes[i : i + 1], boxes[j : j + 1])[0, 0] <= limit for j in kept):
             kept.append(i)
     return kept[:keep]
 
