@@ -40,6 +40,9 @@ class OnnxRuntimeSession:
         # Threads that wait for the next layer spin, which answers one photo on free cores in half
         # the time. After the last layer they would go on, and keep a core from the other network.
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        # With memory planned by the first run of a shape, further runs of some networks are wrong
+        # (1.18: vision transformers, shown one picture at a time). It saves no time that shows.
+        options.enable_mem_pattern = False
         if threads is not None:
             options.intra_op_num_threads = threads
         self._path = path

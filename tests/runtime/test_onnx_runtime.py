@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_clip
 
 from shitu.errors import ModelError, WeightsCorrupt, WeightsNotFound
 from shitu.runtime.onnx_runtime import OnnxRuntimeSession
@@ -68,6 +69,14 @@ def test_a_network_for_one_picture_is_shown_one_after_the_other(tmp_path: Path, 
     mean, double = OnnxRuntimeSession(path).run(batch)
     assert np.allclose(mean[:, :, 0, 0], batch.mean((2, 3)), atol=1e-6)
     assert np.allclose(double, 2 * mean)
+
+
+def test_pictures_one_after_the_other_give_what_all_at_once_give() -> None:
+    session = OnnxRuntimeSession(tiny_clip.FOLDER / "model.onnx", threads=1)
+    batch = np.random.default_rng(0).random((4, 3, 32, 32), dtype=np.float32)
+    (wanted,) = session.run(batch)
+    alone = np.concatenate([session.run(batch[i : i + 1])[0] for i in range(4)])
+    np.testing.assert_allclose(alone, wanted, atol=1e-4)
 
 
 def test_wrong_input_size_names_the_model_and_the_shape(mean_model: Path) -> None:
