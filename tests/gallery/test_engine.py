@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from shitu.errors import GalleryError, GalleryLocked
@@ -169,7 +170,7 @@ def test_messages_do_not_tell_the_password() -> None:
 @pytest.mark.parametrize(
     ("url", "bare"),
     [
-        ("postgresql://me:se%2Fcret@host:5433/my%20shop", "postgresql://me@host:5433/my shop"),
+        ("postgresql://me:se%2Fcret@host:5433/my%20shop", "postgresql://me@host:5433/my%20shop"),
         (
             "postgresql://host/shop?password=secret&sslpassword=secret&options=-ca%3Db",
             "postgresql://host/shop?options=-ca%3Db",
@@ -180,7 +181,7 @@ def test_messages_do_not_tell_the_password() -> None:
     ],
 )
 def test_an_address_without_its_password_is_the_same_otherwise(url: str, bare: str) -> None:
-    assert without_password(url) == bare
+    assert make_url(without_password(url)) == make_url(bare)  # SQLAlchemy 2.1 decodes the blank
 
 
 def test_messages_stay_on_one_line() -> None:
