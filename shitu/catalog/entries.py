@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -21,6 +22,7 @@ _PICTURE = {"path", "picture", "image", "file"}
 """What a column of paths may be called."""
 
 _JSON = {".json", ".jsonl"}
+_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _OBJECT = re.compile(r'\s*\{\s*("|\}|$)')
 _QUOTED = re.compile(r'(^|(?<=,))\s*"([^"]|"")*"\s*(?=,|$)')
 # A blank ends the path, not a comma, as in "a.jpg copy.jpg,tea".
@@ -147,6 +149,11 @@ def _read(file: Path) -> str:
     try:
         return data.decode("utf-8-sig")  # with or without a byte order mark
     except UnicodeDecodeError as error:
+        if b"\0" in data and not data.startswith(_UTF16):
+            raise DatasetError(
+                f"{display_path(file)} is no text, as a label file is: name a folder with one "
+                "folder of pictures per label, or a file of lines `path<TAB>label`"
+            ) from error
         line = data.count(b"\n", 0, error.start) + 1
         raise DatasetError(
             f"{display_path(file)}, line {line}: this is not UTF-8; save the file as UTF-8"

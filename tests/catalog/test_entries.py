@@ -171,6 +171,12 @@ def test_bad_files_are_told_with_their_line(
     assert str(tmp_path / "labels") in str(caught.value)
 
 
+@pytest.mark.parametrize("start", [b"\xff\xd8\xff\xe0\0\x10JFIF", b"PK\3\4\x14\0\6\0\x08\0\xe9"])
+def test_a_picture_or_a_spreadsheet_is_called_no_text(tmp_path: Path, start: bytes) -> None:
+    with pytest.raises(DatasetError, match="labels is no text"):
+        listed(tmp_path, start)
+
+
 def test_a_json_list_is_called_one(tmp_path: Path) -> None:
     file = tmp_path / "labels.json"
     for text in ('[{"path": "a.jpg", "label": "x"}]', '[\n  {"path": "a.jpg", "label": "x"}\n]'):
