@@ -224,10 +224,20 @@ class IndexCache:
             # the next refresh comes to it, and makes all anew.
             view = read_view(self._gallery, self.space)
             blocks = ((ids, view(vectors)) for ids, vectors in all_.blocks)
-            make = gather_index(self._choice, view.space.dim, all_.count, blocks)
+            choice = self._choice if strictly else self._as_before()
+            make = gather_index(choice, view.space.dim, all_.count, blocks)
         index = make(strictly)  # the database is let go of by now
         with self._lock:
             self._served = _Served(view, index, head, made=head)
+
+    def _as_before(self) -> IndexChoice:
+        """The kind that was chosen, else that of the index which is to be made anew."""
+        served, manifest = self._served, None
+        if served is not None:
+            return self._choice.like(served.index.kind, served.index.audit)
+        with contextlib.suppress(IndexFileError):
+            manifest = read_manifest(self._folder)
+        return self._choice.like(manifest.kind, manifest.audit) if manifest else self._choice
 
     def save(self, *, lazily: bool = False) -> None:
         """Write the index files, unless they are up to date (lazily: or not far behind).

@@ -205,8 +205,6 @@ class Catalog:
         self._describer = describer
         self.require_own_space()
         if self._cache is None or self._cache.space != describer.space:
-            if self._cache is not None:
-                self._choice = self._choice.like(self._cache.index)
             self._open_index()
             self._save_if_rebuilt()
 
@@ -711,7 +709,7 @@ class Catalog:
         """
         from shitu.catalog.adapting import adapt
 
-        with self._learning(dry_run=dry_run, lazily=False):
+        with self._learning(dry_run=dry_run):
             return adapt(
                 self.gallery,
                 far=far,
@@ -765,7 +763,7 @@ class Catalog:
         """Go without the calibration and, if so wanted, without the map."""
         from shitu.catalog.adapting import turn_off
 
-        with self._learning(dry_run=dry_run, lazily=not adapter):
+        with self._learning(dry_run=dry_run):
             return turn_off(self.gallery, adapter=adapter, dry_run=dry_run)
 
     @property
@@ -972,9 +970,9 @@ class Catalog:
             raise
         self._follow_and_save(lazily=lazily)
 
-    def _learning(self, *, dry_run: bool, lazily: bool = True) -> AbstractContextManager[object]:
+    def _learning(self, *, dry_run: bool) -> AbstractContextManager[object]:
         """Whoever only measures needs no right to write."""
-        return nullcontext() if dry_run else self._changing(describing=False, lazily=lazily)
+        return nullcontext() if dry_run else self._changing(describing=False)
 
     def _refuse_read_only(self) -> None:
         if self._read_only:

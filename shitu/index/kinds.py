@@ -11,6 +11,7 @@ import numpy as np
 
 from shitu.config import INDEX_KINDS
 from shitu.errors import IndexFileError, RecallNotReached
+from shitu.index.audit import Audit
 from shitu.index.ranking import Floats, Integers
 from shitu.index.vector_index import VectorIndex
 
@@ -40,10 +41,11 @@ class IndexChoice:
         asked = index.audit is None or index.audit.wanted == self.recall
         return asked and index.kind == self.kind_for(index.count)
 
-    def like(self, index: VectorIndex) -> IndexChoice:
-        """Return the same, but the kind of an index that is not flat, if none was named."""
-        named = self.kind != AUTO or index.kind == FLAT
-        return self if named else IndexChoice(index.kind, self.recall)
+    def like(self, kind: str, audit: Audit | None) -> IndexChoice:
+        """Return the same; if no kind was named, that of an index which is not flat, as audited."""
+        if self.kind != AUTO or kind not in INDEX_KINDS or audit is None:
+            return self
+        return IndexChoice(kind, audit.wanted)
 
     def kind_for(self, count: int) -> str:
         """Return the kind for so many vectors."""

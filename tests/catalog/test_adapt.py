@@ -18,6 +18,7 @@ from shitu.catalog.asking import Photos
 from shitu.deciding import Rule
 from shitu.errors import GalleryError
 from shitu.images import Image, save_image
+from shitu.index.kinds import IndexChoice
 from shitu.index.manifest import MANIFEST
 
 if TYPE_CHECKING:
@@ -115,6 +116,21 @@ def test_off_goes_back_to_what_was(lit_shop: Shop) -> None:
     assert catalog.calibration() is None
     assert catalog.unlearn(adapter=True).outcome == "was off"
     assert catalog.check().problems == ()
+
+
+def test_the_kind_of_the_index_stays(lit_shop: Shop) -> None:
+    with lit_shop.open(choice=IndexChoice("ivf-sq8", 0.9)) as catalog:
+        lit_shop.build(catalog)
+    catalog, other = lit_shop.open(), lit_shop.open()
+    for learn in (lambda: catalog.adapt(far=0.02), lambda: catalog.unlearn(adapter=True)):
+        learn()
+        other.refresh()
+        opened = lit_shop.open()
+        assert {c.index_kind for c in (catalog, other, opened)} == {"ivf-sq8"}
+        assert opened.index_state == "loaded"
+        assert opened.audit is not None
+        assert opened.audit.wanted == 0.9
+        assert opened.check(full=True).problems == ()
 
 
 def test_a_map_does_not_stay_without_its_calibration(lit_shop: Shop) -> None:

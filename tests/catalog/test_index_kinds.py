@@ -183,6 +183,16 @@ def test_a_worn_index_is_made_anew_and_readers_follow(
         assert vectors_agree(catalog)
 
 
+def test_whoever_makes_a_worn_index_anew_keeps_its_kind(
+    built: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shitu.index.sealed_index._WORN_LEAST", 0)
+    for seed in (5, 6):
+        built.open().remove(label=f"tea {seed}")
+    found = manifest(built)
+    assert (found["kind"], found["count"], found["audit"]["wanted"]) == ("ivf-sq8", COUNT - 2, 0.9)
+
+
 def test_everything_may_be_removed(built: Shop) -> None:
     catalog = built.open(choice=IVF)
     for seed in range(COUNT):
