@@ -12,6 +12,10 @@ import pytest
 from PIL import Image as Pillow
 
 from shitu import Workspace
+from shitu.adapter import Adapter
+from shitu.calibration import Calibration
+from shitu.catalog import Catalog
+from shitu.catalog.learning import view_of, write_adapter, write_calibration
 from shitu.embedder import Embedder
 from shitu.errors import (
     ConfigError,
@@ -329,6 +333,35 @@ def test_a_picture_that_is_seen_while_the_gallery_goes_over_to_other_models(
         active = running.catalog.space
         assert active is not None
         assert logged.seen.space == active.fingerprint
+
+
+def test_a_picture_that_is_seen_while_the_gallery_is_adapted(
+    shop: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread follows just then: scores through the map need the calibration for it."""
+    running, raw = Workspace(tmp_path / "index"), shop.catalog.space
+    assert raw is not None
+    half = np.eye(raw.dim, raw.dim // 2, dtype=np.float32)
+    map_ = Adapter(np.zeros(raw.dim, np.float32), half, "half")
+    space = view_of(raw, map_).space.fingerprint
+    known = Calibration(space, (1.0, 0.0, 0.0, 0.0, 0.0), 0.0, 0.5, 0.01, {}, 0.5)
+    search = Catalog.search
+    adapted: list[bool] = []
+
+    def adapt_and_search(self: Catalog, *arguments: Any) -> Any:
+        if not adapted:
+            adapted.append(True)
+            with shop.catalog.gallery.write("adapt") as transaction:
+                write_adapter(transaction, raw, map_)
+                write_calibration(transaction, known)
+            running.catalog.refresh()
+        return search(self, *arguments)
+
+    monkeypatch.setattr(Catalog, "search", adapt_and_search)
+    found, again = (running.recognize(first("queries", LABELS[0])) for _ in range(2))
+    assert adapted
+    assert found.operating_point == 0.5
+    assert found.objects == again.objects
 
 
 def by_many(shop: Workspace) -> Any:

@@ -222,9 +222,12 @@ class Catalog:
         return found or (None if self._describer is None else self._describer.space)
 
     @property
-    def searched_space(self) -> Space | None:
-        """The space of the vectors that are searched; None before there are any."""
-        return None if self._cache is None else self._cache.space
+    def searched_spaces(self) -> tuple[Space, Space] | None:
+        """That of the vectors, and that in which they are compared; None before there are any."""
+        if self._cache is None:
+            return None
+        view = self._cache.view
+        return view.raw, view.space
 
     @property
     def index_state(self) -> str:

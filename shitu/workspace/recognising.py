@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shitu.wording import Wording
 
 _AHEAD = 2  # pictures decoded before they are needed
-_ATTEMPTS = 3  # to answer while the gallery goes over to other models
+_ATTEMPTS = 3  # to answer while the gallery goes over to other models or another map
 
 
 class Recognising(Wiring):
@@ -166,7 +166,7 @@ class Recognising(Wiring):
         if self.catalog.refresh():
             self._require_own_space()
         for attempt in range(_ATTEMPTS):
-            space = self._networks.space
+            space, before = self._networks.space, self.catalog.searched_spaces
             used = self.recognizer if as_of is None else self._recognizer_over(self.as_of(as_of))
             if look is not None and look.space != space:
                 look = None  # seen before the gallery went over to other models
@@ -176,10 +176,12 @@ class Recognising(Wiring):
                 if attempt + 1 == _ATTEMPTS:
                     raise
             else:
-                if self.catalog.searched_space in {None, space}:
+                after = self.catalog.searched_spaces
+                if after is None or (after == before and after[0] == space):
                     return found, space
-            # The gallery went over to other models while the picture was looked at, and another
-            # thread has followed it: vectors of two spaces may have been compared.
+            # The gallery went over to other models or another map while the picture was looked at,
+            # and another thread has followed it: vectors of two spaces may have been compared, or
+            # scores of one judged by what is known of the other.
             self._follow_the_gallery()
             self._require_own_space()
         raise SpaceMismatch("the gallery goes over to other models again and again: try later")
