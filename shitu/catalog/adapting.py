@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from shitu.catalog.learning import (
     ADAPTER,
     CALIBRATION,
     View,
+    calibration_from,
     read_calibration,
     read_view,
     view_from,
@@ -153,26 +155,40 @@ def _refuse_other_map(transaction: Transaction, view: View) -> None:
 
 
 def turn_off(gallery: Gallery, *, adapter: bool, dry_run: bool = False) -> LearnSummary:
-    """Forget the calibration, and with `adapter` the map, too.
+    """Forget the calibration, or the map and what is known of its scores.
 
     Raises:
         GalleryError: the map is to stay, of whose scores nothing would be known then.
     """
-    raw = gallery.active_space()
-    if not adapter and raw is not None and read_view(gallery, raw).adapter is not None:
-        raise GalleryError(
-            "the gallery is adapted, and without a calibration nobody knows from which score on "
-            "its answers count: `shitu adapt --off` takes both back; nothing was changed"
-        )
-    kinds = (ADAPTER, CALIBRATION) if adapter else (CALIBRATION,)
-    there = any(gallery.setting(kind) is not None for kind in kinds)
-    if there and not dry_run:
+    going = _to_forget(gallery.setting, gallery.active_space(), adapter=adapter)
+    if going and not dry_run:
         with gallery.write("adapt" if adapter else "calibrate") as transaction:
-            for kind in kinds:
+            now = transaction.pending()
+            for kind in _to_forget(now.setting, now.space(), adapter=adapter):
                 transaction.set_setting(kind, None, None)
-    outcome = ("dry run" if dry_run else "off") if there else "was off"
-    reason = "scores and threshold are those of the model" if there else "there was none"
+    outcome = ("dry run" if dry_run else "off") if going else "was off"
+    reason = "scores and threshold are those of the model" if going else "there was none"
+    if going == [ADAPTER]:
+        reason = "scores are those of the model, and the calibration stays"
     return LearnSummary(outcome, reason, None, None, gallery.head().generation)
+
+
+def _to_forget(
+    setting: Callable[[str], str | None], raw: Space | None, *, adapter: bool
+) -> list[str]:
+    """Which settings are to go; of a map, what is known of scores without it stays."""
+    there = [kind for kind in (ADAPTER, CALIBRATION) if setting(kind) is not None]
+    if not adapter:
+        if raw is not None and view_from(setting(ADAPTER), raw).adapter is not None:
+            raise GalleryError(
+                "the gallery is adapted, and without a calibration nobody knows from which score "
+                "on its answers count: `shitu adapt --off` takes both back; nothing was changed"
+            )
+        return [kind for kind in there if kind == CALIBRATION]
+    if ADAPTER not in there:
+        return []
+    plain = raw is not None and calibration_from(setting(CALIBRATION), raw) is not None
+    return [ADAPTER] if plain else there
 
 
 def enough_to_adapt(gallery: Gallery) -> bool:

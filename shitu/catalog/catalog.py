@@ -763,7 +763,7 @@ class Catalog:
         return PROTOTYPE_WEIGHT if space is None else self.guard.rule(space).prototype_weight
 
     def unlearn(self, *, adapter: bool, dry_run: bool = False) -> LearnSummary:
-        """Go without the calibration and, if so wanted, without the map."""
+        """Go without the calibration, or without the map and what is known of its scores."""
         from shitu.catalog.adapting import turn_off
 
         with self._learning(dry_run=dry_run):

@@ -17,6 +17,7 @@ from shitu.catalog import Catalog, adapting, asking
 from shitu.catalog.asking import Photos
 from shitu.deciding import Rule
 from shitu.errors import GalleryError
+from shitu.gallery.gallery import Gallery
 from shitu.images import Image, save_image
 from shitu.index.kinds import IndexChoice
 from shitu.index.manifest import MANIFEST
@@ -142,6 +143,40 @@ def test_a_map_does_not_stay_without_its_calibration(lit_shop: Shop) -> None:
     assert catalog.gallery.head().generation == generation
     catalog.unlearn(adapter=True)
     assert catalog.unlearn(adapter=False).outcome == "was off"
+
+
+def test_what_is_known_of_scores_without_a_map_stays_when_there_is_none(lit_shop: Shop) -> None:
+    catalog = lit_shop.open()
+    catalog.calibrate(far=0.02)
+    assert catalog.unlearn(adapter=True).outcome == "was off"
+    assert catalog.calibration() is not None
+    catalog.adapt(far=0.02)
+    catalog.migrate(FakeCropper(), max_loss=None)
+    catalog.calibrate(far=0.05)
+    off = catalog.unlearn(adapter=True)
+    assert (off.outcome, off.reason.split(", ")[1]) == ("off", "and the calibration stays")
+    assert catalog.gallery.setting("adapter") is None
+    assert catalog.calibration() is not None
+    assert catalog.unlearn(adapter=False).outcome == "off"
+    assert catalog.calibration() is None
+
+
+def test_a_map_that_comes_meanwhile_keeps_its_calibration(
+    lit_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog, other, write = lit_shop.open(), lit_shop.open(), Gallery.write
+    catalog.calibrate(far=0.02)
+
+    def interrupted(self: Gallery, operation: str) -> Any:
+        monkeypatch.setattr(Gallery, "write", write)
+        other.adapt(far=0.02)
+        return write(self, operation)
+
+    monkeypatch.setattr(Gallery, "write", interrupted)
+    with pytest.raises(GalleryError, match="`shitu adapt --off` takes both back"):
+        catalog.unlearn(adapter=False)
+    catalog.refresh()
+    assert catalog.calibration() is not None
 
 
 def test_what_is_added_later_is_mapped_too(lit_shop: Shop, tmp_path: Path) -> None:
