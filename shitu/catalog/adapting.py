@@ -89,7 +89,10 @@ def adapt(
     choice = choose(vectors, codes, progress=progress)
     if choice.adapter is None:
         outcome = "nothing to gain" if choice.trials else "too little"
-        return LearnSummary(outcome, choice.reason, choice, None, gallery.head().generation)
+        used = read_view(gallery, raw).adapter is not None
+        stays = "; the map in use stays, `shitu adapt --off` goes without" if used else ""
+        reason = f"{choice.reason}{stays}"
+        return LearnSummary(outcome, reason, choice, None, gallery.head().generation)
     view = view_of(raw, choice.adapter)
     shop = Shop(gallery, ids, items, vectors, view, choice.recipe, prototype_weight)
     found = _calibrated(shop, far, Others(photos=photos), looking, progress)

@@ -179,6 +179,23 @@ def test_a_map_that_comes_meanwhile_keeps_its_calibration(
     assert catalog.calibration() is not None
 
 
+def test_a_map_that_stays_where_no_new_one_helps_is_said_to(
+    lit_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = lit_shop.open()
+    monkeypatch.setattr("shitu.adapter.choosing._SURE", 1e9)
+    monkeypatch.setattr("shitu.adapter.choosing._SURE_BY_RANKS", 1e9)
+    assert catalog.adapt(far=0.02).reason.endswith("of old labels and of new ones")
+    monkeypatch.undo()
+    catalog.adapt(far=0.02)
+    monkeypatch.setattr("shitu.adapter.choosing._SURE", 1e9)
+    monkeypatch.setattr("shitu.adapter.choosing._SURE_BY_RANKS", 1e9)
+    told = catalog.adapt(far=0.02)
+    assert told.outcome == "nothing to gain"
+    assert told.reason.endswith("; the map in use stays, `shitu adapt --off` goes without")
+    assert catalog.gallery.setting("adapter") is not None
+
+
 def test_what_is_added_later_is_mapped_too(lit_shop: Shop, tmp_path: Path) -> None:
     catalog = lit_shop.open()
     catalog.adapt(far=0.02)
