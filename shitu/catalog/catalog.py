@@ -284,6 +284,11 @@ class Catalog:
             return Neighbours(np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64))
         return self._cache.search(vectors, k, allowed)
 
+    def compared(self, vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return vectors (m, dim) of the gallery's own space as `resembling` compares them."""
+        mapped = vectors if self._cache is None else self._cache.view(vectors)
+        return np.asarray(mapped, np.float32)
+
     def select(self, where: str | Where) -> Selection:
         """Return the references that a filter allows, and what is to be said about the filter.
 

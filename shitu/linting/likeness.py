@@ -18,6 +18,7 @@ _BLOCK = 512  # queries at a time
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Search: TypeAlias = Callable[[Floats, int], Neighbours]
+Compared: TypeAlias = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,15 @@ class Likeness:
         owners: Ids,
         vectors: Floats,
         search: Search,
+        compared: Compared,
         progress: Callable[[int], None],
     ) -> Likeness:
-        """Compare references; `vectors` (n, dim) are theirs, `search` finds the nearest k."""
-        own = _own(owners, vectors)
+        """Compare references; `vectors` (n, dim) are theirs, `search` finds the nearest k.
+
+        Args:
+            compared: vectors as `search` compares them, of length one.
+        """
+        own = _own(owners, vectors, compared)
         near = np.full((len(ids), NEIGHBOURS), -1, np.int64)
         scores = np.full((len(ids), NEIGHBOURS), -np.inf, np.float32)
         for start in range(0, len(ids), _BLOCK):
@@ -94,10 +100,10 @@ class Likeness:
         return places[:, 0], places[:, 1], self.scores[rows, columns][first]
 
 
-def _own(owners: Ids, vectors: Floats) -> Floats:
+def _own(owners: Ids, vectors: Floats, compared: Compared) -> Floats:
     best = np.full(len(owners), -np.inf, np.float32)
     for rows in by_owner(owners):
-        mine = vectors[rows]
+        mine = compared(vectors[rows])
         for start in range(0, len(rows) if len(rows) > 1 else 0, _BLOCK):
             cosines = mine[start : start + _BLOCK] @ mine.T
             places = np.arange(len(cosines))

@@ -8,20 +8,23 @@ from shitu.gallery.gallery import Gallery
 from shitu.linting import references as single
 from shitu.linting.duplicates import NEAR, SAME, duplicates, find_pairs, near_duplicates
 from shitu.linting.findings import Finding, LintReport, ranked
-from shitu.linting.likeness import Search
+from shitu.linting.likeness import Compared, Search
 from shitu.linting.separation import confusable, encounters, find_strays, misplaced, outliers
 from shitu.linting.subject import Progress, Subject, lack, read_subject
 
 
-def lint(gallery: Gallery, search: Search, progress: Progress | None = None) -> LintReport:
+def lint(
+    gallery: Gallery, search: Search, compared: Compared, progress: Progress | None = None
+) -> LintReport:
     """Look for what makes a gallery answer wrongly, or worse than it could.
 
     Args:
         gallery: what is looked at.
         search: finds the k nearest references of vectors (n, dim) of the gallery.
+        compared: such vectors as `search` compares them, of length one.
         progress: called with the work done so far and the total.
     """
-    subject = read_subject(gallery, search, progress)
+    subject = read_subject(gallery, search, compared, progress)
     seen = {r.reference_id for r in subject.references}
     unseen = [r for r in subject.everything if r.reference_id not in seen]
     return LintReport(

@@ -15,7 +15,7 @@ from shitu.gallery.gallery import Gallery
 from shitu.images import Image, load_image
 from shitu.images.files import is_gone
 from shitu.linting.findings import UNSEEABLE
-from shitu.linting.likeness import Floats, Ids, Likeness, Search
+from shitu.linting.likeness import Compared, Floats, Ids, Likeness, Search
 from shitu.linting.pictures import Measures, measure
 
 Progress = Callable[[int, int], None]
@@ -51,7 +51,9 @@ class Subject:
         return self.by_item[int(item_id)][0].label
 
 
-def read_subject(gallery: Gallery, search: Search, progress: Progress | None) -> Subject:
+def read_subject(
+    gallery: Gallery, search: Search, compared: Compared, progress: Progress | None
+) -> Subject:
     """Read a gallery, measure its thumbnails, and compare its vectors."""
     everything = tuple(gallery.all_references())
     ids, vectors = _vectors(gallery)
@@ -65,7 +67,7 @@ def read_subject(gallery: Gallery, search: Search, progress: Progress | None) ->
     numbers = np.array(seen, np.int64)
     owners = np.array([r.item_id for r in references], np.int64)
     places = np.searchsorted(ids, numbers)
-    likeness = Likeness.of(numbers, owners, vectors[places], search, told)
+    likeness = Likeness.of(numbers, owners, vectors[places], search, compared, told)
     return Subject(everything, described, references, measures, likeness)
 
 

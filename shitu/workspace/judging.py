@@ -91,7 +91,8 @@ class Judging(Recognising):
         from shitu.linting import lint
 
         self.catalog.refresh()
-        return lint(self.catalog.gallery, self.catalog.resembling, progress)
+        catalog = self.catalog
+        return lint(catalog.gallery, catalog.resembling, catalog.compared, progress)
 
     def evaluate_boxes(
         self,

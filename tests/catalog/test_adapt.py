@@ -21,6 +21,8 @@ from shitu.gallery.gallery import Gallery
 from shitu.images import Image, save_image
 from shitu.index.kinds import IndexChoice
 from shitu.index.manifest import MANIFEST
+from shitu.linting.separation import find_strays
+from shitu.linting.subject import read_subject
 
 if TYPE_CHECKING:
     from conftest import Shop
@@ -208,6 +210,15 @@ def test_what_is_added_later_is_mapped_too(lit_shop: Shop, tmp_path: Path) -> No
     assert catalog.references([number])[number].label == "new"
     assert added is not None
     assert catalog.check(full=True).problems == ()
+
+
+def test_a_misplaced_picture_is_found_through_the_map(lit_shop: Shop, tmp_path: Path) -> None:
+    catalog = lit_shop.open()
+    catalog.adapt(far=0.02)
+    save_image(tmp_path / "wrong.png", _photo(4, 50))
+    (wrong,) = catalog.add([tmp_path / "wrong.png"], "10").reference_ids
+    subject = read_subject(catalog.gallery, catalog.resembling, catalog.compared, None)
+    assert [subject.references[place].reference_id for place in find_strays(subject)] == [wrong]
 
 
 @pytest.mark.parametrize("command", ["adapt", "calibrate"])

@@ -81,7 +81,7 @@ def arrange() -> Arrange:
             described=frozenset(ids.tolist()),
             references=tuple(references),
             measures=measure(paint(place) for place in range(len(rows))),
-            likeness=Likeness.of(ids, owners, rows, lookup.search, lambda _: None),
+            likeness=Likeness.of(ids, owners, rows, lookup.search, lambda v: v, lambda _: None),
         )
 
     return make

@@ -57,6 +57,7 @@ def test_an_empty_gallery_is_alike_to_nothing() -> None:
         nothing,
         np.empty((0, 1), np.float32),
         None,  # type: ignore[arg-type]
+        lambda vectors: vectors,
         lambda _: None,
     )
     assert [len(part) for part in (*like.rival, *like.pairs(0.5))] == [0] * 5

@@ -22,7 +22,7 @@ Save = Callable[[str, Image], Path]
 
 
 def run(catalog: Catalog) -> LintReport:
-    return lint(catalog.gallery, catalog.search)
+    return lint(catalog.gallery, catalog.search, catalog.compared)
 
 
 def only(report: LintReport, kind: str) -> Finding:
@@ -181,7 +181,11 @@ def test_progress_reaches_its_total_and_nothing_is_written(build: Build) -> None
     catalog = build()
     told: list[tuple[int, int]] = []
     before = catalog.gallery.head()
-    lint(catalog.gallery, catalog.search, lambda done, total: told.append((done, total)))
+
+    def tell(done: int, total: int) -> None:
+        told.append((done, total))
+
+    lint(catalog.gallery, catalog.search, catalog.compared, tell)
     assert told[-1] == (12, 12)
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     assert catalog.gallery.head() == before
