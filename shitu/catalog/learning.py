@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shitu.errors import GalleryError
 from shitu.gallery import Space
 from shitu.gallery.gallery import Gallery
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 ADAPTER = "adapter"
 CALIBRATION = "calibration"
+
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, EOFError)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,16 +60,33 @@ def read_view(gallery: Gallery, raw: Space) -> View:
 
 
 def view_from(kept: str | None, raw: Space) -> View:
-    """Return how vectors are compared by what is kept as the setting `ADAPTER`."""
+    """Return how vectors are compared by what is kept as the setting `ADAPTER`.
+
+    Raises:
+        GalleryError: it cannot be read.
+    """
     if kept is None:
         return view_of(raw, None)
-    values = json.loads(kept)
+    try:
+        return view_of(raw, _adapter_from(json.loads(kept), raw))
+    except _UNREADABLE as error:
+        raise _unreadable("map") from error
+
+
+def _unreadable(what: str) -> GalleryError:
+    return GalleryError(
+        f"the {what} of the gallery cannot be read: it is damaged, or of a newer version of shitu; "
+        "bring the gallery back from a copy, or use that version"
+    )
+
+
+def _adapter_from(values: Mapping[str, Any], raw: Space) -> Adapter | None:
     if values["space"] != raw.fingerprint:
-        return view_of(raw, None)
+        return None
     from shitu.adapter import Adapter
 
     data = base64.b64decode(values["map"])
-    return view_of(raw, Adapter.from_bytes(data, values["name"], values["provenance"]))
+    return Adapter.from_bytes(data, values["name"], values["provenance"])
 
 
 def write_adapter(transaction: Transaction, raw: Space, adapter: Adapter | None) -> None:
@@ -106,12 +127,19 @@ def read_calibration(gallery: Gallery, space: Space) -> Calibration | None:
 
 
 def calibration_from(kept: str | None, space: Space) -> Calibration | None:
-    """Return what is kept as the setting `CALIBRATION`, if it is about that space."""
+    """Return what is kept as the setting `CALIBRATION`, if it is about that space.
+
+    Raises:
+        GalleryError: it cannot be read.
+    """
     if kept is None:
         return None
     from shitu.calibration import Calibration
 
-    calibration = Calibration.from_json(json.loads(kept))
+    try:
+        calibration = Calibration.from_json(json.loads(kept))
+    except _UNREADABLE as error:
+        raise _unreadable("calibration") from error
     return calibration if calibration.space == space.fingerprint else None
 
 

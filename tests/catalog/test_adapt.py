@@ -239,6 +239,24 @@ def test_half_as_many_items_more_outgrow_a_calibration(
     assert catalog.outgrown is None
 
 
+@pytest.mark.parametrize("kept", ["", "{}", "[1]", '{"space": "colours", "map": "AAAA"}'])
+def test_what_was_learnt_and_cannot_be_read_is_said_to_be_damaged(
+    lit_shop: Shop, kept: str
+) -> None:
+    catalog = lit_shop.open()
+    with catalog.gallery.write("calibrate") as transaction:
+        transaction.set_setting("calibration", kept, "nothing")
+    said = "of the gallery cannot be read: it is damaged, or of a newer version of shitu"
+    with pytest.raises(GalleryError, match=f"^the calibration {said}"):
+        lit_shop.open().calibration()
+    lit_shop.open().calibrate(far=0.02)
+    assert lit_shop.open().calibration() is not None
+    with catalog.gallery.write("adapt") as transaction:
+        transaction.set_setting("adapter", kept, "nothing")
+    with pytest.raises(GalleryError, match=f"^the map {said}"):
+        lit_shop.open()
+
+
 @pytest.mark.parametrize("damage", ["torn", "gone"])
 def test_a_damaged_index_is_made_anew_through_the_map(lit_shop: Shop, damage: str) -> None:
     catalog = lit_shop.open()
