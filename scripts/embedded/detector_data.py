@@ -129,10 +129,10 @@ def recoloured(image: Image, random: Random) -> Image:
     image = cv2.LUT(np.ascontiguousarray(image), np.clip(table, 0, 255).astype(np.uint8)[None])
     if random.random() < 0.05:
         image = np.repeat(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
-    if random.random() < 0.1:
-        image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.5, 1.5))
+    if random.random() < 0.2:
+        image = cv2.GaussianBlur(image, (0, 0), random.uniform(0.5, 3))
     if random.random() < 0.15:
-        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(30, 80))]
+        quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(15, 80))]
         image = cv2.imdecode(cv2.imencode(".jpg", image, quality)[1], cv2.IMREAD_COLOR)
     return image
 
