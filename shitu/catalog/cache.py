@@ -18,7 +18,7 @@ from shitu.gallery import Delta, Head, Space
 from shitu.gallery.gallery import Gallery
 from shitu.index import Neighbours, VectorIndex
 from shitu.index.kinds import FLAT, IndexChoice, gather_index, new_index
-from shitu.index.manifest import load_index, read_manifest, save_index
+from shitu.index.manifest import Manifest, load_index, read_manifest, save_index
 from shitu.prototypes import Floats, PrototypesOfItems
 
 _ALWAYS_SAVE = 20_000  # up to so many vectors; saving those takes some hundredths of a second
@@ -207,10 +207,9 @@ class IndexCache:
 
     def _follow(self) -> None:
         """Change to the new base that another process has made, if one has."""
-        with contextlib.suppress(IndexFileError):
-            manifest = read_manifest(self._folder)
-            if manifest is not None and manifest.generation > self._whole().made.generation:
-                self._take_files()
+        manifest = self._manifest()
+        if manifest is not None and manifest.generation > self._whole().made.generation:
+            self._take_files()
 
     def _take_files(self) -> None:
         """Serve what lies in the folder, once it is brought up to date."""
@@ -232,12 +231,15 @@ class IndexCache:
 
     def _as_before(self) -> IndexChoice:
         """The kind that was chosen, else that of the index which is to be made anew."""
-        served, manifest = self._served, None
-        if served is not None:
-            return self._choice.like(served.index.kind, served.index.audit)
+        served = self._served
+        before = self._manifest() if served is None else served.index
+        return self._choice if before is None else self._choice.like(before.kind, before.audit)
+
+    def _manifest(self) -> Manifest | None:
+        """What the files in the folder hold; None where there are none that can be read."""
         with contextlib.suppress(IndexFileError):
-            manifest = read_manifest(self._folder)
-        return self._choice.like(manifest.kind, manifest.audit) if manifest else self._choice
+            return read_manifest(self._folder)
+        return None
 
     def save(self, *, lazily: bool = False) -> None:
         """Write the index files, unless they are up to date (lazily: or not far behind).
@@ -276,15 +278,13 @@ class IndexCache:
             self._take_files()
 
     def _someone_saved_later(self, served: _Served, head: Head) -> bool:
-        with contextlib.suppress(IndexFileError):
-            manifest = read_manifest(self._folder)
-            return (
-                served.saved is not None
-                and manifest is not None
-                and manifest.space == served.view.space.fingerprint
-                and manifest.generation > head.generation
-            )
-        return False
+        manifest = self._manifest()
+        return (
+            served.saved is not None
+            and manifest is not None
+            and manifest.space == served.view.space.fingerprint
+            and manifest.generation > head.generation
+        )
 
 
 def _changed(served: _Served, delta: Delta) -> _Served:
