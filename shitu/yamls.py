@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from shitu.texts import read_text
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML lets the last of two values count; which one was meant is not for it to say."""
@@ -20,17 +22,25 @@ class _Loader(yaml.SafeLoader):
             seen.add((key.tag, key.value))
         return super().construct_mapping(node, deep)
 
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        value = super().construct_scalar(node)
+        half = next((c for c in value if "\ud800" <= c <= "\udfff"), "")
+        if half:  # which Python holds, and nothing can write
+            problem = f"\\u{ord(half):X} is half of a character; write the character itself"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return value
+
 
 def read_yaml(path: Path) -> Any:
     """What a YAML file (UTF-8) holds, in plain types.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not UTF-8, not YAML, or gives a key twice; in one line.
+        ValueError: it is no text in UTF-8, not YAML, or gives a key twice; in one line.
     """
     try:
-        return _read(path.read_text(encoding="utf-8"), path.name)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return _read(read_text(path), path.name)
+    except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
 
 

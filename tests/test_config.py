@@ -161,7 +161,9 @@ def test_the_ends_of_the_ranges_are_allowed(settings: dict[str, Any], why: str) 
         ("- index", "must hold lines of the form `name: value`", "a list"),
         ("just words", "must hold lines of the form `name: value`", "text"),
         ("index: [", "is not valid YAML", "broken YAML"),
-        (b"index: \xff", "is not valid YAML", "not UTF-8"),
+        (b"top_k: 1\nindex: \xff", "is not valid YAML: line 2 is not UTF-8", "not UTF-8"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "is not valid YAML: it is no text", "a photo"),
+        (r'index: "\uD800"', r"\uD800 is half of a character", "nothing could write the name"),
         (
             "top_k: 1\nindex: flat\ntop_k: 2",
             "'top_k' is given twice; keep one of them in \"shitu.yaml\", line 3",

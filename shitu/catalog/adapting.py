@@ -196,9 +196,12 @@ def _to_forget(
 
 def enough_to_adapt(gallery: Gallery) -> bool:
     """Whether a build may say that `shitu adapt` could help."""
+    raw = gallery.active_space()
+    if raw is None or read_view(gallery, raw).adapter is not None:
+        return False
     counts = [item.references for item in gallery.items()]
     far_enough = sum(counts) >= 149  # what the default false-accept rate takes
-    return gallery.setting(ADAPTER) is None and far_enough and sum(c > 1 for c in counts) >= 5
+    return far_enough and sum(c > 1 for c in counts) >= 5
 
 
 def outgrown(gallery: Gallery) -> str | None:

@@ -13,8 +13,8 @@ class CheckPart:
     """One thing that was checked.
 
     Attributes:
-        name: "database", "items", "vectors", "index", "thumbnails", "history", "index files" or
-            "pictures".
+        name: "database", "items", "vectors", "index", "thumbnails", "history", "queries",
+            "learnt", "index files" or "pictures".
         checked: number of rows, or of files.
         problems: what is wrong, one sentence each.
         notes: what is worth knowing and no fault.

@@ -14,8 +14,8 @@ from shitu.catalog.cache import IndexCache
 from shitu.catalog.check_report import CheckPart, CheckReport
 from shitu.catalog.files import file_state, holds
 from shitu.catalog.index_files import file_problems
-from shitu.catalog.learning import read_view
-from shitu.errors import ImageError
+from shitu.catalog.learning import ADAPTER, CALIBRATION, read_calibration, read_view
+from shitu.errors import GalleryError, ImageError
 from shitu.gallery.audit import Audit, StoredFile
 from shitu.gallery.gallery import Gallery
 from shitu.images import display_path, load_image
@@ -77,6 +77,7 @@ class _Check:
         parts.append(CheckPart("history", length, tuple(problems)))
         count, problems, notes = self._audit.queries()
         parts.append(CheckPart("queries", count, tuple(problems), tuple(notes)))
+        parts.append(self._learnt())
         parts.append(self._files())
         parts.append(self._pictures())
         self._told.end()
@@ -123,6 +124,17 @@ class _Check:
                 problems.append(f"{self._audit.name(number)} has a damaged thumbnail; {again}")
             self._told.forward(1)
         return CheckPart("thumbnails", checked, tuple(problems))
+
+    def _learnt(self) -> CheckPart:
+        kept = [kind for kind in (ADAPTER, CALIBRATION) if self._gallery.setting(kind) is not None]
+        problems: list[str] = []
+        if self._audit.space is not None:
+            try:
+                view = read_view(self._gallery, self._audit.space)
+                read_calibration(self._gallery, view.space)
+            except GalleryError as error:
+                problems.append(str(error))
+        return CheckPart("learnt", len(kept), tuple(problems))
 
     def _files(self) -> CheckPart:
         if self._audit.space is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -17,12 +16,12 @@ from shitu.catalog.labels import clean_label
 from shitu.errors import DatasetError, GalleryError, ImageError
 from shitu.images import display_path, find_images
 from shitu.images.names import cannot
+from shitu.texts import Utf8Error, read_text
 
 _PICTURE = {"path", "picture", "image", "file"}
 """What a column of paths may be called."""
 
 _JSON = {".json", ".jsonl"}
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _OBJECT = re.compile(r'\s*\{\s*("|\}|$)')
 _QUOTED = re.compile(r'(^|(?<=,))\s*"([^"]|"")*"\s*(?=,|$)')
 # A blank ends the path, not a comma, as in "a.jpg copy.jpg,tea".
@@ -143,20 +142,17 @@ def listed_once(entries: Iterable[Entry]) -> Iterator[Entry]:
 
 def _read(file: Path) -> str:
     try:
-        data = file.read_bytes()
+        return read_text(file)
     except OSError as error:
         raise DatasetError(cannot("read", display_path(file), error)) from error
-    try:
-        return data.decode("utf-8-sig")  # with or without a byte order mark
-    except UnicodeDecodeError as error:
-        if b"\0" in data and not data.startswith(_UTF16):
+    except Utf8Error as error:
+        if error.line is None:
             raise DatasetError(
                 f"{display_path(file)} is no text, as a label file is: name a folder with one "
                 "folder of pictures per label, or a file of lines `path<TAB>label`"
             ) from error
-        line = data.count(b"\n", 0, error.start) + 1
         raise DatasetError(
-            f"{display_path(file)}, line {line}: this is not UTF-8; save the file as UTF-8"
+            f"{display_path(file)}, line {error.line}: this is not UTF-8; save the file as UTF-8"
         ) from error
 
 

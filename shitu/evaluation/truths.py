@@ -13,6 +13,7 @@ from typing import Any
 from shitu.errors import DatasetError
 from shitu.geometry import Box
 from shitu.images import display_path
+from shitu.texts import Utf8Error, read_text
 
 _PICTURE = ("picture", "image", "path")
 
@@ -74,11 +75,18 @@ def _refuse_repeated(pictures: Sequence[LabelledPicture], file: Path) -> None:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return read_text(file)
     except OSError as error:
         raise DatasetError(f"{display_path(file)} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{display_path(file)} is not UTF-8; save it as UTF-8.") from error
+    except Utf8Error as error:
+        if error.line is None:
+            raise DatasetError(
+                f"{display_path(file)} is no text: name a file that lists the objects of each "
+                "picture, in COCO's format or as lines of JSON."
+            ) from error
+        raise DatasetError(
+            f"{display_path(file)}, line {error.line}: this is not UTF-8; save the file as UTF-8."
+        ) from error
 
 
 def _whole(text: str) -> Any:

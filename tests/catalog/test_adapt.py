@@ -249,7 +249,10 @@ def test_what_was_learnt_and_cannot_be_read_is_said_to_be_damaged(
     said = "of the gallery cannot be read: it is damaged, or of a newer version of shitu"
     with pytest.raises(GalleryError, match=f"^the calibration {said}"):
         lit_shop.open().calibration()
+    (problem,) = lit_shop.open().check().problems
+    assert problem.startswith(f"the calibration {said}")
     lit_shop.open().calibrate(far=0.02)
+    assert lit_shop.open().check().problems == ()
     assert lit_shop.open().calibration() is not None
     with catalog.gallery.write("adapt") as transaction:
         transaction.set_setting("adapter", kept, "nothing")
@@ -414,6 +417,7 @@ def test_a_map_of_another_model_is_as_good_as_none(lit_shop: Shop) -> None:
     catalog.adapt(far=0.02)
     catalog.migrate(FakeCropper(), max_loss=None)
     assert catalog.calibration() is None
+    assert catalog.could_learn  # in this space nobody has tried
     assert catalog.search(np.eye(27, dtype=np.float32)[:1], 1).reference_ids[0, 0] > 0
     assert catalog.check().problems == ()
     catalog.migrate(FakeDescriber(), max_loss=None)

@@ -62,6 +62,7 @@ def test_a_gallery_that_is_whole(built: Shop) -> None:
         "thumbnails": 3,
         "history": 4,
         "queries": 0,
+        "learnt": 0,
         "index files": 1,
         "pictures": 3,
     }

@@ -259,3 +259,18 @@ def test_it_is_said_why_there_is_nothing_to_find(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"none.json cannot be read"):
         read_truths(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", r"objects\.jsonl is no text: name a file that lists"),
+        (b"{}\n\xe9", r"objects\.jsonl, line 2: this is not UTF-8"),
+        ("{}".encode("utf-16"), r"objects\.jsonl, line 1: this is not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_text_is_called_so(tmp_path: Path, data: bytes, reason: str) -> None:
+    file = tmp_path / "objects.jsonl"
+    file.write_bytes(data)
+    with pytest.raises(DatasetError, match=reason):
+        read_truths(file)
