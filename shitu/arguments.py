@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -58,6 +60,24 @@ def number_of(name: str, given: Any) -> int:
     except TypeError:
         pass
     raise TypeError(f"{name} has to be a whole number, not {type(given).__name__}")
+
+
+def figure_of(name: str, given: Any) -> float:
+    """Return a number, which may be one of NumPy, as one of Python."""
+    if isinstance(given, bool) or not isinstance(given, Real):
+        raise TypeError(f"{name} has to be a number, not {type(given).__name__}")
+    figure = float(given)
+    if math.isnan(figure):
+        raise ValueError(f"{name} has to be a number, and this one is NaN")
+    return figure
+
+
+def count_of(name: str, given: Any) -> int:
+    """Return a whole number of at least 1."""
+    count = number_of(name, given)
+    if count < 1:
+        raise ValueError(f"{name} has to be at least 1, not {count}")
+    return count
 
 
 def box_of(given: Any) -> tuple[float, float, float, float]:

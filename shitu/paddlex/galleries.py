@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -225,8 +226,21 @@ def _lines(file: Path) -> list[tuple[int, str]]:
 
 
 def clean_labels(labels: Sequence[Any]) -> list[str]:
-    """Labels as they are kept; raises GalleryError for one that is empty."""
-    cleaned = ["" if label is None else clean_label(str(label)) for label in labels]
+    """Labels as they are kept.
+
+    Raises:
+        GalleryError: one is empty, as `None` and NaN are, which tables have for that.
+        TypeError: one is neither text nor a number.
+    """
+    cleaned = [_cleaned(label, place) for place, label in enumerate(labels, 1)]
     if "" in cleaned:
         raise GalleryError(f"The label of picture {cleaned.index('') + 1} is empty.")
     return cleaned
+
+
+def _cleaned(label: Any, place: int) -> str:
+    if label is None:
+        return ""
+    if not isinstance(label, (str, Real)):
+        raise TypeError(f"the label of picture {place} has to be text, not {type(label).__name__}")
+    return "" if label != label else clean_label(str(label))

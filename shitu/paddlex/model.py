@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from shitu.arguments import number_of
+from shitu.arguments import count_of, figure_of, name_of
 from shitu.config import load_config
 from shitu.detector import Detections, to_box
 from shitu.drawing.annotate import Mark
@@ -39,8 +39,11 @@ def create_model(
 
     Raises:
         ModelError: there is no such model.
+        TypeError: no model is named, or by something that is no name.
     """
-    name = str(model_dir) if model_dir else usable(str(model_name))
+    name = (
+        name_of("model_dir", model_dir) if model_dir else usable(name_of("model_name", model_name))
+    )
     return Model(name, read_model(name))
 
 
@@ -69,11 +72,10 @@ class Model:
 
         Raises:
             ImageError: something is no picture.
-            ValueError: `batch_size` is less than one.
+            TypeError: `batch_size`, `threshold` or `topk` is no number.
+            ValueError: `batch_size` or `topk` is less than one.
         """
-        size = number_of("batch_size", batch_size)
-        if size < 1:
-            raise ValueError(f"batch_size has to be at least 1, not {size}")
+        size = count_of("batch_size", batch_size)
         pictures = pictures_of(input)
         while batch := list(islice(pictures, size)):
             images = [picture.load() for picture in batch]
@@ -102,7 +104,7 @@ def _detector(name: str, spec: ModelSpec) -> Answer:
     workspace = Workspace.of(load_config(overrides={**_whole(None), "detector_model": name}))
 
     def answer(images: Sequence[Image], threshold: float | None = None, **_: Any) -> list[Fields]:
-        least = spec.threshold if threshold is None else threshold
+        least = spec.threshold if threshold is None else figure_of("threshold", threshold)
         return [{"boxes": _boxes(found, spec, least)} for found in workspace.detect(images)]
 
     return answer
@@ -116,7 +118,7 @@ def _classifier(name: str, spec: ModelSpec) -> Answer:
         if os.getpid() not in sessions:
             sessions[os.getpid()] = workspace.open(spec)
         rows = sessions[os.getpid()].run(spec.preprocessing(images))[0]
-        return [_classes(row, spec, topk) for row in rows]
+        return [_classes(row, spec, count_of("topk", topk)) for row in rows]
 
     return answer
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from shitu.arguments import count_of, figure_of, list_of, named_of, number_of, path_of
 from shitu.config import load_config
 from shitu.drawing.annotate import Mark
 from shitu.errors import ConfigError, GalleryError, ImageError
@@ -57,17 +58,18 @@ def create_pipeline(
 
     Raises:
         ConfigError: it is another pipeline, or a setting makes no sense.
+        TypeError: `pipeline` is no name or path, or `config` no mapping.
     """
     if device is not None and not str(device).startswith("cpu"):
         warnings.warn(f"The pipeline runs on the CPU, not on {device!r}.", stacklevel=2)
-    fields = dict(config) if config is not None else _settings(pipeline)
+    fields = named_of("config", config) if config is not None else _settings(pipeline)
     if fields.get("pipeline_name", NAME) != NAME:
         raise ConfigError(f"Only the pipeline {NAME} is known, not {fields['pipeline_name']!r}.")
     modules = _section(fields, "SubModules")
     thresholds = _Thresholds(
         detection=_number(fields, "det_threshold"),
         recognition=_number(fields, "rec_threshold"),
-        topk=int(_number(fields, "rec_topk") or _TOPK),
+        topk=_count(fields, "rec_topk", _TOPK),
     )
     feature = _model(_section(modules, "Recognition"), "PP-ShiTuV2_rec")
     detector = _model(_section(modules, "Detection"), "PP-ShiTuV2_det")
@@ -83,7 +85,7 @@ def create_pipeline(
 def _settings(pipeline: str | Path | None) -> dict[str, Any]:
     if pipeline is None or str(pipeline) == NAME:
         return {}
-    path = Path(pipeline)
+    path = path_of("pipeline", pipeline)
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"No pipeline is called {str(pipeline)!r}: {NAME}, or a .yaml file.")
     try:
@@ -113,6 +115,17 @@ def _number(fields: Mapping[str, Any], name: str) -> float | None:
     if number is not None and not math.isfinite(number):
         raise ConfigError(f"{name} in the pipeline's settings must be a number, not {given!r}.")
     return number
+
+
+def _count(fields: Mapping[str, Any], name: str, usual: int) -> int:
+    given = fields.get(name)
+    try:
+        return usual if given is None else count_of(name, given)
+    except (TypeError, ValueError):
+        raise ConfigError(
+            f"{name} in the pipeline's settings must be a whole number of at least 1, not "
+            f"{given!r}."
+        ) from None
 
 
 def _model(fields: Mapping[str, Any], usual: str) -> str:
@@ -166,6 +179,8 @@ class Pipeline:
 
         Raises:
             ConfigError: the metric or kind is none of PaddleX'.
+            GalleryError: there is not one label for each picture.
+            TypeError: a label is no text, or `gallery_imgs` no folder where labels are in a file.
         """
         if metric_type not in METRICS:
             raise ConfigError(
@@ -184,11 +199,17 @@ class Pipeline:
         return self._added(self._opened(index), gallery_imgs, gallery_label)
 
     def remove_index(self, remove_ids: Any, index: Any) -> IndexData:
-        """Return an index without the vectors of these ids: a list, or a file with one a line."""
+        """Return an index without the vectors of these ids: a list, or a file with one a line.
+
+        Raises:
+            GalleryError: the index has no such vector.
+            TypeError: an id is no whole number.
+        """
         opened = self._opened(index)
         if isinstance(remove_ids, (str, Path)):
             return opened.removed(read_ids(Path(remove_ids)))
-        return opened.removed([int(one) for one in remove_ids])
+        ids = list_of("remove_ids", remove_ids)
+        return opened.removed([number_of("an id of remove_ids", one) for one in ids])
 
     def predict(
         self,
@@ -211,19 +232,25 @@ class Pipeline:
 
         Yields:
             A result for each picture. A box without a neighbour has the label None.
+
+        Raises:
+            ImageError: something is no picture.
+            TypeError: a threshold is no number, or `rec_topk` no whole one.
+            ValueError: a threshold is NaN, or `rec_topk` less than one.
         """
         opened = self._opened(self._index if index is None else index)
         found = self._thresholds
         least = self._workspace.threshold if found.recognition is None else found.recognition
         if rec_threshold is not None:
-            least = rec_threshold
+            least = figure_of("rec_threshold", rec_threshold)
         elif opened.metric_type == "L2" and found.recognition is None:
             least = 2 - 2 * least
-        boxes_from = found.detection if det_threshold is None else det_threshold
+        boxes_from = found.detection
+        if det_threshold is not None:
+            boxes_from = figure_of("det_threshold", det_threshold)
+        topk = found.topk if rec_topk is None else count_of("rec_topk", rec_topk)
         for picture in pictures_of(input):
-            yield self._result(
-                picture, opened, boxes_from, least, found.topk if rec_topk is None else rec_topk
-            )
+            yield self._result(picture, opened, boxes_from, least, topk)
 
     __call__ = predict
 
@@ -257,7 +284,7 @@ class Pipeline:
                 "There is no index to look up in: give one to the call, or name its folder as "
                 "`index` in the pipeline's settings."
             )
-        opened = index if isinstance(index, IndexData) else load_index(Path(index))
+        opened = index if isinstance(index, IndexData) else load_index(path_of("index", index))
         opened.require(self._workspace.lineup.space())
         return opened
 
@@ -304,11 +331,16 @@ def _ready(picture: Picture, label: str, known: dict[str, str]) -> tuple[Image, 
 
 def _gallery(gallery_imgs: Any, gallery_label: Any) -> tuple[list[Picture], list[str]]:
     if isinstance(gallery_label, (str, Path)):
-        root = Path(gallery_imgs) if isinstance(gallery_imgs, (str, Path)) else Path()
+        if not isinstance(gallery_imgs, (str, Path)):
+            raise TypeError(
+                "gallery_imgs has to be the folder that the paths in gallery_label start from, not "
+                f"{type(gallery_imgs).__name__}"
+            )
+        root = Path(gallery_imgs)
         entries = read_gallery(Path(gallery_label), root)
         return [Picture(str(path), path) for path, _ in entries], [label for _, label in entries]
     pictures = list(pictures_of(gallery_imgs))
-    labels = clean_labels(gallery_label)
+    labels = clean_labels(list_of("gallery_label", gallery_label))
     if len(pictures) != len(labels):
         raise GalleryError(f"There are {len(pictures)} pictures and {len(labels)} labels.")
     return pictures, labels

@@ -100,3 +100,16 @@ def test_an_array_that_is_no_picture_is_told_the_order_of_paddlex() -> None:
 def test_a_model_that_is_none() -> None:
     with pytest.raises(ModelError, match="nobody"):
         create_model("nobody")
+    with pytest.raises(TypeError, match="model_name has to be a path, not NoneType"):
+        create_model()
+
+
+def test_options_that_make_no_sense_are_named(tmp_path: Path) -> None:
+    export_classifier(tmp_path)
+    for topk, error in ((0, ValueError), (2.5, TypeError)):
+        with pytest.raises(error, match="topk has to be"):
+            next(create_model(str(tmp_path)).predict(SCENES[0], topk=topk))
+    detector = create_model("picodet_lcnet_mainbody")
+    for threshold, error in (("0.3", TypeError), (float("nan"), ValueError)):
+        with pytest.raises(error, match="threshold has to be a number"):
+            next(detector.predict(SCENES[0], threshold=threshold))

@@ -208,10 +208,59 @@ def test_indexes_can_be_compared(pipeline: Pipeline, index: IndexData) -> None:
     assert index not in {other}
 
 
-@pytest.mark.parametrize("label", [None, " "])
-def test_a_picture_needs_a_label(pipeline: Pipeline, label: str | None) -> None:
+@pytest.mark.parametrize("label", [None, " ", float("nan"), np.float32("nan")])
+def test_a_picture_needs_a_label(pipeline: Pipeline, label: Any) -> None:
     with pytest.raises(GalleryError, match="label of picture 2 is empty"):
         pipeline.build_index([bgr(TEA), bgr(COFFEE)], ["tea", label])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"rec_topk": 0}, ValueError, "rec_topk has to be at least 1, not 0"),
+        ({"rec_topk": -1}, ValueError, "rec_topk has to be at least 1, not -1"),
+        ({"rec_topk": 2.5}, TypeError, "rec_topk has to be a whole number, not float"),
+        ({"rec_threshold": "0.5"}, TypeError, "rec_threshold has to be a number, not str"),
+        ({"rec_threshold": float("nan")}, ValueError, "rec_threshold .* this one is NaN"),
+        ({"det_threshold": [0.5]}, TypeError, "det_threshold has to be a number, not list"),
+        ({"det_threshold": True}, TypeError, "det_threshold has to be a number, not bool"),
+        ({"index": 5}, TypeError, "index has to be a path, not int"),
+        ({"index": ""}, ValueError, "index has to be a path, and this one is empty"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(
+    pipeline: Pipeline, index: IndexData, options: Any, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        first(pipeline, TEA, **{"index": index, **options})
+
+
+def test_thresholds_may_be_numbers_of_numpy(pipeline: Pipeline, index: IndexData) -> None:
+    for figure in (np.float32(0.5), np.int64(-1), float("-inf")):
+        assert first(pipeline, TEA, index, rec_threshold=figure)["labels"][0] == "tea"
+
+
+@pytest.mark.parametrize(
+    ("pictures", "labels", "message"),
+    [
+        ([1], None, "gallery_label has to be a list, not NoneType"),
+        ([1], [b"tea"], "the label of picture 1 has to be text, not bytes"),
+        ([1, 2], ["tea", ["coffee"]], "the label of picture 2 has to be text, not list"),
+        ([1], "gallery.txt", "gallery_imgs has to be the folder that .*, not list"),
+        (None, "gallery.txt", "gallery_imgs has to be the folder that .*, not NoneType"),
+    ],
+)
+def test_a_gallery_that_makes_no_sense_is_named(
+    pipeline: Pipeline, pictures: Any, labels: Any, message: str
+) -> None:
+    given = pictures and [bgr(seed) for seed in pictures]
+    with pytest.raises(TypeError, match=message):
+        pipeline.build_index(given, labels)
+
+
+def test_labels_may_be_numbers(pipeline: Pipeline) -> None:
+    given = (np.int64(7), 8)
+    assert pipeline.build_index([bgr(TEA), bgr(COFFEE)], given).labels == ("7", "8")
 
 
 def test_an_ivf_index_may_be_small(pipeline: Pipeline) -> None:
@@ -340,6 +389,21 @@ def test_ids_to_remove_may_come_from_a_file(
         pipeline.remove_index(str(tmp_path / "ids.txt"), index)
     with pytest.raises(GalleryError, match="has no vector 9"):
         pipeline.remove_index([9], index)
+    assert pipeline.remove_index(np.array([1]), index).ids == (0,)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (1, "remove_ids has to be a list, not int"),
+        (None, "remove_ids has to be a list, not NoneType"),
+        ([0.7], "an id of remove_ids has to be a whole number, not float"),
+        ([True], "an id of remove_ids has to be a whole number, not bool"),
+    ],
+)
+def test_ids_that_are_none(pipeline: Pipeline, index: IndexData, ids: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        pipeline.remove_index(ids, index)
 
 
 # --- Settings -------------------------------------------------------------------------
@@ -385,7 +449,9 @@ def test_official_models_that_are_not_here_are_stood_in_for() -> None:
         ({"pipeline_name": "OCR"}, "Only the pipeline PP-ShiTuV2"),
         ({"rec_threshold": "high"}, "rec_threshold in the pipeline's settings must be a number"),
         ({"det_threshold": float("nan")}, "det_threshold .* must be a number, not nan"),
-        ({"rec_topk": [5]}, "rec_topk .* must be a number"),
+        ({"rec_topk": [5]}, "rec_topk .* must be a whole number of at least 1, not .5."),
+        ({"rec_topk": 0}, "rec_topk .* must be a whole number of at least 1, not 0"),
+        ({"rec_topk": 2.7}, "rec_topk .* must be a whole number of at least 1, not 2.7"),
         ({"SubModules": ["Detection"]}, "SubModules .* must be lines of `name: value`"),
         ({"SubModules": {"Recognition": "x"}}, "Recognition .* must be lines of `name: value`"),
     ],
@@ -393,6 +459,13 @@ def test_official_models_that_are_not_here_are_stood_in_for() -> None:
 def test_other_pipelines_are_refused(given: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         create_pipeline(**({"config": given} if isinstance(given, dict) else {"pipeline": given}))
+
+
+def test_what_is_no_pipeline_is_named() -> None:
+    with pytest.raises(TypeError, match="pipeline has to be a path, not int"):
+        create_pipeline(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="config has to be a mapping"):
+        create_pipeline(config="PP-ShiTuV2")  # type: ignore[arg-type]
 
 
 def test_without_an_index_nothing_can_be_looked_up(pipeline: Pipeline) -> None:
