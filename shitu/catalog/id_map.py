@@ -181,6 +181,10 @@ _READERS: dict[str, Callable[[bytes], dict[int, Named]]] = {
 }
 
 
+FILES = tuple(_READERS)
+"""What files of labels are called."""
+
+
 def _mapping(loaded: Any) -> Any:
     if not isinstance(loaded, dict):
         raise ValueError(f"it holds {type(loaded).__name__}, not a mapping")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,9 @@ from shitu.gallery.transaction import Transaction
 from shitu.images import display_path, thumbnail
 from shitu.lineup import find_lineup
 from shitu.telling import Told
+
+if TYPE_CHECKING:
+    from shitu.index.foreign import ForeignVectors
 
 HOW = "import"
 VECTORS = "vector.index"
@@ -100,8 +103,10 @@ def imported_space(model: str, dim: int) -> Space:
     return Space(hashlib.sha256(canonical.encode()).hexdigest(), dim, told)
 
 
-def read_ours(folder: Path) -> dict[str, Any]:
+def read_ours(folder: Path, found: ForeignVectors) -> dict[str, Any]:
     """Return what our pipeline noted beside an index; nothing beside that of another program.
+
+    Another program that changes the index knows nothing of the note, which counts no more then.
 
     Raises:
         IndexFileError: it is damaged.
@@ -113,7 +118,8 @@ def read_ours(folder: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise IndexFileError(f"{path} is damaged ({error}): build that index again") from None
-    return fields if isinstance(fields, dict) else {}
+    same = isinstance(fields, dict) and fields.get("vectors") in (None, found.checksum)
+    return fields if same else {}
 
 
 def _space_of(ours: Mapping[str, Any], model: str, dim: int) -> Space:
@@ -123,7 +129,8 @@ def _space_of(ours: Mapping[str, Any], model: str, dim: int) -> Space:
     return imported_space(model, dim) if lineup is None else lineup.space()
 
 
-def _digests(ours: Mapping[str, Any]) -> dict[int, str]:
+def digests_of(ours: Mapping[str, Any]) -> dict[int, str]:
+    """Sha256 of the pictures that our pipeline noted, by the id of the vector."""
     noted = ours.get("digests")
     pairs = noted.items() if isinstance(noted, dict) else ()
     return {int(i): str(d) for i, d in pairs if i.isdecimal() and _SHA256.fullmatch(str(d))}
@@ -141,14 +148,14 @@ def import_index(
 
     names = read_id_map(folder)
     found = read_foreign(folder / VECTORS)
-    ours = read_ours(folder)
+    ours = read_ours(folder, found)
     space = _space_of(ours, model, found.vectors.shape[1])
     _refuse_other_space(gallery, space, folder)
     lengths = np.linalg.norm(found.vectors.astype(np.float64), axis=1)
     skipped: list[Skipped] = []
     home = absolute(folder if pictures is None else pictures)
     rows = _ready(found.ids, found.vectors, lengths, names, home, skipped)
-    digests = _digests(ours)
+    digests = digests_of(ours)
     ready = [replace(one, digest=digests.get(number)) for number, one in rows]
     if not ready:
         raise IndexFileError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,13 @@ class ForeignVectors:
     vectors: npt.NDArray[np.float32]
     kind: str
     metric: str
+
+    @property
+    def checksum(self) -> str:
+        """Sha256 of ids and vectors, in hex."""
+        told = hashlib.sha256(np.ascontiguousarray(self.ids, "<i8").data)
+        told.update(np.ascontiguousarray(self.vectors, "<f4").data)
+        return told.hexdigest()
 
 
 def read_foreign(path: Path) -> ForeignVectors:
@@ -87,17 +95,11 @@ def _unpack(index: Any, called: str) -> ForeignVectors:
     return ForeignVectors(ids.astype(np.int64), shaped, kind, metric)
 
 
-def write_foreign(
-    path: Path, ids: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], metric: str
-) -> None:
-    """Write a flat index with ids, of metric "IP" or "L2"; raises IndexFileError."""
-    kind = faiss.METRIC_INNER_PRODUCT if metric == "IP" else faiss.METRIC_L2
-    index = faiss.IndexIDMap2(faiss.IndexFlat(vectors.shape[1], kind))
-    if len(ids):
-        index.add_with_ids(np.ascontiguousarray(vectors, np.float32), ids.astype(np.int64))
-    try:
-        path.write_bytes(faiss.serialize_index(index).tobytes())
-    except OSError as error:
-        raise IndexFileError(
-            f"{display_path(path)} cannot be written ({error.strerror})"
-        ) from error
+def foreign_bytes(given: ForeignVectors) -> bytes:
+    """Return the file of a flat index with ids, of metric "IP" or "L2"."""
+    kind = faiss.METRIC_INNER_PRODUCT if given.metric == "IP" else faiss.METRIC_L2
+    index = faiss.IndexIDMap2(faiss.IndexFlat(given.vectors.shape[1], kind))
+    if len(given.ids):
+        index.add_with_ids(np.ascontiguousarray(given.vectors, np.float32), given.ids)
+    written: bytes = faiss.serialize_index(index).tobytes()
+    return written

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
@@ -13,12 +14,15 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from shitu.catalog.id_map import read_id_map, split_line
-from shitu.catalog.index_import import OURS, VECTORS, read_ours
+from shitu.arguments import path_of
+from shitu.catalog.id_map import FILES, read_id_map, split_line
+from shitu.catalog.index_import import OURS, VECTORS, digests_of, read_ours
 from shitu.catalog.labels import clean_label
 from shitu.errors import DatasetError, GalleryError, IndexFileError, SpaceMismatch
 from shitu.gallery import Space
-from shitu.index.foreign import read_foreign, write_foreign
+from shitu.images import display_path
+from shitu.images.names import cannot
+from shitu.index.foreign import ForeignVectors, foreign_bytes, read_foreign
 
 METRICS = ("IP", "L2")
 KINDS = ("Flat", "IVF", "HNSW32")
@@ -136,9 +140,25 @@ class IndexData:
             )
 
     def save(self, save_dir: Any) -> None:
-        """Write the files that PaddleX reads, and what they do not tell, into a folder."""
-        folder = Path(save_dir)
-        folder.mkdir(parents=True, exist_ok=True)
+        """Write the files that PaddleX reads, and what they do not tell, into a folder.
+
+        Raises:
+            IndexFileError: they cannot be written, or the labels of another index are in there.
+        """
+        folder = path_of("save_dir", save_dir)
+        other = next((name for name in FILES if name != LABELS and (folder / name).exists()), None)
+        if other is not None:
+            raise IndexFileError(
+                f"{display_path(folder)} holds {other}, the labels of another index: name another "
+                "folder."
+            )
+        try:
+            self._write(folder)
+        except OSError as error:
+            raise IndexFileError(cannot("written", display_path(folder), error)) from error
+
+    def _write(self, folder: Path) -> None:
+        vectors = ForeignVectors(np.array(self.ids, np.int64), self.vectors, "", self.metric_type)
         # Flat, whatever it is called: PaddleX can remove from it, and it misses nothing.
         info = {**self.index_info, "index_type": "Flat"}
         ours = {
@@ -147,15 +167,23 @@ class IndexData:
             "next_id": self.next_id,
             "index_type": self.index_type,
             "digests": dict(zip(map(str, self.ids), self.digests, strict=True)),
+            "vectors": vectors.checksum,
         }
-        write_foreign(
-            folder / f"{VECTORS}.part", np.array(self.ids), self.vectors, self.metric_type
-        )
-        text = yaml.safe_dump(info, allow_unicode=True)
-        (folder / f"{LABELS}.part").write_text(text, encoding="utf-8")
-        (folder / f"{OURS}.part").write_text(json.dumps(ours), encoding="utf-8")
-        for name in (OURS, LABELS, VECTORS):
-            (folder / f"{name}.part").replace(folder / name)
+        files = {
+            OURS: json.dumps(ours).encode(),
+            LABELS: yaml.safe_dump(info, allow_unicode=True).encode(),
+            VECTORS: foreign_bytes(vectors),
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for name, data in files.items():
+                (folder / f"{name}.part").write_bytes(data)
+            for name in files:
+                (folder / f"{name}.part").replace(folder / name)
+        finally:
+            for name in files:
+                with suppress(OSError):
+                    (folder / f"{name}.part").unlink()
 
 
 def load_index(folder: Path) -> IndexData:
@@ -171,8 +199,8 @@ def load_index(folder: Path) -> IndexData:
             f"{folder} holds {len(ids)} vectors and {len(named)} labels that do not fit together: "
             "build that index again"
         )
-    ours = read_ours(folder)
-    digests = ours.get("digests") or {}
+    ours = read_ours(folder, stored)
+    digests, noted = digests_of(ours), ours.get("next_id")
     lengths = np.linalg.norm(stored.vectors, axis=1, keepdims=True)
     if len(ids) and not (np.isfinite(lengths) & (lengths > 0)).all():
         raise IndexFileError(f"{folder} holds vectors without a direction: build it again")
@@ -180,12 +208,12 @@ def load_index(folder: Path) -> IndexData:
         ids=ids,
         labels=tuple(named[one].label for one in ids),
         vectors=stored.vectors / lengths,
-        digests=tuple(str(digests.get(str(one), "")) for one in ids),
+        digests=tuple(digests.get(one, "") for one in ids),
         metric_type=stored.metric,
         index_type=str(ours.get("index_type") or stored.kind),
         space=ours.get("space"),
         made_by=str(ours.get("made_by") or ""),
-        next_id=int(ours.get("next_id") or max(ids, default=-1) + 1),
+        next_id=max(noted if isinstance(noted, int) else 0, max(ids, default=-1) + 1),
     )
 
 

@@ -372,6 +372,85 @@ def test_what_paddlex_saved_is_read(pipeline: Pipeline, tmp_path: Path) -> None:
         load_index(tmp_path)
 
 
+def change_as_paddlex(folder: Path, change: Callable[[Any, dict[int, str]], None]) -> None:
+    """Change the files that PaddleX knows of an index, and leave what it does not know."""
+    import faiss
+
+    stored = faiss.read_index(str(folder / "vector.index"))
+    info = yaml.safe_load((folder / "id_map.yaml").read_text("utf-8"))
+    change(stored, info["id_map"])
+    faiss.write_index(stored, str(folder / "vector.index"))
+    (folder / "id_map.yaml").write_text(yaml.safe_dump(info), "utf-8")
+
+
+def test_what_paddlex_appended_keeps_its_id(
+    pipeline: Pipeline, index: IndexData, tmp_path: Path
+) -> None:
+    def append(stored: Any, labels: dict[int, str]) -> None:
+        stored.add_with_ids(colours(paint(STRANGER))[None], np.array([2]))
+        labels[2] = "milk"
+
+    index.save(tmp_path)
+    change_as_paddlex(tmp_path, append)
+    more = pipeline.append_index([bgr(4)], ["water"], str(tmp_path))
+    assert more.id_map == {0: "tea", 1: "coffee", 2: "milk", 3: "water"}
+    more.save(tmp_path)
+    assert load_index(tmp_path).id_map == more.id_map
+
+
+def test_what_paddlex_put_in_the_place_of_a_picture_is_not_taken_for_it(
+    pipeline: Pipeline, index: IndexData, tmp_path: Path
+) -> None:
+    def replace(stored: Any, labels: dict[int, str]) -> None:
+        stored.remove_ids(np.array([1]))
+        stored.add_with_ids(colours(paint(STRANGER))[None], np.array([1]))
+        labels[1] = "milk"
+
+    index.save(tmp_path)
+    change_as_paddlex(tmp_path, replace)
+    changed = load_index(tmp_path)
+    assert (changed.digests, changed.space) == (("", ""), None)
+    assert pipeline.append_index([bgr(COFFEE)], ["coffee"], changed).id_map == {
+        0: "tea",
+        1: "milk",
+        2: "coffee",
+    }
+
+
+def test_a_label_that_was_corrected_leaves_the_rest_as_it_was(
+    index: IndexData, tmp_path: Path
+) -> None:
+    index.save(tmp_path)
+    change_as_paddlex(tmp_path, lambda _, labels: labels.update({0: "green tea"}))
+    assert load_index(tmp_path).digests == index.digests
+    assert load_index(tmp_path).labels == ("green tea", "coffee")
+
+
+@pytest.mark.parametrize("noted", [{"next_id": "x", "digests": []}, {"next_id": 1}, []])
+def test_a_note_with_nonsense_in_it_counts_for_nothing(
+    index: IndexData, tmp_path: Path, noted: Any
+) -> None:
+    index.save(tmp_path)
+    (tmp_path / "shitu.json").write_text(json.dumps(noted))
+    assert load_index(tmp_path).next_id == 2
+
+
+def test_where_an_index_cannot_be_saved(index: IndexData, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(IndexFileError, match="file cannot be written"):
+        index.save(tmp_path / "file")
+    (tmp_path / "clas").mkdir()
+    (tmp_path / "clas" / "id_map.pkl").touch()
+    with pytest.raises(IndexFileError, match=r"clas holds id_map.pkl, the labels of another"):
+        index.save(tmp_path / "clas")
+    (tmp_path / "half" / "vector.index.part").mkdir(parents=True)
+    with pytest.raises(IndexFileError, match="half cannot be written"):
+        index.save(tmp_path / "half")
+    assert [path.name for path in (tmp_path / "half").iterdir()] == ["vector.index.part"]
+    with pytest.raises(TypeError, match="save_dir has to be a path, not NoneType"):
+        index.save(None)
+
+
 def test_a_gallery_can_be_made_of_it(index: IndexData, tmp_path: Path) -> None:
     index.save(tmp_path / "saved")
     with Catalog.open(tmp_path / "shop", create=True) as catalog:
