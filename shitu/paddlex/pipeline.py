@@ -16,7 +16,7 @@ import numpy.typing as npt
 from shitu.arguments import count_of, figure_of, list_of, named_of, number_of, path_of
 from shitu.config import load_config
 from shitu.drawing.annotate import Mark
-from shitu.errors import ConfigError, GalleryError, ImageError
+from shitu.errors import ConfigError, GalleryError, ImageError, SpaceMismatch
 from shitu.geometry import crop
 from shitu.images import Image, as_image
 from shitu.paddlex.galleries import (
@@ -71,7 +71,9 @@ def create_pipeline(
         recognition=_number(fields, "rec_threshold"),
         topk=_count(fields, "rec_topk", _TOPK),
     )
-    feature = _model(_section(modules, "Recognition"), "PP-ShiTuV2_rec")
+    recognition = _section(modules, "Recognition")
+    feature = _model(recognition, "PP-ShiTuV2_rec")
+    asked_for = recognition.get("model_dir") or recognition.get("model_name") or "PP-ShiTuV2_rec"
     detector = _model(_section(modules, "Detection"), "PP-ShiTuV2_det")
     settings = {"feature_model": feature, "detector_model": detector}
     index = fields.get("index")
@@ -79,6 +81,7 @@ def create_pipeline(
         Workspace.of(load_config(overrides=settings)),
         thresholds,
         None if index in (None, "None", "") else load_index(Path(str(index))),
+        lacking=None if feature == str(asked_for) else str(asked_for),
     )
 
 
@@ -151,11 +154,16 @@ class Pipeline:
     """
 
     def __init__(
-        self, workspace: Workspace, thresholds: _Thresholds, index: IndexData | None
+        self,
+        workspace: Workspace,
+        thresholds: _Thresholds,
+        index: IndexData | None,
+        lacking: str | None = None,
     ) -> None:
         self._workspace = workspace
         self._thresholds = thresholds
         self._index = index
+        self._lacking = lacking  # the feature extractor in whose place another one stands
 
     def build_index(
         self,
@@ -285,7 +293,14 @@ class Pipeline:
                 "`index` in the pipeline's settings."
             )
         opened = index if isinstance(index, IndexData) else load_index(path_of("index", index))
-        opened.require(self._workspace.lineup.space())
+        space = self._workspace.lineup.space()
+        if opened.space is None and self._lacking:
+            raise SpaceMismatch(
+                f"This index does not say which models made it, and {self._lacking}, which makes "
+                f"those of PaddleX, is not on this machine: `shitu models pull {self._lacking}` "
+                "gets it, or name its folder as `model_dir` in the pipeline's settings."
+            )
+        opened.require(space)
         return opened
 
     def _added(self, index: IndexData, gallery_imgs: Any, gallery_label: Any) -> IndexData:

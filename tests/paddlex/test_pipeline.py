@@ -341,6 +341,17 @@ def test_an_index_of_older_weights_is_told_from_those_in_use(index: IndexData) -
         first(other, TEA, index)
 
 
+def test_the_model_that_stands_in_for_paddlex_is_not_asked_about_its_index(
+    workspace: Any, index: IndexData, tmp_path: Path
+) -> None:
+    index.save(tmp_path)
+    standing_in = Pipeline(workspace, _Thresholds(None, None, 5), None, lacking="PP-ShiTuV2_rec")
+    assert first(standing_in, TEA, str(tmp_path))["labels"] == ["tea"]
+    (tmp_path / "shitu.json").unlink()  # as PaddleX leaves it
+    with pytest.raises(SpaceMismatch, match="`shitu models pull PP-ShiTuV2_rec` gets it"):
+        first(standing_in, TEA, str(tmp_path))
+
+
 # --- Files in both directions ---------------------------------------------------------
 
 
@@ -506,6 +517,7 @@ def test_settings_of_paddlex_are_read(tmp_path: Path, index: IndexData) -> None:
     for made in (create_pipeline(str(path)), create_pipeline(config=settings, device="cpu")):
         assert made._thresholds == _Thresholds(0.3, 0.4, 2)
         assert made._workspace.lineup.feature == "pplcnetv2_base_shitu"
+        assert made._lacking is None
         assert made._index is not None
         assert made._index.id_map == index.id_map
 
@@ -514,7 +526,10 @@ def test_official_models_that_are_not_here_are_stood_in_for() -> None:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         made = create_pipeline(pipeline="PP-ShiTuV2", device="gpu:0")
-    assert made._workspace.lineup.feature == "pplcnetv2_base_shitu"
+    assert (made._workspace.lineup.feature, made._lacking) == (
+        "pplcnetv2_base_shitu",
+        "PP-ShiTuV2_rec",
+    )
     texts = " ".join(str(one.message) for one in told)
     assert "runs on the CPU" in texts
     assert re.findall(r"`shitu models pull (\S+)`", texts) == ["PP-ShiTuV2_rec", "PP-ShiTuV2_det"]
