@@ -23,6 +23,7 @@ from shitu.gallery import Space
 from shitu.images import display_path
 from shitu.images.names import cannot
 from shitu.index.foreign import ForeignVectors, foreign_bytes, read_foreign
+from shitu.texts import Utf8Error, read_text
 
 METRICS = ("IP", "L2")
 KINDS = ("Flat", "IVF", "HNSW32")
@@ -239,18 +240,24 @@ def read_ids(file: Path) -> list[int]:
     found = []
     for number, line in _lines(file):
         first = line.split()[0]
-        if not first.isdigit():
+        if not first.isdecimal():
             raise DatasetError(f"{file}, line {number}: {first!r} is no id.")
         found.append(int(first))
     return found
 
 
 def _lines(file: Path) -> list[tuple[int, str]]:
+    called = display_path(file)
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{file} cannot be read: {error}.") from None
-    return [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+        text = read_text(file)
+    except OSError as error:
+        raise DatasetError(cannot("read", called, error)) from error
+    except Utf8Error as error:
+        raise DatasetError(
+            f"{called} cannot be read: {error}; name a text file, saved as UTF-8."
+        ) from error
+    # Not splitlines(): labels may hold characters which that takes for ends of lines.
+    return [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def clean_labels(labels: Sequence[Any]) -> list[str]:

@@ -187,7 +187,9 @@ class Pipeline:
 
         Raises:
             ConfigError: the metric or kind is none of PaddleX'.
+            DatasetError: the file of labels cannot be read, or a line has no label.
             GalleryError: there is not one label for each picture.
+            ImageError: there are pictures, and none can be used.
             TypeError: a label is no text, or `gallery_imgs` no folder where labels are in a file.
         """
         if metric_type not in METRICS:
@@ -318,6 +320,10 @@ class Pipeline:
                     continue
                 ready += [one] if one else []
             index = self._with(index, ready)
+        if skipped and not len(index):
+            raise ImageError(
+                f"None of the {len(pictures)} pictures can be used; of the first: {skipped[0][1]}"
+            )
         for path, reason in skipped:
             warnings.warn(f"Left out {path}: {reason}", stacklevel=3)
         return replace(index, skipped=tuple(skipped))

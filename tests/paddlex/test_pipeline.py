@@ -280,6 +280,42 @@ def test_labels_with_blanks_and_empty_lines(pipeline: Pipeline, tmp_path: Path) 
         pipeline.build_index(str(tmp_path), str(tmp_path / "gallery.txt"))
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("a.png 红牛\n".encode("gbk"), "gallery.txt cannot be read: line 1 is not UTF-8; name"),
+        (b"\x89PNG\0\xff", "gallery.txt cannot be read: it is no text; name a text file"),
+        (None, "gallery.txt cannot be read: it does not exist; check the name"),
+    ],
+)
+def test_a_gallery_file_that_is_none(
+    pipeline: Pipeline, index: IndexData, tmp_path: Path, data: bytes | None, message: str
+) -> None:
+    if data is not None:
+        (tmp_path / "gallery.txt").write_bytes(data)
+    with pytest.raises(DatasetError, match=message):
+        pipeline.build_index(str(tmp_path), str(tmp_path / "gallery.txt"))
+    with pytest.raises(DatasetError, match=message):
+        pipeline.remove_index(tmp_path / "gallery.txt", index)
+
+
+def test_a_label_may_hold_what_python_takes_for_the_end_of_a_line(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    paint_file(tmp_path / "a.png", TEA)
+    (tmp_path / "gallery.txt").write_text("a.png green\u2028tea\r\n", "utf-8", newline="")
+    made = pipeline.build_index(str(tmp_path), str(tmp_path / "gallery.txt"))
+    assert made.labels == ("green\u2028tea",)
+
+
+def test_a_gallery_without_its_pictures_is_no_index(pipeline: Pipeline, tmp_path: Path) -> None:
+    (tmp_path / "gallery.txt").write_text("a.png tea\nb.png coffee\n")
+    with pytest.raises(
+        ImageError, match=r"None of the 2 pictures .*: nowhere/a.png cannot be read"
+    ):
+        pipeline.build_index("nowhere", str(tmp_path / "gallery.txt"))
+
+
 def test_hamming_and_unknown_kinds_are_refused_in_a_sentence(pipeline: Pipeline) -> None:
     with pytest.raises(ConfigError, match="metric_type is one of IP, L2, not 'hamming'"):
         pipeline.build_index([bgr(TEA)], ["tea"], metric_type="hamming")
