@@ -1,13 +1,14 @@
 """Pictures in and out: a file or its bytes to RGB uint8, and back; the walk through a folder."""
 
 from shitu.images.decode import MAX_PIXELS, Image, as_image, load_image, max_pixels
-from shitu.images.encode import encode_jpeg, encode_png, save_image, thumbnail
+from shitu.images.encode import WRITTEN, encode_jpeg, encode_png, save_image, thumbnail
 from shitu.images.files import EXTENSIONS, find_images, read_bytes
 from shitu.images.names import display_path, natural_key
 
 __all__ = [
     "EXTENSIONS",
     "MAX_PIXELS",
+    "WRITTEN",
     "Image",
     "as_image",
     "display_path",

@@ -15,7 +15,7 @@ from shitu.images.decode import Image
 from shitu.images.names import cannot, display_path, reason
 from shitu.images.writing import write_whole
 
-_FORMATS = {
+WRITTEN = {
     ".jpg": "JPEG",
     ".jpeg": "JPEG",
     ".png": "PNG",
@@ -24,6 +24,7 @@ _FORMATS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
+"""Formats in which pictures can be written, by how the names of files end."""
 
 
 def encode_jpeg(image: Image, quality: int = 85) -> bytes:
@@ -54,10 +55,10 @@ def save_image(path: Path | str, image: Image, *, remark: str = "") -> None:
         ImageError: the extension is unknown or the file cannot be written.
     """
     target = Path(path)
-    kind = _FORMATS.get(target.suffix.lower())
+    kind = WRITTEN.get(target.suffix.lower())
     if kind is None:
         raise ImageError(
-            f"{display_path(path)} cannot be written: end its name in one of {', '.join(_FORMATS)}."
+            f"{display_path(path)} cannot be written: end its name in one of {', '.join(WRITTEN)}."
         )
     options: dict[str, Any] = {"quality": 92} if kind in {"JPEG", "WEBP"} else {}
     if remark and kind == "JPEG":

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from fakes import FakeDescriber, FakeSession, colours, paint, paint_file, plain
+from PIL import Image as Pillow
 
 from shitu.catalog import Catalog
 from shitu.cropper import WHOLE, Candidate, Candidates
@@ -125,6 +126,53 @@ def test_results_print_and_save_themselves(
     for path in (tmp_path / "named.json", tmp_path / "out" / "001_res.json"):
         assert json.loads(path.read_text("utf-8")) == result.json["res"]
     assert result.img["res"].size == (16, 16)
+
+
+def test_pictures_without_a_name_do_not_take_each_others_place(
+    pipeline: Pipeline, index: IndexData, tmp_path: Path
+) -> None:
+    for result in pipeline.predict([bgr(TEA), bgr(COFFEE)], index=index):
+        result.save_all(tmp_path)
+        result.save_all(tmp_path)
+    stems = [path.stem for path in tmp_path.glob("*_res.json")]
+    assert len(stems) == 2
+    assert sorted(path.stem for path in tmp_path.glob("*_res.png")) == sorted(stems)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.jfif", "a.ppm", "a"])
+def test_a_picture_of_a_format_that_is_only_read_is_drawn_as_png(
+    pipeline: Pipeline, index: IndexData, tmp_path: Path, name: str
+) -> None:
+    Pillow.fromarray(paint(TEA)).save(tmp_path / name, "PNG")
+    next(pipeline.predict(str(tmp_path / name), index=index)).save_to_img(tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a_res.png"]
+
+
+def test_where_a_result_cannot_be_saved(
+    pipeline: Pipeline, index: IndexData, tmp_path: Path
+) -> None:
+    result = next(pipeline.predict(bgr(TEA), index=index))
+    (tmp_path / "file").touch()
+    for save, error in ((result.save_to_json, DatasetError), (result.save_to_img, ImageError)):
+        for place in (tmp_path / "file", tmp_path / "file" / "a"):
+            with pytest.raises(error, match="cannot be written"):
+                save(place)
+        with pytest.raises(TypeError, match="save_path has to be a path, not NoneType"):
+            save(None)  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_no_text_is_printed_and_saved_as_json(
+    pipeline: Pipeline, index: IndexData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        picture = paint_file(tmp_path / "caf\udce9.png", TEA)
+    except OSError:
+        pytest.skip("names of files are text here")
+    result = next(pipeline.predict(str(picture), index=index))
+    result.print(json_format=True)
+    assert json.loads(capsys.readouterr().out) == result.json
+    result.save_to_json(tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == result.json["res"]
 
 
 def test_inputs_are_files_folders_arrays_and_lists(
