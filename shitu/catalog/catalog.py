@@ -862,8 +862,10 @@ class Catalog:
             progress: told the number of pictures read so far, and the total.
 
         Raises:
+            ImageError: there is no folder `pictures`.
             IndexFileError: the folder holds no such index, or a damaged one.
             SpaceMismatch: the gallery has vectors of another model.
+            ValueError: `model` has no words in it.
         """
         from shitu.catalog.index_import import import_index
 

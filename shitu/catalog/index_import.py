@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from shitu.arguments import words_of
 from shitu.catalog.differing import AT_A_TIME
 from shitu.catalog.files import absolute
 from shitu.catalog.id_map import Named, read_id_map
 from shitu.catalog.reading import read_ahead
 from shitu.catalog.summaries import Skipped
 from shitu.catalog.thumbnail_store import Shot, ThumbnailStore
-from shitu.errors import IndexFileError, SpaceMismatch
+from shitu.errors import ImageError, IndexFileError, SpaceMismatch
 from shitu.gallery import FileState, Reference, Space
 from shitu.gallery.gallery import Gallery
 from shitu.gallery.history import now
@@ -56,7 +57,7 @@ class IndexImportSummary(Told):
         attached: of the known, those that got their pictures now.
         pictures: references whose pictures were found.
         shortest, longest: lengths of the vectors before they were made 1.
-        skipped: left out, each with its reason.
+        skipped: vectors that were left out, and pictures that cannot be read, each with its reason.
     """
 
     kind: str
@@ -146,6 +147,12 @@ def import_index(
     """See `Catalog.import_index`."""
     from shitu.index.foreign import read_foreign
 
+    model = " ".join(words_of("model", model).split())
+    if pictures is not None and not pictures.is_dir():
+        raise ImageError(
+            f"{display_path(pictures)} is no folder: name the one in which the paths of the index "
+            "start; nothing was imported"
+        )
     names = read_id_map(folder)
     found = read_foreign(folder / VECTORS)
     ours = read_ours(folder, found)
@@ -165,9 +172,9 @@ def import_index(
     with ExitStack() as closing_:
         # Read and made small before the first lock is taken: it may be a million pictures.
         store = closing_.enter_context(closing(ThumbnailStore()))
-        shots = {} if pictures is None else _photograph(ready, home, store, progress)
+        shots = {} if pictures is None else _photograph(ready, home, store, skipped, progress)
         with gallery.write("import-index") as transaction:
-            if pictures is not None and gallery.root() is None:
+            if shots and gallery.root() is None:
                 transaction.set_root(home)
             work = _Work(transaction, space, _known(gallery, space), shots, store, skipped)
             work.run(ready)
@@ -226,7 +233,11 @@ def _ready(
 
 
 def _photograph(
-    ready: Sequence[Foreign], home: Path, store: ThumbnailStore, progress: Progress | None
+    ready: Sequence[Foreign],
+    home: Path,
+    store: ThumbnailStore,
+    skipped: list[Skipped],
+    progress: Progress | None,
 ) -> dict[Path, Shot]:
     """Read the pictures that are there; a recorded path may not lead out of their folder."""
     inside = [one.path for one in ready if one.path.is_relative_to(home) and one.path.is_file()]
@@ -237,6 +248,8 @@ def _photograph(
             if picture.image is not None:
                 jpeg = thumbnail(picture.image, box=None)
                 shots[picture.path] = store.keep(picture.sha256, picture.state, jpeg)
+            else:
+                skipped.append(Skipped(picture.path, f"{picture.problem} Its vector is used."))
             if progress is not None:
                 progress(done, len(paths))
     return shots

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from shitu.arguments import words_of
 from shitu.cli._common import (
     FilePath,
     echo,
@@ -52,6 +53,10 @@ def import_index(
     The vectors stay those of their own model: such a gallery can be listed, checked and exported;
     to recognise with this program's model, go over with `shitu migrate`, which needs the pictures.
     """
+    try:
+        words_of("--model", model)
+    except ValueError as error:
+        raise click.UsageError(f"{error}.") from None
     with open_workspace(context, **settings) as workspace, progress_bar("pictures") as progress:
         catalog = workspace.catalog_for_writing()
         done = catalog.import_index(folder, model, pictures=pictures, progress=progress)

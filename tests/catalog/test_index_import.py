@@ -188,6 +188,33 @@ def test_pictures_can_follow_later(tea_shop: Shop, clas: Path, vectors_agree: Ag
         assert (again.known, again.attached, again.generation) == (3, 0, 2)
 
 
+def test_a_folder_without_the_pictures_is_not_the_gallerys_own(
+    tea_shop: Shop, clas: Path, tmp_path: Path
+) -> None:
+    catalog = tea_shop.open(any_space=True)
+    catalog.import_index(clas, MODEL, pictures=tmp_path)
+    assert catalog.gallery.root() is None
+    assert catalog.import_index(clas, MODEL, pictures=tea_shop.photos).attached == 3
+    assert catalog.gallery.root() == tea_shop.photos
+
+
+def test_a_picture_that_cannot_be_read_is_named(tea_shop: Shop, clas: Path) -> None:
+    (tea_shop.photos / PICTURES[1]).write_bytes(b"no picture")
+    catalog = tea_shop.open(any_space=True)
+    done = catalog.import_index(clas, MODEL, pictures=tea_shop.photos)
+    assert (done.added, done.pictures) == (3, 2)
+    (skipped,) = done.skipped
+    assert skipped.path == tea_shop.photos / PICTURES[1]
+    assert skipped.reason.endswith("Its vector is used.")
+
+
+def test_the_name_of_the_model_is_one_line(shop: Shop, clas: Path) -> None:
+    catalog = shop.open(any_space=True)
+    with pytest.raises(ValueError, match="model has to be words"):
+        catalog.import_index(clas, " ")
+    assert catalog.import_index(clas, " PP-ShiTuV2\nrec ").space == "PP-ShiTuV2 rec"
+
+
 def test_each_step_of_it_is_undone(tea_shop: Shop, clas: Path, vectors_agree: Agree) -> None:
     catalog = tea_shop.open(any_space=True)
     catalog.import_index(clas, MODEL)

@@ -88,6 +88,21 @@ def test_wrong_folders_and_usage(run: Run, built: Path, tmp_path: Path) -> None:
         result = run("import-index", folder, "--model", "x", "--index", tmp_path / "index")
         assert result.exit_code == 1
         assert "id_map.pkl" in result.stderr
+    for model in ("", "  "):
+        result = run("import-index", built, "--model", model, "--index", tmp_path / "index")
+        assert result.exit_code == 2
+        assert "--model has to be words, and this one is empty." in result.stderr
+    assert not (tmp_path / "index").exists()
+
+
+def test_a_folder_of_pictures_that_is_none(run: Run, foreign: Path, tmp_path: Path) -> None:
+    where = ("--model", "theirs", "--index", tmp_path / "index")
+    result = run("import-index", foreign, "--pictures", tmp_path / "nowhere", *where)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: {tmp_path}/nowhere is no folder: name the one in which the paths of the index "
+        "start; nothing was imported\n"
+    )
     assert not (tmp_path / "index").exists()
 
 
