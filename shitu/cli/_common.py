@@ -17,6 +17,7 @@ import click
 from shitu.errors import ShituError
 
 if TYPE_CHECKING:
+    from shitu.catalog import Catalog
     from shitu.workspace import Workspace
 
 _ADDRESS = re.compile(r"(https?|ftp|file|s3|gs)://", re.IGNORECASE)
@@ -328,6 +329,13 @@ def say_notes(notes: Iterable[str]) -> None:
     """Talk about what was asked for: nothing is wrong, but it may not be what was meant."""
     for note in notes:
         say(f"note: {note}")
+
+
+def say_outgrown(catalog: Catalog) -> None:
+    """Say so where a gallery has many more items than it was calibrated with."""
+    outgrown = catalog.outgrown
+    if outgrown is not None:
+        say_notes([outgrown])
 
 
 def say_other_models(workspace: Workspace) -> None:

@@ -20,6 +20,7 @@ from shitu.cli._common import (
     print_json,
     progress_bar,
     say,
+    say_outgrown,
     show_path,
     table,
 )
@@ -107,6 +108,8 @@ def import_gallery(
             catalog.require_own_space()
         except SpaceMismatch as error:  # it can be listed and exported all the same
             say(f"note: {error}")
+        if not dry_run:
+            say_outgrown(catalog)
     if as_json:
         print_json(_as_json(done))
     else:

@@ -25,6 +25,7 @@ from shitu.cli._common import (
     progress_bar,
     say,
     say_notes,
+    say_outgrown,
     say_skipped,
     show_path,
     table,
@@ -76,9 +77,8 @@ def build_index(
     with open_workspace(context, **settings) as workspace, progress_bar("pictures") as progress:
         summary = workspace.build(gallery, prune=prune, progress=progress)
         kind, audit = workspace.catalog.index_kind, workspace.catalog.audit
-        could_learn, outgrown = workspace.catalog.could_learn, workspace.catalog.outgrown
-    if outgrown is not None:
-        say_notes([outgrown])
+        could_learn = workspace.catalog.could_learn
+        say_outgrown(workspace.catalog)
     if as_json:
         found = None if audit is None else asdict(audit)
         print_json({**summary.to_dict(), "index_kind": kind, "audit": found})

@@ -19,6 +19,7 @@ from shitu.cli._common import (
     progress_bar,
     say,
     say_other_models,
+    say_outgrown,
     say_skipped,
     show_path,
 )
@@ -61,6 +62,7 @@ def import_index(
         catalog = workspace.catalog_for_writing()
         done = catalog.import_index(folder, model, pictures=pictures, progress=progress)
         say_other_models(workspace)
+        say_outgrown(catalog)
     for skipped in done.skipped:
         say_skipped("skipped", skipped.path, skipped.reason)
     if as_json:

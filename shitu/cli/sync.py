@@ -23,7 +23,7 @@ from shitu.cli._common import (
     print_json,
     progress_bar,
     say,
-    say_notes,
+    say_outgrown,
     say_skipped,
     show_path,
     table,
@@ -76,9 +76,8 @@ def sync(
             _watch(one_round, watch, as_json=as_json)
         else:
             _print(one_round(), as_json=as_json)
-            outgrown = None if dry_run else workspace.catalog.outgrown
-            if outgrown is not None:
-                say_notes([outgrown])
+            if not dry_run:
+                say_outgrown(workspace.catalog)
 
 
 def _print(report: SyncReport, *, as_json: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from shitu import create_pipeline
 from shitu.calibration import Calibration
 from shitu.catalog.learning import write_calibration
 from shitu.workspace import Workspace
@@ -163,6 +165,27 @@ def test_a_gallery_that_outgrew_its_calibration_is_told(
     said = run(*command, tmp_path / "photos", "--index", index, "--json").stderr
     assert "calibrated with 8 items, and there are 12 by now" in said
     assert "`shitu calibrate --far 0.2`" in said
+
+
+def test_a_gallery_that_outgrew_its_calibration_by_an_import_is_told(
+    run: Run, tmp_path: Path
+) -> None:
+    index, more, file = _build(run, tmp_path), tmp_path / "more", tmp_path / "more.gallery"
+    assert run("calibrate", "--far", "0.2", "--index", index).exit_code == 0
+    shutil.copytree(index, tmp_path / "second")
+    chosen = sorted((SAMPLE / "products").glob("[!.]*"))[8:12]
+    pictures = [str(sorted(product.iterdir())[0]) for product in chosen]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the embedded models stand in for PaddleX'
+        made = create_pipeline().build_index(pictures, [product.name for product in chosen])
+    made.save(more)
+    first = run("import-index", more, "--model", "x", "--index", index)
+    assert "calibrated with 8 items, and there are 12 by now" in first.stderr
+    run("import-index", more, "--model", "x", "--index", tmp_path / "third")
+    run("export-gallery", file, "--index", tmp_path / "third")
+    arguments = ("import-gallery", file, "--index", tmp_path / "second")
+    assert "calibrated" not in run(*arguments, "--dry-run").stderr
+    assert "calibrated with 8 items, and there are 12 by now" in run(*arguments).stderr
 
 
 @pytest.mark.parametrize(
