@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from shitu.arguments import name_of
 from shitu.errors import ImageError
 from shitu.images import Image, as_image, find_images, load_image, max_pixels, read_bytes
 
@@ -42,11 +43,12 @@ def pictures_of(given: Input) -> Iterator[Picture]:
 
     Raises:
         ImageError: something is no picture, or a folder holds none.
+        ValueError: a path is empty.
     """
     if isinstance(given, np.ndarray):
         yield Picture(None, given)
     elif isinstance(given, (str, Path)):
-        yield from _of_path(str(given))
+        yield from _of_path(name_of("a picture", given))
     elif isinstance(given, (list, tuple)):
         for one in given:
             yield from pictures_of(one)

@@ -183,6 +183,8 @@ def test_inputs_are_files_folders_arrays_and_lists(
     for given in (str(tmp_path / "in"), [str(path) for path in paths], [bgr(TEA), paths[1]]):
         results = list(pipeline.predict(given, index=index))
         assert [result["boxes"][0]["labels"][0] for result in results] == both
+    with pytest.raises(ValueError, match="a picture has to be a path, and this one is empty"):
+        list(pipeline.predict("", index=index))
     with pytest.raises(ImageError, match="dict is no picture"):
         list(pipeline.predict({"a": 1}, index=index))  # type: ignore[arg-type]
 
