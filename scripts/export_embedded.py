@@ -1,4 +1,4 @@
-"""Export the embedded models: `params.npz` -> `model.onnx` and `model.yml` beside it.
+"""Export the embedded models: `params.npz` -> ONNX files and `model.yml` beside it.
 
 Needs the extra `export` in an environment of its own, because paddle2onnx pins onnx 1.17:
 
@@ -48,6 +48,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "kind": "detector",
         "architecture": "picodet_lcnet_xs",
         "input_size": [416, 416],
+        "main_body_size": [320, 320],
         **IMAGENET,
         "interpolation": "antialias",
         "strides": [8, 16, 32, 64],
@@ -55,7 +56,13 @@ MODELS: dict[str, dict[str, Any]] = {
         "threshold": 0.3,
     },
 }
-FILES = {"onnx": "model.onnx", "onnx_int8": "model.int8.onnx", "params": "params.npz"}
+FILES = {
+    "onnx": "model.onnx",
+    "onnx_int8": "model.int8.onnx",
+    "onnx_main_body": "model.main_body.onnx",
+    "params": "params.npz",
+}
+SIZES = {"onnx": "input_size", "onnx_main_body": "main_body_size"}  # of the files made here
 OUTPUTS = {"feature": ["features"], "detector": ["scores", "distributions"]}
 
 
@@ -70,25 +77,33 @@ def main() -> int:
 
 
 def export(folder: Path, fields: dict[str, Any]) -> bool:
-    """Write model.onnx and model.yml, unless the outputs of both engines differ."""
+    """Write the ONNX files and model.yml, unless the outputs of both engines differ."""
     net = build(fields["architecture"])
     load_params(net, folder / "params.npz")
+    made = {
+        kind: onnx_of(net, fields, fields[size]) for kind, size in SIZES.items() if size in fields
+    }
+    if not all(made.values()):
+        return False
+    for kind, content in made.items():
+        (folder / FILES[kind]).write_bytes(content)
+        print(f"{folder.name}: {FILES[kind]} {len(content) / 1e6:.2f} MB")
+    describe(folder, fields)
+    return True
+
+
+def onnx_of(net: Any, fields: dict[str, Any], size: list[int]) -> bytes:
+    """The network for an input of (height, width) as ONNX; nothing if it answers otherwise."""
     with tempfile.TemporaryDirectory() as scratch:
-        files = export_paddle(net, (3, *fields["input_size"]), Path(scratch), norms=False)
+        files = export_paddle(net, (3, *size), Path(scratch), norms=False)
         candidate = Path(scratch) / "model.onnx"
-        content = to_onnx(*files, OUTPUTS[fields["kind"]])
+        content: bytes = to_onnx(*files, OUTPUTS[fields["kind"]])
         if fields["kind"] == "detector":
             # A small network with many layers opens in a third of the time. Weights lose their
             # exact halves with that, so that one with many weights would be twice as large.
             content = folded(content).SerializeToString()
         candidate.write_bytes(content)
-        if not agrees(candidate, net, fields):
-            return False
-        target = folder / "model.onnx"
-        target.write_bytes(candidate.read_bytes())
-    describe(folder, fields)
-    print(f"{folder.name}: {target.stat().st_size / 1e6:.2f} MB")
-    return True
+        return content if agrees(candidate, net, {**fields, "input_size": size}) else b""
 
 
 def agrees(path: Path, net: Any, fields: dict[str, Any]) -> bool:

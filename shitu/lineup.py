@@ -62,6 +62,7 @@ def _crop_policy(detector: ModelSpec | None) -> dict[str, Any]:
         "threshold": policy.main_body_threshold,
         "area": policy.main_body_area,
         "area_power": policy.area_power,
+        **({"size": list(size)} if (size := detector.main_body_size) is not None else {}),
     }
 
 

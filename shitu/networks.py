@@ -48,6 +48,7 @@ class Networks:
         self.pool = Workers(self.threads, thread_name_prefix="shitu-look")
         # By number of streams: who asks for one photo and for many in turn waits for each once.
         self._croppers = _Kept[Cropper]()
+        self._main_body_croppers = _Kept[Cropper]()
         self._embedders = _Kept[Embedder]()
         self._describers = _Kept[Describer]()
         self._text_embedders = _Kept["TextEmbedder"]()
@@ -105,10 +106,21 @@ class Networks:
         return self._croppers.of(self.streams, self._load_cropper)
 
     def _load_cropper(self, streams: int) -> Cropper:
+        return self._cropper_of(self.detector_spec, streams)
+
+    @property
+    def main_body_cropper(self) -> Cropper:
+        """The detector as it looks at pictures of one object."""
+        return self._main_body_croppers.of(self.streams, self._load_main_body_cropper)
+
+    def _load_main_body_cropper(self, streams: int) -> Cropper:
         spec = self.detector_spec
-        if spec is None:
-            return Cropper(None, self.policy)
-        return Cropper(self._finder(spec, streams), self.policy)
+        if spec is None or spec.main_body_size is None:
+            return self._croppers.of(streams, self._load_cropper)
+        return self._cropper_of(spec.for_main_bodies, streams)
+
+    def _cropper_of(self, spec: ModelSpec | None, streams: int) -> Cropper:
+        return Cropper(None if spec is None else self._finder(spec, streams), self.policy)
 
     def _finder(self, spec: ModelSpec, streams: int) -> Finder:
         from shitu.runtime.exported import open_exported
@@ -148,7 +160,7 @@ class Networks:
         return self._describers.of(self.streams, self._make_describer)
 
     def _make_describer(self, streams: int) -> Describer:
-        cropper = self._croppers.of(streams, self._load_cropper)
+        cropper = self._main_body_croppers.of(streams, self._load_main_body_cropper)
         embedder = self._embedders.of(streams, self._load_embedder)
         return Describer(cropper, embedder, self.space, self.pool)
 

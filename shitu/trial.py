@@ -106,7 +106,7 @@ class _Trial:
         return [picture, left, below][:_OBJECTS]
 
     def _boxes(self, picture: Image) -> tuple[tuple[float, ...], ...]:
-        (main,) = self._networks.cropper.main_bodies([picture])
+        (main,) = self._networks.main_body_cropper.main_bodies([picture])
         # Its score plays no part: what it is, is one of the boxes below.
         rows = [] if main is None else [(*main, 1.0)]
         found = self._networks.cropper.candidates(picture).kept

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import yaml
 
-from shitu.config import load_config
+from shitu.config import DETECTOR_MODEL, load_config
 from shitu.errors import Closed
+from shitu.geometry import iou
+from shitu.images import load_image
 from shitu.lineup import WHOLE, Lineup
+from shitu.models.registry import find_model
 from shitu.networks import SEVERAL, Networks
+
+SAMPLE = Path(__file__).parents[1] / "gallery" / "products"
 
 
 def networks(engine: str = "onnxruntime") -> Networks:
@@ -108,3 +116,37 @@ def test_other_models_go_on_with_the_same_threads() -> None:
     after.close()
     with pytest.raises(Closed):
         before.pool.submit(print)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "paddle"])
+def test_pictures_of_one_object_are_seen_in_a_size_of_their_own(engine: str) -> None:
+    config = load_config(overrides={"engine": engine, "threads": 1})
+    opened = Networks(config, Lineup())
+    size = opened.lineup.detector_spec().main_body_size  # type: ignore[union-attr]
+    assert size is not None
+    seen: list[tuple[int, ...]] = []
+    network = opened.main_body_cropper._detector._session  # type: ignore[union-attr]
+    run = network.run
+    network.run = lambda batch: (seen.append(batch.shape), run(batch))[1]
+    picture = load_image(sorted((SAMPLE / "Alta Fonte Spring Water").iterdir())[0])
+    (found,) = opened.describer.describe([picture])
+    assert seen == [(1, 3, *size)]
+    (usual,) = opened.cropper.main_bodies([picture])
+    assert found.box is not None
+    assert usual is not None
+    assert iou([found.box], [usual])[0, 0] > 0.8
+    assert found.box != usual
+
+
+def test_a_detector_of_one_size_is_loaded_once_for_all_pictures(tmp_path: Path) -> None:
+    folder = Path(
+        shutil.copytree(
+            find_model(DETECTOR_MODEL, "detector").files["onnx"].path.parent, tmp_path / "det"
+        )
+    )
+    told = yaml.safe_load((folder / "model.yml").read_text())
+    del told["main_body_size"], told["files"]["onnx_main_body"]
+    (folder / "model.yml").write_text(yaml.safe_dump(told))
+    opened = Networks(load_config(), Lineup(detector=str(folder)))
+    assert opened.main_body_cropper is opened.cropper
+    assert opened.space != Lineup().space()

@@ -18,7 +18,7 @@ from shitu.exporting.int8 import rounds_what_flows, write_int8
 from shitu.exporting.made import ExportSummary, made_whole, sizes
 from shitu.exporting.parity import FLOAT_COSINE, Gate, Pictures, Run, pictures_of, require_parity
 from shitu.exporting.sources import Network, Source
-from shitu.models.spec import DESCRIPTION
+from shitu.models.spec import DESCRIPTION, FOR_MAIN_BODIES
 
 INT8_COSINE = 0.98
 
@@ -132,6 +132,8 @@ def _describe(source: Source, folder: Path, wanted: Format) -> tuple[str, ...]:
         if (folder / name).exists()
     }
     description: dict[str, Any] = {**source.fields, "files": files}
+    if FOR_MAIN_BODIES in files and source.main_body_size is not None:
+        description["main_body_size"] = list(source.main_body_size)
     text = yaml.safe_dump(
         description, sort_keys=False, default_flow_style=None, width=100, allow_unicode=True
     )

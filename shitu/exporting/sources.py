@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from shitu._cached import cached_property
 from shitu.errors import ModelError
-from shitu.models.spec import ModelSpec
+from shitu.models.spec import FOR_MAIN_BODIES, ModelSpec
 from shitu.preprocess import Preprocessing
 from shitu.runtime.engines import EIGHT_BITS
 from shitu.runtime.session import Float32Array
@@ -84,6 +84,8 @@ class Source:
         tokenizer: file that says how words become numbers for it.
         onnx: the image network's file, where one exists already.
         eight_bits: the same in 8 bits, where somebody trained one.
+        main_body_size: of a detector's input for pictures of one object, where that differs.
+        for_main_bodies: the file for it.
     """
 
     name: str
@@ -95,6 +97,8 @@ class Source:
     tokenizer: Path | None = None
     onnx: Path | None = None
     eight_bits: Path | None = None
+    main_body_size: tuple[int, int] | None = None
+    for_main_bodies: Path | None = None
 
     def called(self, name: str) -> Source:
         """The same under another name."""
@@ -131,6 +135,8 @@ def source_of_model(spec: ModelSpec) -> Source:
         image,
         onnx=file("onnx"),
         eight_bits=file(EIGHT_BITS),
+        main_body_size=spec.main_body_size,
+        for_main_bodies=file(FOR_MAIN_BODIES),
     )
 
 

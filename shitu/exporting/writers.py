@@ -16,14 +16,17 @@ from shitu.exporting.onnx_graph import to_onnx
 from shitu.exporting.parity import Pictures, Run
 from shitu.exporting.sources import Network, Source
 from shitu.exporting.suppressed import write_suppressed
+from shitu.models.spec import FOR_MAIN_BODIES
 from shitu.runtime.session import Float32Array
 
 ONNX_FILE = "model.onnx"
 PARAMS_FILE = "params.npz"
+MAIN_BODY_FILE = "model.main_body.onnx"
 TEXT_FILE = "text.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 FILES = {
     "onnx": ONNX_FILE,
+    FOR_MAIN_BODIES: MAIN_BODY_FILE,
     "params": PARAMS_FILE,
     "text": TEXT_FILE,
     "tokenizer": TOKENIZER_FILE,
@@ -55,6 +58,8 @@ def write_onnx(source: Source, folder: Path, pictures: Pictures, passes: Passes)
     else:
         (folder / ONNX_FILE).write_bytes(source.onnx.read_bytes())
         run = open_onnx(folder / ONNX_FILE)
+    if source.for_main_bodies is not None:
+        (folder / MAIN_BODY_FILE).write_bytes(source.for_main_bodies.read_bytes())
     # Without the classifiers of training, which are larger than all the rest.
     kept = source.image.net.state_dict().keys() & source.image.arrays.keys()
     arrays: dict[str, Any] = {name: source.image.arrays[name] for name in sorted(kept)}

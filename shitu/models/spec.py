@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from shitu.yamls import read_yaml
 
 DESCRIPTION = "model.yml"
 _FILES = ("onnx", "params")  # one of them is enough
+FOR_MAIN_BODIES = "onnx_main_body"
 _ONLY = {"feature": ("dim",), "detector": ("strides", "reg_max")}
 _CHUNK = 1 << 20
 
@@ -95,6 +96,8 @@ class ModelSpec:
             left after suppression.
         suppression: for the heads that leave it to us.
         labels: names of the classes, as far as the model tells them.
+        main_body_size: (height, width) of pictures of one object, where a detector sees the
+            large thing in them better than in its usual input.
     """
 
     name: str
@@ -109,6 +112,18 @@ class ModelSpec:
     head: str = "raw"
     suppression: Suppression = Suppression()
     labels: tuple[str, ...] = ()
+    main_body_size: tuple[int, int] | None = None
+
+    @property
+    def for_main_bodies(self) -> ModelSpec:
+        """The same weights for pictures of one object; this model, where it makes no difference."""
+        if self.main_body_size is None:
+            return self
+        files = {name: self.files[name] for name in self.files if name == "params"}
+        if FOR_MAIN_BODIES in self.files:
+            files["onnx"] = self.files[FOR_MAIN_BODIES]
+        prepared = replace(self.preprocessing, input_size=self.main_body_size)
+        return replace(self, files=files, preprocessing=prepared, main_body_size=None)
 
     @property
     def weights_sha256(self) -> str:
@@ -165,6 +180,11 @@ def _spec(folder: Path, fields: dict[str, Any], remedy: str) -> ModelSpec:
             raise ValueError(f"{name} is {wanted}, not {fields[name]!r:.60}.") from None
 
     only = {name: read(name) for name in _ONLY[kind]}
+    files = read("files")
+    if kind == "detector" and "main_body_size" in fields:
+        only["main_body_size"] = read("main_body_size")
+    if (FOR_MAIN_BODIES in files) != ("main_body_size" in only and "onnx" in files):
+        raise ValueError(f"main_body_size goes with {FOR_MAIN_BODIES} beside onnx in files.")
     return ModelSpec(
         name=read("name"),
         kind=kind,
@@ -177,7 +197,7 @@ def _spec(folder: Path, fields: dict[str, Any], remedy: str) -> ModelSpec:
         ),
         files={
             name: ModelFile(folder / str(file["path"]), str(file["sha256"]), remedy)
-            for name, file in read("files").items()
+            for name, file in files.items()
         },
         threshold=read("threshold"),
         **only,
@@ -230,6 +250,7 @@ _READERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "name": (_text, "a name"),
     "architecture": (_text, "a name"),
     "input_size": (_size, "(height, width) in pixels"),
+    "main_body_size": (_size, "(height, width) in pixels"),
     "mean": (_triple, "three numbers, one per RGB channel"),
     "std": (_triple, "three numbers, one per RGB channel"),
     "interpolation": (_text, "a name"),

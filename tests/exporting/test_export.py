@@ -74,6 +74,9 @@ def test_onnx_is_a_folder_that_a_model_is_read_from(name: str, kind: str, tmp_pa
     spec = read_folder(tmp_path / "out")
     assert (spec.name, spec.kind, spec.dim) == (name, kind, find_model(name, kind).dim)
     assert spec.preprocessing == find_model(name, kind).preprocessing
+    mine, its = spec.for_main_bodies, find_model(name, kind).for_main_bodies
+    assert mine.preprocessing == its.preprocessing
+    assert mine.files["onnx"].verified().read_bytes() == its.files["onnx"].verified().read_bytes()
     image = made_up(99)
     found = OnnxRuntimeSession(spec.files["onnx"].verified()).run(spec.preprocessing([image]))
     for a, b in zip(found, original(name, kind, image), strict=True):

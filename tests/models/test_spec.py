@@ -140,6 +140,35 @@ def test_a_detector_without_cells_or_bins_is_refused(
         read_spec(write(tmp_path, {**DETECTOR, **changes}))
 
 
+def test_a_detector_may_see_pictures_of_one_object_in_another_size(tmp_path: Path) -> None:
+    small = {"path": "small.onnx", "sha256": "0"}
+    files = {**DETECTOR["files"], "onnx_main_body": small}
+    spec = read_spec(write(tmp_path, {**DETECTOR, "main_body_size": [64, 96], "files": files}))
+    assert spec.preprocessing.input_size == (224, 192)
+    one = spec.for_main_bodies
+    assert one.preprocessing.input_size == (64, 96)
+    assert one.files["onnx"].path == tmp_path / "small.onnx"
+    assert one.weights_sha256 == spec.weights_sha256
+    usual = read_spec(write(tmp_path, DETECTOR))
+    assert usual.for_main_bodies is usual
+
+
+@pytest.mark.parametrize(
+    ("size", "files", "message"),
+    [
+        ([64], {"onnx_main_body"}, "main_body_size is (height, width)"),
+        ([64, 64], set(), "main_body_size goes with onnx_main_body beside onnx in files"),
+    ],
+)
+def test_a_size_for_one_object_needs_its_file(
+    tmp_path: Path, size: list[int], files: set[str], message: str
+) -> None:
+    some = {**DETECTOR["files"], **dict.fromkeys(files, DETECTOR["files"]["onnx"])}
+    with pytest.raises(ModelError) as caught:
+        read_spec(write(tmp_path, {**DETECTOR, "main_body_size": size, "files": some}))
+    assert message in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["", "just words", "- a\n- b", "5"])
 def test_a_description_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ModelError, match="is wrong: it holds no settings"):
