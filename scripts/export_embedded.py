@@ -48,7 +48,7 @@ MODELS: dict[str, dict[str, Any]] = {
         "kind": "detector",
         "architecture": "picodet_lcnet_xs",
         "input_size": [416, 416],
-        "main_body_size": [320, 320],
+        "main_body_size": [256, 256],
         **IMAGENET,
         "interpolation": "antialias",
         "strides": [8, 16, 32, 64],
