@@ -56,5 +56,5 @@ def with_commands(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text that a page, which is UTF-8, can hold; a file name may be any bytes."""
+    """Return text that UTF-8 can hold; a file name may be any bytes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -107,7 +107,7 @@ class _Trial:
 
     def _boxes(self, picture: Image) -> tuple[tuple[float, ...], ...]:
         (main,) = self._networks.main_body_cropper.main_bodies([picture])
-        # Its score plays no part: what it is, is one of the boxes below.
+        # Cut out whatever its score is, which is therefore not compared.
         rows = [] if main is None else [(*main, 1.0)]
         found = self._networks.cropper.candidates(picture).kept
         return (*rows, *((*c.box, c.score) for c in found if c.box is not None and c.score))

@@ -14,7 +14,7 @@ from shitu.catalog.cache import IndexCache
 from shitu.catalog.check_report import CheckPart, CheckReport
 from shitu.catalog.files import file_state, holds
 from shitu.catalog.index_files import file_problems
-from shitu.catalog.learning import ADAPTER, CALIBRATION, read_calibration, read_view
+from shitu.catalog.learning import ADAPTER, CALIBRATION, View, read_calibration, read_view
 from shitu.errors import GalleryError, ImageError
 from shitu.gallery.audit import Audit, StoredFile
 from shitu.gallery.gallery import Gallery
@@ -77,8 +77,9 @@ class _Check:
         parts.append(CheckPart("history", length, tuple(problems)))
         count, problems, notes = self._audit.queries()
         parts.append(CheckPart("queries", count, tuple(problems), tuple(notes)))
-        parts.append(self._learnt())
-        parts.append(self._files())
+        view = None if self._audit.space is None else read_view(self._gallery, self._audit.space)
+        parts.append(self._learnt(view))
+        parts.append(self._files(view))
         parts.append(self._pictures())
         self._told.end()
         return CheckReport(len(self._ids), tuple(parts))
@@ -125,22 +126,20 @@ class _Check:
             self._told.forward(1)
         return CheckPart("thumbnails", checked, tuple(problems))
 
-    def _learnt(self) -> CheckPart:
+    def _learnt(self, view: View | None) -> CheckPart:
         kept = [kind for kind in (ADAPTER, CALIBRATION) if self._gallery.setting(kind) is not None]
         problems: list[str] = []
-        if self._audit.space is not None:
+        if view is not None:
             try:
-                view = read_view(self._gallery, self._audit.space)
                 read_calibration(self._gallery, view.space)
             except GalleryError as error:
                 problems.append(str(error))
         return CheckPart("learnt", len(kept), tuple(problems))
 
-    def _files(self) -> CheckPart:
-        if self._audit.space is None:
+    def _files(self, view: View | None) -> CheckPart:
+        if view is None:
             return CheckPart("index files", 0)
-        space = read_view(self._gallery, self._audit.space).space
-        problems, notes = file_problems(self._folder, self._gallery, space, self._audit.head)
+        problems, notes = file_problems(self._folder, self._gallery, view.space, self._audit.head)
         return CheckPart("index files", 1, tuple(problems), tuple(notes))
 
     def _pictures(self) -> CheckPart:

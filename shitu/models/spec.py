@@ -119,9 +119,8 @@ class ModelSpec:
         """The same weights for pictures of one object; this model, where it makes no difference."""
         if self.main_body_size is None:
             return self
-        files = {name: self.files[name] for name in self.files if name == "params"}
-        if FOR_MAIN_BODIES in self.files:
-            files["onnx"] = self.files[FOR_MAIN_BODIES]
+        sources = {"onnx": FOR_MAIN_BODIES, "params": "params"}
+        files = {kind: self.files[name] for kind, name in sources.items() if name in self.files}
         prepared = replace(self.preprocessing, input_size=self.main_body_size)
         return replace(self, files=files, preprocessing=prepared, main_body_size=None)
 

@@ -18,6 +18,7 @@ from shitu.errors import DatasetError, ImageError
 from shitu.images import WRITTEN, display_path, save_image
 from shitu.images.names import cannot
 from shitu.images.writing import write_whole
+from shitu.pages import printable
 
 Draw = Callable[["Result"], list[Mark]]
 
@@ -118,7 +119,7 @@ class Result(dict[str, Any]):
 def _json(fields: dict[str, Any], indent: int | None, ensure_ascii: bool) -> str:
     text = json.dumps(fields, indent=indent, ensure_ascii=ensure_ascii)
     # Bytes of a file's name that are no text become escapes, which JSON has, too.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return printable(text)
 
 
 def _plain(value: Any) -> Any:
