@@ -21,6 +21,8 @@ Boxes: TypeAlias = npt.NDArray[np.float32]
 
 Scores: TypeAlias = npt.NDArray[np.float32]
 
+_AT_ONCE = 64  # boxes that are compared with each other, and then with all weaker ones
+
 
 def as_boxes(xyxy: Sequence[Box] | npt.ArrayLike) -> Boxes:
     """Return (n, 4) float32; no box at all gives (0, 4).
@@ -92,24 +94,40 @@ def nms(
         raise ValueError(f"{len(boxes)} boxes need ({len(boxes)},) scores; got {marks.shape}")
     order = np.argsort(-marks, kind="stable")
     order = order[np.isfinite(marks[order]) & np.isfinite(boxes[order]).all(axis=1)]
-    # Sorted once and by column, so that a round is a few operations on slices, without a copy.
-    left, top, right, bottom = np.ascontiguousarray(boxes[order].T)
-    areas = area(boxes[order])
-    alive = np.ones(len(order), dtype=np.bool_)
+    # By column, so that each step is a few operations on slices that lie together.
+    corners = np.ascontiguousarray(boxes[order].T)
+    left = np.arange(len(order))
     kept: list[int] = []
-    for i, row in enumerate(order):
-        if len(kept) == keep:
-            break
-        if not alive[i]:
-            continue
-        kept.append(int(row))
-        rest = slice(i + 1, None)
-        width = np.minimum(right[rest], right[i]) - np.maximum(left[rest], left[i])
-        height = np.minimum(bottom[rest], bottom[i]) - np.maximum(top[rest], top[i])
-        shared = np.maximum(width, 0) * np.maximum(height, 0)
-        # iou <= threshold without the division, so that empty boxes need no special case.
-        alive[rest] &= shared <= np.float32(iou_threshold) * (areas[rest] + areas[i] - shared)
-    return np.array(kept, dtype=np.int64)
+    while len(left) and len(kept) < keep:
+        best, rest = left[:_AT_ONCE], left[_AT_ONCE:]
+        stay = best[_unbeaten(_doubles(corners[:, best], corners[:, best], iou_threshold))]
+        kept.extend(stay.tolist())
+        left = rest[~_doubles(corners[:, stay], corners[:, rest], iou_threshold).any(axis=0)]
+    return np.asarray(order[kept[:keep]], dtype=np.int64)
+
+
+def _doubles(a: Scores, b: Scores, threshold: float) -> npt.NDArray[np.bool_]:
+    """(n, m) whether box i of `a` (4, n) and box j of `b` (4, m) overlap by more than that IoU."""
+    first = a[..., None]
+    width = np.minimum(first[2], b[2]) - np.maximum(first[0], b[0])
+    height = np.minimum(first[3], b[3]) - np.maximum(first[1], b[1])
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    # Without the division, so that empty boxes need no special case.
+    doubles: npt.NDArray[np.bool_] = shared > np.float32(threshold) * (
+        area(a.T)[:, None] + area(b.T) - shared
+    )
+    return doubles
+
+
+def _unbeaten(doubles: npt.NDArray[np.bool_]) -> list[int]:
+    """Rows, best first, that overlap none of the better rows that stay."""
+    alive = np.ones(len(doubles), dtype=np.bool_)
+    stay = []
+    for i in range(len(doubles)):
+        if alive[i]:
+            stay.append(i)
+            alive &= ~doubles[i]
+    return stay
 
 
 def crop(image: Image, box: Box) -> Image:

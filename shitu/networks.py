@@ -16,7 +16,7 @@ from shitu.embedder import Embedder
 from shitu.gallery import Space
 from shitu.lineup import Lineup
 from shitu.looking import Eyes
-from shitu.models.spec import ModelSpec
+from shitu.models.spec import ModelSpec, Suppression
 from shitu.runtime.cpu import threads_for
 from shitu.runtime.engines import ENGINES, Job, open_session
 from shitu.runtime.session import Session
@@ -117,12 +117,16 @@ class Networks:
         spec = self.detector_spec
         if spec is None or spec.main_body_size is None:
             return self._croppers.of(streams, self._load_cropper)
-        return self._cropper_of(spec.for_main_bodies, streams)
+        # Weaker boxes are no main bodies, and take the place of none: they need no suppression.
+        floor = self.policy.main_body_threshold
+        return self._cropper_of(spec.for_main_bodies, streams, floor)
 
-    def _cropper_of(self, spec: ModelSpec | None, streams: int) -> Cropper:
-        return Cropper(None if spec is None else self._finder(spec, streams), self.policy)
+    def _cropper_of(
+        self, spec: ModelSpec | None, streams: int, floor: float = Suppression.floor
+    ) -> Cropper:
+        return Cropper(None if spec is None else self._finder(spec, streams, floor), self.policy)
 
-    def _finder(self, spec: ModelSpec, streams: int) -> Finder:
+    def _finder(self, spec: ModelSpec, streams: int, floor: float) -> Finder:
         from shitu.runtime.exported import open_exported
 
         above = self.policy.threshold
@@ -133,8 +137,8 @@ class Networks:
             spec.preprocessing,
             spec.strides,
             spec.reg_max,
-            nms_threshold=self.config.nms_threshold,
             explain_above=above,
+            suppression=Suppression(floor=floor, iou=self.config.nms_threshold),
         )
 
     @property

@@ -138,6 +138,20 @@ def test_pictures_of_one_object_are_seen_in_a_size_of_their_own(engine: str) -> 
     assert found.box != usual
 
 
+def test_boxes_too_weak_for_a_main_body_are_left_out_of_its_search_and_change_no_answer() -> None:
+    opened = Networks(load_config(overrides={"engine": "onnxruntime", "threads": 1}), Lineup())
+    spec, policy = opened.detector_spec, opened.policy
+    assert spec is not None
+    searched = opened._cropper_of(spec.for_main_bodies, 1)
+    pictures = [load_image(path) for path in sorted(SAMPLE.glob("*/*"))[::7]]
+    pictures += [load_image(path) for path in sorted((SAMPLE.parent / "scenes").glob("*.jpg"))]
+    assert len(pictures) > 12
+    strong, all_ = (each.detect(pictures) for each in (opened.main_body_cropper, searched))
+    assert all((found.scores >= policy.main_body_threshold).all() for found in strong)
+    assert sum(map(len, all_)) > 2 * sum(map(len, strong))
+    assert opened.main_body_cropper.main_bodies(pictures) == searched.main_bodies(pictures)
+
+
 def test_a_detector_of_one_size_is_loaded_once_for_all_pictures(tmp_path: Path) -> None:
     folder = Path(
         shutil.copytree(
