@@ -544,6 +544,8 @@ class Gallery:
         """
         with self._read() as connection:
             head = history.head(connection)
+            if head == since:  # found nearly always by who asks before each query
+                return Delta.nothing(head, space.dim)
             if since is None:
                 came, gone = None, set[int]()
             elif history.token_at(connection, since.generation) != since.token:

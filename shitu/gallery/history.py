@@ -24,6 +24,12 @@ def get_meta(connection: Connection, key: str) -> str | None:
     return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
 
 
+def get_metas(connection: Connection, *keys: str) -> dict[str, str]:
+    """Return those of some values of the meta table that there are, by key."""
+    rows = connection.execute(select(meta.c.key, meta.c.value).where(meta.c.key.in_(keys)))
+    return {row.key: row.value for row in rows}
+
+
 def head(connection: Connection) -> Head:
     """Return the state that the gallery is in."""
     generation = int(get_meta(connection, "generation") or 0)

@@ -169,6 +169,12 @@ class Delta:
     ids: npt.NDArray[np.int64]  # (n,), ascending
     vectors: npt.NDArray[np.float32]  # (n, dim)
 
+    @classmethod
+    def nothing(cls, head: Head, dim: int) -> Delta:
+        """Return what leads an index at `head` there."""
+        none = np.empty(0, np.int64)
+        return cls(head, none, none, np.empty((0, dim), np.float32))
+
 
 @dataclass(frozen=True)
 class AllVectors:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, delete, insert, select
 
-from shitu.gallery.history import get_meta
+from shitu.gallery.history import get_metas
 from shitu.gallery.tables import item_references, meta, path_to_text, text_to_path
 
 
@@ -30,11 +30,11 @@ class Roots:
     @classmethod
     def read(cls, connection: Connection, folder: Path) -> Roots:
         """Find the root."""
-        text = get_meta(connection, "root")
-        if text is None:
+        known = get_metas(connection, "root", "root_from_index")
+        if "root" not in known:
             return cls(None, None, folder)
-        recorded = Path(text_to_path(text))
-        beside = text_to_path(get_meta(connection, "root_from_index") or ".")
+        recorded = Path(text_to_path(known["root"]))
+        beside = text_to_path(known.get("root_from_index") or ".")
         # The index may be reached by a link that lies elsewhere than the pictures.
         for place in (folder.absolute(), os.path.realpath(folder)):
             near = Path(os.path.normpath(os.path.join(place, beside)))  # noqa: PTH118

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import event
 
 from shitu.gallery import Change, Head, Space
 from shitu.gallery.gallery import Gallery
@@ -103,9 +104,17 @@ def test_another_label_moves_no_vector(gallery: Gallery, add: Add, space: Space)
 
 def test_nothing_since_now(gallery: Gallery, add: Add, space: Space) -> None:
     add(gallery, "tea", 1)
-    delta = gallery.delta(space, gallery.head())
+    head = gallery.head()
+    asked: list[str] = []
+    with gallery.connected() as engine:
+        event.listen(engine, "before_cursor_execute", lambda *told: asked.append(told[2]))
+    delta = gallery.delta(space, head)
     assert delta is not None
     assert (len(delta.ids), len(delta.removed)) == (0, 0)
+    assert (delta.vectors.shape, delta.head) == ((0, space.dim), head)
+    assert sum("SELECT" in one for one in asked) == 2, (
+        "who asks before each query learns it from the head alone"
+    )
 
 
 @pytest.mark.parametrize(
