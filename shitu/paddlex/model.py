@@ -13,6 +13,7 @@ from shitu.arguments import count_of, figure_of, name_of
 from shitu.config import load_config
 from shitu.detector import Detections, to_box
 from shitu.drawing.annotate import Mark
+from shitu.errors import Closed
 from shitu.images import Image, as_image
 from shitu.lineup import WHOLE
 from shitu.models.registry import read_model
@@ -52,7 +53,7 @@ class Model:
 
     def __init__(self, name: str, spec: ModelSpec) -> None:
         self._spec = spec
-        self._answer = _ANSWERS[spec.kind](name, spec)
+        self._workspace, self._answer = _ANSWERS[spec.kind](name, spec)
 
     def predict(
         self,
@@ -91,26 +92,31 @@ class Model:
 
     __call__ = predict
 
+    def close(self) -> None:
+        """Let go of the network; who asks afterwards gets `Closed`."""
+        self._workspace.close()
+        self._answer = _refuse
+
 
 Answer = Callable[..., Sequence[Fields]]
 
 
-def _feature(name: str, spec: ModelSpec) -> Answer:
+def _feature(name: str, spec: ModelSpec) -> tuple[Workspace, Answer]:
     workspace = Workspace.of(load_config(overrides=_whole(name)))
-    return lambda images, **_: [{"feature": row} for row in workspace.embed(images)]
+    return workspace, lambda images, **_: [{"feature": row} for row in workspace.embed(images)]
 
 
-def _detector(name: str, spec: ModelSpec) -> Answer:
+def _detector(name: str, spec: ModelSpec) -> tuple[Workspace, Answer]:
     workspace = Workspace.of(load_config(overrides={**_whole(None), "detector_model": name}))
 
     def answer(images: Sequence[Image], threshold: float | None = None, **_: Any) -> list[Fields]:
         least = spec.threshold if threshold is None else figure_of("threshold", threshold)
         return [{"boxes": _boxes(found, spec, least)} for found in workspace.detect(images)]
 
-    return answer
+    return workspace, answer
 
 
-def _classifier(name: str, spec: ModelSpec) -> Answer:
+def _classifier(name: str, spec: ModelSpec) -> tuple[Workspace, Answer]:
     workspace = Workspace.of(load_config(overrides=_whole(None)))
     sessions = {os.getpid(): workspace.open(spec)}  # whose threads no forked process has
 
@@ -120,14 +126,18 @@ def _classifier(name: str, spec: ModelSpec) -> Answer:
         rows = sessions[os.getpid()].run(spec.preprocessing(images))[0]
         return [_classes(row, spec, count_of("topk", topk)) for row in rows]
 
-    return answer
+    return workspace, answer
 
 
-_ANSWERS: dict[str, Callable[[str, ModelSpec], Answer]] = {
+_ANSWERS: dict[str, Callable[[str, ModelSpec], tuple[Workspace, Answer]]] = {
     "feature": _feature,
     "detector": _detector,
     "classifier": _classifier,
 }
+
+
+def _refuse(*_: Any, **__: Any) -> list[Fields]:
+    raise Closed("the model was closed: open another one to go on")
 
 
 def _whole(feature: str | None) -> dict[str, Any]:

@@ -264,6 +264,10 @@ class Pipeline:
 
     __call__ = predict
 
+    def close(self) -> None:
+        """Let go of the networks; who asks afterwards gets `Closed`."""
+        self._workspace.close()
+
     def _result(
         self, picture: Picture, index: IndexData, boxes_from: float | None, least: float, topk: int
     ) -> Result:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from exports import export_colours, export_detector, feature_yml, write_yml
 
-from shitu import create_model
-from shitu.errors import ImageError, ModelError
+from shitu import create_model, create_pipeline
+from shitu.errors import Closed, ImageError, ModelError
 from shitu.images import load_image
 from shitu.paddlex.pictures import pictures_of
 
@@ -81,6 +82,27 @@ def test_a_batch_has_a_picture_at_least(size: int, error: type[Exception]) -> No
     model = create_model("pplcnetv2_base_shitu")
     with pytest.raises(error, match="batch_size has to be"):
         list(model.predict(SCENES[0], batch_size=size))
+
+
+@pytest.mark.parametrize("export", [export_colours, export_detector, export_classifier])
+def test_a_closed_model_says_so(tmp_path: Path, export: Callable[[Path], object]) -> None:
+    export(tmp_path)
+    model = create_model(str(tmp_path))
+    assert len(list(model.predict(SCENES[0]))) == 1
+    for _ in range(2):
+        model.close()
+    with pytest.raises(Closed, match="the model was closed"):
+        list(model.predict(SCENES[0]))
+
+
+@pytest.mark.filterwarnings("ignore:PP-ShiTuV2:UserWarning")
+def test_a_closed_pipeline_says_so() -> None:
+    pipeline = create_pipeline(pipeline="PP-ShiTuV2")
+    index = pipeline.build_index([str(path) for path in SCENES], ["a", "b"])
+    for _ in range(2):
+        pipeline.close()
+    with pytest.raises(Closed, match="the workspace was closed"):
+        list(pipeline.predict(SCENES[0], index=index))
 
 
 def test_the_picture_of_a_result_can_be_drawn_into() -> None:
