@@ -10,6 +10,7 @@ from shitu.catalog.sentences import sentence
 from shitu.errors import ItemNotFound
 from shitu.gallery import Change
 from shitu.gallery.gallery import Gallery
+from shitu.gallery.past import KNOWN_QUERIES
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,12 @@ def _event(change: Change) -> Event:
 
 
 def _items_of(change: Change) -> tuple[int, ...]:
-    own, owners = _ids(change, "items", "item_id"), _ids(change, "references", "item_id")
-    return tuple(sorted({*own, *owners}))
+    kinds = ("items", "references", *KNOWN_QUERIES)
+    found = {number for kind in kinds for number in _ids(change, kind, "item_id")}
+    return tuple(sorted(found))
 
 
 def _ids(change: Change, kind: str, key: str) -> tuple[int, ...]:
     rows = (*change.before.get(kind, ()), *change.after.get(kind, ()))
-    return tuple(sorted({row[key] for row in rows}))
+    # The right answer to a golden query may be no item.
+    return tuple(sorted({row[key] for row in rows if row[key] is not None}))

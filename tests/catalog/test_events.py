@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from answering import between, logged
 
 from shitu.catalog import Catalog
 from shitu.errors import ItemNotFound
@@ -59,6 +60,19 @@ def test_each_change_is_one_sentence(tea_shop: Shop, catalog: Catalog) -> None:
 )
 def test_one_item(catalog: Catalog, label: str, generations: list[int], why: str) -> None:
     assert [event.generation for event in catalog.events(label)] == generations, why
+
+
+def test_what_was_said_of_an_item_is_part_of_its_history(tea_shop: Shop) -> None:
+    catalog = tea_shop.open()
+    tea_shop.build(catalog)
+    catalog.reject(logged(catalog, between(1, 3, 0.3)), "tea")
+    catalog.undo()
+    catalog.add_golden(tea_shop.photos / "tea" / "1.png", "tea")
+    catalog.add_golden(tea_shop.photos / "coffee" / "1.png", None)  # of no item
+    catalog.remove_golden([1])
+    told = [(event.generation, event.operation) for event in catalog.events("tea")]
+    assert told == [(1, "build"), (2, "reject"), (3, "undo"), (4, "golden"), (6, "golden")]
+    assert [event.generation for event in catalog.events("coffee")] == [1]
 
 
 def test_the_newest_only(catalog: Catalog) -> None:
