@@ -47,9 +47,18 @@ def score_queries(
             "photos, or do not exclude leaks."
         )
     raise DatasetError(
-        f"No query has a right answer in the gallery ({len(found.labels)} asked): the labels of "
-        f"queries and gallery must be the same words.{_of_strangers(outcomes)}"
+        f"No query has a right answer in the gallery ({len(found.labels)} asked): "
+        f"{_why_none(outcomes)}.{_of_strangers(outcomes)}"
     )
+
+
+def _why_none(outcomes: Sequence[QueryOutcome]) -> str:
+    words = "the labels of queries and gallery must be the same words"
+    alone = sum(one.kind == "alone" for one in outcomes)
+    if not alone:
+        return words
+    own = f"for {alone} it has no picture of the label but the query's own file, take other photos"
+    return own if alone == len(outcomes) else f"{own}; for the others {words}"
 
 
 def _of_strangers(outcomes: Sequence[QueryOutcome]) -> str:

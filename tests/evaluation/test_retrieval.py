@@ -201,6 +201,20 @@ def test_nothing_to_score_is_an_error(
         evaluate_retrieval([query], ColourDescriber(), lookup)
 
 
+def test_a_gallery_of_single_pictures_asked_about_itself_says_so(
+    save: Callable[..., Query],
+) -> None:
+    picture = colour(RED)
+    lookup = FakeLookup([reference(1, "red", sha256=sha256(picture))], [RED])
+    queries = [save("a.png", "red", picture), save("b.png", "violet", colour(BLUE))]
+    with pytest.raises(DatasetError) as alone:
+        evaluate_retrieval(queries[:1], ColourDescriber(), lookup)
+    own = r"for 1 it has no picture of the label but the query's own file, take other photos"
+    assert str(alone.value) == f"No query has a right answer in the gallery (1 asked): {own}."
+    with pytest.raises(DatasetError, match=rf"{own}; for the others the labels .* same words"):
+        evaluate_retrieval(queries, ColourDescriber(), lookup)
+
+
 def test_no_query_at_all_is_an_error() -> None:
     with pytest.raises(DatasetError, match="No query has a right answer"):
         evaluate_retrieval([], ColourDescriber(), GALLERY)
