@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from shitu.geometry import Box
     from shitu.recognition import Match, RecognizedObject
 
+_ITSELF = 0.995  # score of the picture itself, told as 1.00; no threshold is above that
 _NARROW = 0.05  # cosine by which the next item is behind at most for it to be named a danger
 
 
@@ -151,8 +152,12 @@ def _clear(item: RecognizedObject, operating_point: float | None, lead: float) -
     ahead = apart(item.lead or 0.0, lead)[0]
     # They may not: so near the limit, points have a say.
     needed = f"a threshold above {best.score:.2f}"
+    itself = best.score >= _ITSELF
     if operating_point is not None and item.confidence is not None:
-        needed = f"an operating point above {short(item.confidence)}, or {needed},"
+        point = f"an operating point above {short(item.confidence)}"
+        needed = f"only {point}" if itself else f"{point}, or {needed},"
+    elif itself:
+        needed = "hardly any threshold"
     elif item.lead is not None and float(ahead) < 1 and best.score < SAME:
         needed += f", or a lead above {ahead},"
     else:

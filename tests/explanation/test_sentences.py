@@ -166,6 +166,18 @@ def test_an_answer_that_is_hardly_ahead(
             "behind",
         ),
         (
+            thing("cola", ("cola", 0.9962), ("tea", 0.4), lead=0.3),
+            0.34,
+            None,
+            "hardly any threshold could make it unknown; the next item, 'tea', is 0.60 behind",
+        ),
+        (
+            thing("cola", ("cola", 1.0), confidence=0.9983, decided_by=CONFIDENCE),
+            0.34,
+            0.8,
+            "only an operating point above 0.998 could make it unknown; no other item is near",
+        ),
+        (
             thing("cola", ("cola", 0.87), ("tea", 0.4), agreement=POINTS, lead=1.0),
             0.34,
             None,
