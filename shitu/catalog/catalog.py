@@ -461,7 +461,7 @@ class Catalog:
 
         Raises:
             ItemNotFound: there is no such recognition, or its item is gone.
-            DuplicateReference: it was confirmed as another item already.
+            DuplicateReference: its crop is a reference of another item already.
         """
         from shitu.catalog.feedback import confirm
 

@@ -222,9 +222,9 @@ def _holder(transaction: Transaction, found: LoggedRecognition) -> tuple[int, st
 
 def _confirmed(found: LoggedRecognition, number: int, label: str) -> DuplicateReference:
     return DuplicateReference(
-        f"recognition {found.recognition_id} was confirmed as {label!r} already, as reference "
-        f"{number}: `shitu undo` that, or remove it with `shitu remove-item --reference "
-        f"{number}`; nothing was changed"
+        f"the picture of recognition {found.recognition_id} is reference {number} of {label!r} "
+        f"already: `shitu undo` what made it that, or remove it with `shitu remove-item "
+        f"--reference {number}`; nothing was changed"
     )
 
 

@@ -93,9 +93,13 @@ def test_confirming_twice_is_a_no_op_that_says_so(catalog: Catalog) -> None:
     assert (second.already, second.reference_id) == (True, first.reference_id)
     assert catalog.gallery.head() == head
     with pytest.raises(
-        DuplicateReference, match=f"confirmed as 'coffee' already.*{first.reference_id}"
+        DuplicateReference, match=f"is reference {first.reference_id} of 'coffee' already"
     ):
         catalog.confirm(number, "tea")
+    # Another recognition of the same photo was not confirmed itself.
+    again = logged(catalog, STRANGER)
+    with pytest.raises(DuplicateReference, match=f"picture of recognition {again} is reference"):
+        catalog.confirm(again, "tea")
 
 
 def test_confirmed_as_a_new_item(catalog: Catalog) -> None:
@@ -250,7 +254,7 @@ def test_a_rejected_photo_that_becomes_a_reference_is_what_it_is(
 def test_what_was_confirmed_is_not_rejected_while_it_is_a_reference(catalog: Catalog) -> None:
     number = logged(catalog, STRANGER)
     done = catalog.confirm(number, "coffee")
-    with pytest.raises(DuplicateReference, match=f"confirmed as 'coffee'.*{done.reference_id}"):
+    with pytest.raises(DuplicateReference, match=f"is reference {done.reference_id} of 'coffee'"):
         catalog.reject(number, "coffee")
     assert catalog.rejections() == []
     assert catalog.reject(number, "tea").already is False
