@@ -18,6 +18,7 @@ from shitu.exporting.folding import folded
 from shitu.exporting.parity import Pictures, Run
 from shitu.exporting.sources import Source
 from shitu.exporting.writers import ONNX_FILE, onnx_bytes, open_onnx
+from shitu.runtime.onnx_runtime import OnnxRuntimeSession
 from shitu.runtime.session import Float32Array
 
 _WARNINGS, _ERRORS_ONLY = 2, 3  # severities of ONNX Runtime
@@ -77,7 +78,7 @@ def _statically(path: Path, target: Path, source: Source, pictures: Pictures) ->
     quantize_static(
         path,
         target,
-        _Calibration(batches),
+        _Calibration(OnnxRuntimeSession(path).inputs[0], batches),
         per_channel=True,
         op_types_to_quantize=["Conv"],
         nodes_to_exclude=_delicate(path),
@@ -85,15 +86,15 @@ def _statically(path: Path, target: Path, source: Source, pictures: Pictures) ->
 
 
 class _Calibration:
-    """Feeds pictures to ONNX Runtime's quantiser, one by one."""
+    """Feeds pictures to ONNX Runtime's quantiser, one by one, as the input of that name."""
 
-    def __init__(self, batches: Iterator[Float32Array]) -> None:
-        self._batches = batches
+    def __init__(self, name: str, batches: Iterator[Float32Array]) -> None:
+        self._name, self._batches = name, batches
 
     def get_next(self) -> dict[str, Float32Array] | None:
         """The next picture; None after the last."""
         batch = next(self._batches, None)
-        return None if batch is None else {"x": batch}
+        return None if batch is None else {self._name: batch}
 
     def set_range(self, start_index: int, end_index: int) -> None:
         """Ignored: all pictures are taken."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shitu.errors import ImageError, ModelError
-from shitu.figures import apart
+from shitu.figures import apart, many
 from shitu.images import Image, find_images, load_image
 from shitu.preprocess import Preprocessing
 from shitu.runtime.session import Float32Array
@@ -116,12 +116,18 @@ def require_parity(
         least: cosine that each output of each input must reach.
 
     Raises:
-        ModelError: one does not reach it, or the shapes differ.
+        ModelError: one does not reach it, or their number or shapes differ.
     """
     worst = 1.0
     for outputs, batch, name in zip(wanted, inputs, names, strict=True):
-        for original, found in zip(outputs, exported(batch), strict=True):
-            worst = min(worst, _compared(original, found, name, least))
+        found = exported(batch)
+        if len(found) != len(outputs):
+            raise ModelError(
+                f"The export gives {many(len(found), 'output')} for {name} where the original "
+                f"gives {len(outputs)}. Nothing was written."
+            )
+        for one, other in zip(outputs, found, strict=True):
+            worst = min(worst, _compared(one, other, name, least))
     return worst
 
 

@@ -143,6 +143,16 @@ def test_a_picture_that_differs_fails_and_nothing_is_left(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_gives_less_than_the_network_is_refused(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    source = source_of_model(find_model(DETECTOR, "detector"))
+    other = onnx.load(source.onnx)
+    del other.graph.output[1]
+    onnx.save(other, tmp_path / "other.onnx")
+    with pytest.raises(ModelError, match=r"gives 1 output for made-up picture 1 .* gives 2\."):
+        export(replace(source, onnx=tmp_path / "other.onnx"), "onnx", tmp_path / "out")
+
+
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     source = source_of_model(find_model(FEATURE, "feature"))
@@ -185,6 +195,22 @@ def test_int8_wants_pictures_and_is_smaller(tmp_path: Path) -> None:
     assert note.startswith("Its weights alone") != rounds_what_flows(tmp_path / "out")
     spec = read_folder(tmp_path / "out")
     assert spec.weights_sha256 == spec.files["onnx"].sha256  # a space of its own
+
+
+def test_int8_takes_a_file_whatever_its_input_is_called(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("ml_dtypes")
+    source = source_of_model(find_model(DETECTOR, "detector"))
+    other = onnx.load(source.onnx)
+    for node in other.graph.node:
+        node.input[:] = ["image" if name == "x" else name for name in node.input]
+    other.graph.input[0].name = "image"
+    onnx.save(other, tmp_path / "other.onnx")
+    (tmp_path / "one").mkdir()
+    shutil.copy(SAMPLE / "scene01.jpg", tmp_path / "one")
+    named = replace(source, onnx=tmp_path / "other.onnx")
+    summary = export(named, "int8", tmp_path / "out", tmp_path / "one", least=0.5)
+    assert summary.files["model.onnx"] < 0.85 * (tmp_path / "other.onnx").stat().st_size
 
 
 @pytest.mark.skipif(not this_cpu().adds_bytes_exactly, reason="this CPU adds bytes inexactly")
