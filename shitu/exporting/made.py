@@ -41,7 +41,7 @@ def sizes(folder: Path) -> dict[str, int]:
 
 @contextmanager
 def made_whole(folder: Path) -> Iterator[Path]:
-    """Give a folder to write into, which becomes `folder` at the end, unless there is an error.
+    """Give a folder whose files become those of `folder` at the end, unless there is an error.
 
     Raises:
         ModelError: the folder exists and is not empty, or it cannot be written.
@@ -49,16 +49,24 @@ def made_whole(folder: Path) -> Iterator[Path]:
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ModelError(f"{folder} exists and is not empty: name a new folder.")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as scratch:
+        # A folder that is there stays: it may be the current one, a link, or a disk of its own.
+        home = folder if folder.exists() else folder.parent
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home, prefix=".export-") as scratch:
             made = Path(scratch) / "model"
             made.mkdir()
             yield made
-            if folder.exists():
-                folder.rmdir()
-            made.rename(folder)
+            _move(made, folder)
     except OSError as error:
         raise ModelError(
             f"The folder {folder} cannot be written ({error.strerror or error}): name another one, "
             "or make room."
         ) from None
+
+
+def _move(made: Path, folder: Path) -> None:
+    if not folder.exists():
+        made.rename(folder)
+        return
+    for path in made.iterdir():
+        path.rename(folder / path.name)

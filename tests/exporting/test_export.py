@@ -170,6 +170,20 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize("place", [".", "link", "deeper/new"])
+def test_an_empty_folder_is_written_into(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "link").symlink_to(tmp_path / "other")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other" if place == "." else tmp_path / "real")
+    with made_whole(Path(place)) as made:
+        (made / "model.onnx").write_bytes(b"whole")
+    assert [path.name for path in Path(place).iterdir()] == ["model.onnx"]
+    assert (tmp_path / "real" / "link").is_symlink()
+
+
 def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     def write() -> None:
         with made_whole(tmp_path / "out") as made:
