@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -162,9 +162,9 @@ def verify(names: tuple[str, ...], weights: bool, as_json: bool) -> None:
     else:
         for (name, part), found in problems.items():
             echo(f"{name} ({part}): {'; '.join(found) or 'as it was pulled'}")
-    bad = sorted({name for (name, _), found in problems.items() if found})
-    if bad:
-        raise WeightsCorrupt(f"Pull {', '.join(bad)} again: `shitu models pull {' '.join(bad)}`.")
+    pulls = list(_pulls([one for one, found in problems.items() if found]))
+    if pulls:
+        raise WeightsCorrupt(f"Pull what is not as it was again: {', '.join(pulls)}.")
 
 
 @models.command(epilog="Example: ls $(shitu models path PP-ShiTuV2_rec)")
@@ -200,6 +200,15 @@ def rm(names: tuple[str, ...], weights: bool, as_json: bool) -> None:
 
 def _part(weights: bool) -> Part:
     return "weights" if weights else "inference"
+
+
+def _pulls(bad: Sequence[tuple[str, Part]]) -> Iterator[str]:
+    """The commands that mend these parts of models."""
+    flags: dict[Part, str] = {"inference": "", "weights": " --weights"}
+    for part, flag in flags.items():
+        names = sorted({name for name, its in bad if its == part})
+        if names:
+            yield f"`shitu models pull {' '.join(names)}{flag}`"
 
 
 def _size(model: Official) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click import Option
 from click.testing import Result
@@ -59,6 +61,24 @@ def test_a_model_is_pulled_shown_verified_and_removed(run: Run, tmp_path: Path) 
     assert run("models", "rm", NAME).stdout == f"removed {folder}\n"
     assert not folder.exists()
     assert run("models", "verify").stdout == "No model has been pulled.\n"
+
+
+def test_damaged_training_weights_are_mended_by_what_verify_says(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHITU_MODELS", str(tmp_path / "models"))
+    source = tmp_path / "weights.pdparams"
+    source.write_bytes(pickle.dumps({"w": np.zeros(1, np.float32)}))
+    name = "PP-LCNet_x1_0"
+    pull = ("models", "pull", name, "--weights", "--from", source)
+    assert run(*pull).exit_code == 0
+    (tmp_path / "models" / f"{name}.weights" / f"{name}.pdparams").write_bytes(b"damage")
+    for named in ((), (name, "--weights")):
+        result = run("models", "verify", *named)
+        assert result.exit_code == 1
+        assert f"`shitu models pull {name} --weights`" in result.stderr
+    assert run(*pull).exit_code == 0
+    assert run("models", "verify").stdout == f"{name} (weights): as it was pulled\n"
 
 
 @pytest.mark.usefixtures("mirror")
