@@ -51,6 +51,11 @@ _WEIGHTS_ALONE = (
     "its vectors were others on this CPU. One with VNNI instructions may do better."
 )
 
+_NO_TEXT = (
+    "Its text tower stays behind: only onnx and int8 have a place for it, and no words can be "
+    "looked up with this export."
+)
+
 FORMATS: Mapping[str, Format] = {
     "paddle": Format(writers.write_paddle, described_by=writers.PADDLEX_DESCRIPTION),
     "onnx": Format(writers.write_onnx),
@@ -99,10 +104,14 @@ def export(
 
 def _add_text(source: Source, folder: Path, wanted: Format) -> float | None:
     """Write the text tower beside the image tower, where there is one."""
-    if source.text is None or source.tokenizer is None or wanted.described_by != DESCRIPTION:
+    if source.tokenizer is None or wanted.described_by != DESCRIPTION:
+        return None
+    shutil.copyfile(source.tokenizer, folder / writers.TOKENIZER_FILE)
+    if source.text_file is not None:
+        shutil.copyfile(source.text_file, folder / writers.TEXT_FILE)
+    if source.text is None:
         return None
     run = writers.write_onnx_network(source.text, folder / writers.TEXT_FILE)
-    shutil.copyfile(source.tokenizer, folder / writers.TOKENIZER_FILE)
     texts = _made_up_texts(source.text)
     names = [f"made-up text {i + 1}" for i in range(len(texts))]
     return require_parity(
@@ -125,7 +134,8 @@ def _made_up_texts(network: Network) -> list[np.ndarray]:
 
 def _describe(source: Source, folder: Path, wanted: Format) -> tuple[str, ...]:
     if wanted.described_by == writers.PADDLEX_DESCRIPTION:
-        return writers.describe_for_paddlex(source, folder)
+        left = () if source.tokenizer is None else (_NO_TEXT,)
+        return *writers.describe_for_paddlex(source, folder), *left
     files = {
         key: {"path": name, "sha256": hashlib.sha256((folder / name).read_bytes()).hexdigest()}
         for key, name in writers.FILES.items()

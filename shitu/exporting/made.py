@@ -21,7 +21,7 @@ class ExportSummary(Told):
         files: names of the files and their sizes in bytes.
         cosine: the lowest of all pictures between Paddle and the export.
         compared: pictures that were compared.
-        text_cosine: the same for the text tower, on made-up texts; None where there is none.
+        text_cosine: the same for the text tower, on made-up texts; None where none was converted.
         notes: what is to be known about the export.
     """
 

@@ -81,6 +81,7 @@ class Source:
         fields: of its `model.yml`, but for the files.
         image: the network that sees pictures.
         text: the one that reads, where there is one.
+        text_file: the same as a file, where one exists already.
         tokenizer: file that says how words become numbers for it.
         onnx: the image network's file, where one exists already.
         eight_bits: the same in 8 bits, where somebody trained one.
@@ -99,6 +100,7 @@ class Source:
     eight_bits: Path | None = None
     main_body_size: tuple[int, int] | None = None
     for_main_bodies: Path | None = None
+    text_file: Path | None = None
 
     def called(self, name: str) -> Source:
         """The same under another name."""
@@ -137,6 +139,8 @@ def source_of_model(spec: ModelSpec) -> Source:
         eight_bits=file(EIGHT_BITS),
         main_body_size=spec.main_body_size,
         for_main_bodies=file(FOR_MAIN_BODIES),
+        text_file=file("text"),
+        tokenizer=file("tokenizer"),
     )
 
 

@@ -271,6 +271,26 @@ def test_clip_to_paddle_from_one_file(tiny_weights: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("tiny_weights")
+@pytest.mark.parametrize("form", ["onnx", "int8"])
+def test_a_folder_that_reads_words_goes_on_reading_them(form: str, tmp_path: Path) -> None:
+    if form == "int8":
+        pytest.importorskip("onnx")
+        pytest.importorskip("ml_dtypes")
+    source = source_of_model(read_folder(tiny_clip.FOLDER))
+    export(source, form, tmp_path / "out", SAMPLE / "scene01.jpg", least=0.5)
+    kept, found = read_folder(tiny_clip.FOLDER).files, read_folder(tmp_path / "out").files
+    for name in ("text", "tokenizer"):
+        assert found[name].verified().read_bytes() == kept[name].path.read_bytes()
+
+
+def test_a_text_tower_that_stays_behind_is_told(tiny_weights: Path, tmp_path: Path) -> None:
+    tokenizer = tiny_clip.save_tokenizer(tmp_path / "tokenizer.json")
+    source = source_of_weights(tiny_weights, tiny_clip.ARCHITECTURE, tokenizer)
+    notes = export(source, "paddle", tmp_path / "out").notes
+    assert notes[-1].startswith("Its text tower stays behind: only onnx and int8")
+
+
+@pytest.mark.usefixtures("tiny_weights")
 def test_classifiers_of_training_stay_behind(tmp_path: Path) -> None:
     source = source_of_model(read_folder(tiny_clip.FOLDER))
     head = {"head.fc_head.weight": np.zeros((tiny_clip.DIM, 1000), np.float32)}
