@@ -79,6 +79,25 @@ def test_onnx_files_beside_upstreams_descriptions(tmp_path: Path, ours: list[Det
         assert shop.embed(SCENES).shape == (2, 512)
 
 
+@pytest.mark.parametrize("classes", [3, 4])
+def test_raw_scores_of_four_classes_are_no_boxes(
+    tmp_path: Path, ours: list[Detections], classes: int
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(DETECTOR / "model.onnx")
+    scores = model.graph.output[0]
+    repeated = onnx.helper.make_node("Concat", [scores.name] * classes, ["repeated"], axis=2)
+    model.graph.node.append(repeated)
+    scores.name = "repeated"
+    scores.type.tensor_type.shape.dim[2].dim_value = classes
+    onnx.save(model, write_yml(tmp_path, detector_yml(416)) / "inference.onnx")
+    spec = read_folder(tmp_path)
+    assert (spec.head, spec.reg_max) == ("raw", 7)
+    finder = exported_finder(spec, open_exported(spec, 1), explain_above=0.4)
+    for found, wanted in zip(finder.detect(SCENES), ours, strict=True):
+        assert np.abs(found.xyxy - wanted.xyxy).max() < 0.01
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:paddle")
 def test_a_paddle_2_program_of_paddledetection(tmp_path: Path) -> None:
     folder = export_old_detector(tmp_path)
