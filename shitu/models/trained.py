@@ -98,5 +98,6 @@ def _architecture(path: Path, arrays: Arrays) -> str:
             return name
     raise ModelError(
         f"The weights {path} are of none of the networks {', '.join(_NETWORKS)}. Export them with "
-        "the program that trained them, and use the exported folder."
+        "the program that trained them, or those of a CLIP by `shitu export --architecture`, and "
+        "use the exported folder."
     )
