@@ -66,6 +66,10 @@ def moving(gallery: Gallery, operation: str) -> Iterator[tuple[Transaction, Move
         if moves is not None:
             _take_back(list(moves.made.items()))
         raise
+    else:
+        for source in moves.made:
+            with contextlib.suppress(OSError):
+                _drop_empty(source.parent)
     finally:
         if moves is not None:
             moves.forget()

@@ -89,6 +89,7 @@ def test_pictures_put_aside_come_back(tea_shop: Shop, catalog: Catalog) -> None:
     assert sorted(summary.put_back) == [tea_shop.photos / "tea" / n for n in ("1.png", "2.png")]
     assert not any(path.exists() for path in moved)
     assert (summary.missing, summary.kept) == ((), ())
+    assert not (tea_shop.photos / ".removed").exists()
 
 
 def test_without_the_picture_everything_else_comes_back(
