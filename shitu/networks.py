@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from shitu.choosing.diagnosis import Diagnosis
     from shitu.text_embedder import TextEmbedder
 
-SEVERAL = 8  # pictures for which it pays to look for the fastest engine, once for all
+SEVERAL = 8  # pictures for which it pays to load networks that see several at a time
+MANY = 300  # after which a trial of engines takes no longer than what was done
 
 _Loaded = TypeVar("_Loaded")
 
@@ -46,13 +47,17 @@ class Networks:
         self.streams = 1
         self.threads = threads_for(config.threads)
         self.pool = Workers(self.threads, thread_name_prefix="shitu-look")
+        self._text_embedders = _Kept["TextEmbedder"]()
+        self._settling, self._settled = Lock(), False
+        self._asked = 0
+        self._forget()
+
+    def _forget(self) -> None:
         # By number of streams: who asks for one photo and for many in turn waits for each once.
         self._croppers = _Kept[Cropper]()
         self._main_body_croppers = _Kept[Cropper]()
         self._embedders = _Kept[Embedder]()
         self._describers = _Kept[Describer]()
-        self._text_embedders = _Kept["TextEmbedder"]()
-        self._settling = Lock()
 
     def of(self, lineup: Lineup) -> Networks:
         """Those of other models, with the same threads, which may still be at work."""
@@ -219,15 +224,16 @@ class Networks:
         return self
 
     def get_ready(self, pictures: int) -> bool:
-        """Where there are several pictures, use the fastest engine, in many streams.
+        """Where there are several pictures, see as many at a time; after many, in the best engine.
 
         Returns:
             Whether other networks are used for that.
         """
         if pictures < SEVERAL:
             return False
-        self.settle_on_an_engine()
-        return self.use_streams(self.threads)
+        self._asked += pictures
+        turned = self._asked >= MANY and self.settle_on_an_engine()
+        return self.use_streams(self.threads) or turned
 
     @cached_property
     def engine(self) -> str:
@@ -246,15 +252,28 @@ class Networks:
             return self.config.engine
         return remembered_engine(self._specs, self.threads, photos)
 
-    def settle_on_an_engine(self) -> None:
-        """Before much work is begun: find out which engine is the fastest, unless it is known."""
+    def settle_on_an_engine(self) -> bool:
+        """Find out which engine is the fastest, unless that was tried; takes seconds.
+
+        Returns:
+            Whether the networks are another engine's from now on.
+        """
         from shitu.choosing import worth_choosing
 
-        if self.config.engine != AUTO or "engine" in self.__dict__:
-            return
+        if self.config.engine != AUTO:
+            return False
         with self._settling:  # trials side by side would slow each other down
-            if worth_choosing(self._specs, self.threads):
-                self.choose_engine()
+            if self._settled:
+                return False
+            self._settled = True
+            if not worth_choosing(self._specs, self.threads):
+                return False
+            self.choose_engine()
+            before = self.__dict__.pop("engine", None)
+            if before in (None, self.engine):
+                return False
+            self._forget()
+            return True
 
     def choose_engine(self, names: Sequence[str] | None = None) -> Choice:
         """Find out which engine is the fastest here, and keep that for `auto`; takes seconds."""

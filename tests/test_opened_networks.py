@@ -16,7 +16,7 @@ from shitu.geometry import iou
 from shitu.images import load_image
 from shitu.lineup import WHOLE, Lineup
 from shitu.models.registry import find_model
-from shitu.networks import SEVERAL, Networks
+from shitu.networks import MANY, SEVERAL, Networks
 
 SAMPLE = Path(__file__).parents[1] / "gallery" / "products"
 
@@ -85,6 +85,29 @@ def test_threads_that_ask_at_the_same_time_try_engines_once(
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: opened.settle_on_an_engine(), range(8)))
     assert tried == ["all"]
+
+
+@pytest.mark.parametrize("best", ["openvino", "onnxruntime"])
+def test_engines_are_tried_once_much_was_done_and_the_rest_is_done_by_the_best(
+    monkeypatch: pytest.MonkeyPatch, best: str
+) -> None:
+    opened, tried = networks("auto"), []
+    monkeypatch.setattr(opened, "choose_engine", lambda: tried.append(best))
+    monkeypatch.setattr("shitu.choosing.worth_choosing", lambda *_: not tried)
+    remembered = lambda *_: tried[0] if tried else "onnxruntime"  # noqa: E731
+    monkeypatch.setattr("shitu.choosing.remembered_engine", remembered)
+    monkeypatch.setattr("shitu.networks.Embedder", lambda *_: opened.engine)
+    monkeypatch.setattr(opened, "_open", lambda *_: None)
+    batch = MANY // 4
+    assert opened.get_ready(batch), "as many streams as threads"
+    for _ in range(2):
+        assert not opened.get_ready(batch)
+        assert not opened.get_ready(SEVERAL - 1), "of one photo nothing is made"
+    assert (opened.embedder, tried) == ("onnxruntime", [])
+    assert opened.get_ready(batch) == (best != "onnxruntime")
+    assert (opened.embedder, tried) == (best, [best])
+    assert not opened.get_ready(MANY)
+    assert tried == [best]
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ class Judging(Recognising):
         self._require_own_space()
         lookup = self.catalog if where is None else Among(self.catalog, where)
         asked, skipped = queries_of(queries)
-        self._networks_for(SEVERAL)
+        self._networks_for(max(SEVERAL, len(asked)))
         found = describe_queries(asked, self.describer, towards(len(asked), progress))
         self.catalog.refresh()  # that may have taken minutes
         options = options or EvaluationOptions(threshold=self.threshold)

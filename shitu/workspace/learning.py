@@ -144,7 +144,7 @@ class Learning(Wiring):
         from shitu.evaluation.queries import describe_queries
 
         self._require_own_space()
-        self._networks_for(SEVERAL)
+        self._networks_for(max(SEVERAL, len(asked)))
         found = describe_queries(asked, self.describer, towards(len(asked), progress))
         known = self.catalog.gallery.by_sha256(found.hashes)
         return found.without(known, "is a reference of the gallery itself")
