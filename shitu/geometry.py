@@ -96,13 +96,13 @@ def nms(
     order = order[np.isfinite(marks[order]) & np.isfinite(boxes[order]).all(axis=1)]
     # By column, so that each step is a few operations on slices that lie together.
     corners = np.ascontiguousarray(boxes[order].T)
-    left = np.arange(len(order))
+    alive = np.arange(len(order))
     kept: list[int] = []
-    while len(left) and len(kept) < keep:
-        best, rest = left[:_AT_ONCE], left[_AT_ONCE:]
+    while len(alive) and len(kept) < keep:
+        best, rest = alive[:_AT_ONCE], alive[_AT_ONCE:]
         stay = best[_unbeaten(_doubles(corners[:, best], corners[:, best], iou_threshold))]
         kept.extend(stay.tolist())
-        left = rest[~_doubles(corners[:, stay], corners[:, rest], iou_threshold).any(axis=0)]
+        alive = rest[~_doubles(corners[:, stay], corners[:, rest], iou_threshold).any(axis=0)]
     return np.asarray(order[kept[:keep]], dtype=np.int64)
 
 
