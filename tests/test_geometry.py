@@ -177,7 +177,7 @@ def test_shapes_of_overlaps(n: int, m: int) -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.1, 0.3, 0.5, 0.6, 0.99, 1.0])
-@pytest.mark.parametrize("n", [1, 2, 10, 60, 200])  # 64 are compared at once
+@pytest.mark.parametrize("n", [1, 2, 10, 100])  # 64 are compared at once
 def test_nms_is_what_a_pair_at_a_time_gives(n: int, threshold: float) -> None:
     rng = np.random.default_rng(n)
     boxes = whole_boxes(rng, n)
