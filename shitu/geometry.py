@@ -55,11 +55,12 @@ def area(xyxy: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 def intersection(a: npt.ArrayLike, b: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """(n, m) square pixels that box i of `a` and box j of `b` share."""
-    first, second = as_boxes(a), as_boxes(b)
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    sides = np.maximum(high - low, 0)
-    shared: npt.NDArray[np.float32] = sides[..., 0] * sides[..., 1]
+    # By column, so that each step is an operation on numbers that lie together.
+    first, second = (np.ascontiguousarray(as_boxes(boxes).T) for boxes in (a, b))
+    left, top, right, bottom = first[..., None]
+    width = np.minimum(right, second[2]) - np.maximum(left, second[0])
+    height = np.minimum(bottom, second[3]) - np.maximum(top, second[1])
+    shared: npt.NDArray[np.float32] = np.maximum(width, 0) * np.maximum(height, 0)
     return shared
 
 
@@ -94,29 +95,23 @@ def nms(
         raise ValueError(f"{len(boxes)} boxes need ({len(boxes)},) scores; got {marks.shape}")
     order = np.argsort(-marks, kind="stable")
     order = order[np.isfinite(marks[order]) & np.isfinite(boxes[order]).all(axis=1)]
-    # By column, so that each step is a few operations on slices that lie together.
-    corners = np.ascontiguousarray(boxes[order].T)
+    boxes = boxes[order]
     alive = np.arange(len(order))
     kept: list[int] = []
     while len(alive) and len(kept) < keep:
         best, rest = alive[:_AT_ONCE], alive[_AT_ONCE:]
-        stay = best[_unbeaten(_doubles(corners[:, best], corners[:, best], iou_threshold))]
+        stay = best[_unbeaten(_doubles(boxes[best], boxes[best], iou_threshold))]
         kept.extend(stay.tolist())
-        alive = rest[~_doubles(corners[:, stay], corners[:, rest], iou_threshold).any(axis=0)]
+        alive = rest[~_doubles(boxes[stay], boxes[rest], iou_threshold).any(axis=0)]
     return np.asarray(order[kept[:keep]], dtype=np.int64)
 
 
-def _doubles(a: Scores, b: Scores, threshold: float) -> npt.NDArray[np.bool_]:
-    """(n, m) whether box i of `a` (4, n) and box j of `b` (4, m) overlap by more than that IoU."""
-    first = a[..., None]
-    width = np.minimum(first[2], b[2]) - np.maximum(first[0], b[0])
-    height = np.minimum(first[3], b[3]) - np.maximum(first[1], b[1])
-    shared = np.maximum(width, 0) * np.maximum(height, 0)
+def _doubles(a: Boxes, b: Boxes, threshold: float) -> npt.NDArray[np.bool_]:
+    """(n, m) whether box i of `a` and box j of `b` have a higher IoU than that."""
+    shared = intersection(a, b)
     # Without the division, so that empty boxes need no special case.
-    doubles: npt.NDArray[np.bool_] = shared > np.float32(threshold) * (
-        area(a.T)[:, None] + area(b.T) - shared
-    )
-    return doubles
+    limit = np.float32(threshold) * (area(a)[:, None] + area(b) - shared)
+    return np.asarray(shared > limit)
 
 
 def _unbeaten(doubles: npt.NDArray[np.bool_]) -> list[int]:
