@@ -21,7 +21,7 @@ def now() -> str:
 
 def get_meta(connection: Connection, key: str) -> str | None:
     """Return one value of the meta table."""
-    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+    return get_metas(connection, key).get(key)
 
 
 def get_metas(connection: Connection, *keys: str) -> dict[str, str]:
