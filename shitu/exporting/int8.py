@@ -18,7 +18,7 @@ from shitu.exporting.folding import folded
 from shitu.exporting.parity import Pictures, Run
 from shitu.exporting.sources import Source
 from shitu.exporting.writers import ONNX_FILE, onnx_bytes, open_onnx
-from shitu.runtime.onnx_runtime import OnnxRuntimeSession
+from shitu.models.graphs import read_graph
 from shitu.runtime.session import Float32Array
 
 _WARNINGS, _ERRORS_ONLY = 2, 3  # severities of ONNX Runtime
@@ -78,7 +78,7 @@ def _statically(path: Path, target: Path, source: Source, pictures: Pictures) ->
     quantize_static(
         path,
         target,
-        _Calibration(OnnxRuntimeSession(path).inputs[0], batches),
+        _Calibration(next(iter(read_graph(path).inputs)), batches),
         per_channel=True,
         op_types_to_quantize=["Conv"],
         nodes_to_exclude=_delicate(path),
