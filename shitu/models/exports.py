@@ -141,12 +141,13 @@ def _head(graph: Graph, levels: int) -> tuple[str, int]:
     ranks = [len(shape) for shape in outputs]
     if len(outputs) == 2 and ranks[0] == 2 and lengths[0] == 6:
         return "nms", 0
-    # Scores of four classes are as long as boxes, but there are as many of them as of sides.
-    raw = ranks == [3, 3] and outputs[0][1] == outputs[1][1] and lengths[1] > 0
-    if ranks == [3, 3] and lengths[0] == 4 and not raw:
-        return "boxes", 0
-    if ranks == [3, 3] and lengths[1] % 4 == 0:
-        return "raw", lengths[1]
+    if ranks == [3, 3]:
+        # Scores of four classes are as long as boxes, but there are as many of them as of sides.
+        as_many = outputs[0][1] == outputs[1][1] and lengths[1] > 0
+        if lengths[0] == 4 and not as_many:
+            return "boxes", 0
+        if lengths[1] % 4 == 0:
+            return "raw", lengths[1]
     if ranks == [3] * (2 * levels) and len(set(lengths[levels:])) == 1 and lengths[-1] % 4 == 0:
         return "levels", lengths[-1]
     raise ValueError(
