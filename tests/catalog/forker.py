@@ -256,7 +256,7 @@ def _between_the_files() -> None:
 
 
 _POINTS: dict[str, Callable[[], None]] = {
-    "with half the tables made": _at("shitu.gallery.migrations:schema_version", after=True),
+    "with the tables made": _at("shitu.gallery.migrations:make", after=True),
     "before the commit": _at("shitu.gallery.transaction:Transaction.finish", after=True),
     "between commit and index": _at("shitu.catalog.catalog:Catalog.refresh"),
     "with half the vectors written": _at("shitu.index.manifest:_Checksum.write", after=True),

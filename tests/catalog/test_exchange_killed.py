@@ -45,7 +45,7 @@ ALL = {"tea 0": 4, "tea 1": 4, "tea 2": 4}
 @pytest.mark.parametrize(
     ("point", "after"),
     [
-        ("with half the tables made", {}),
+        ("with the tables made", {}),
         ("with a picture of an import copied", {}),
         ("before the commit", {}),
         ("between commit and index", ALL),

@@ -134,7 +134,7 @@ def test_killed_at_any_time(
 @pytest.mark.parametrize(
     ("point", "job", "wanted"),
     [
-        ("with half the tables made", {"do": "build"}, {}),
+        ("with the tables made", {"do": "build"}, {}),
         ("before the commit", {"do": "build"}, {}),
         ("between commit and index", {"do": "build", "batch": 12}, TEAS),
         ("before saving the index", {"do": "build"}, TEAS),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -62,14 +63,49 @@ def old(tmp_path: Path, add: Add) -> Path:
     return file
 
 
-def test_the_steps_lead_to_the_tables_in_use() -> None:
-    engines = [create_engine("sqlite://") for _ in range(2)]
-    with engines[0].begin() as stepwise, engines[1].begin() as direct:
-        migrations.migrate(stepwise)
-        metadata.create_all(direct)
-        assert shape(stepwise) == shape(direct)
-    for engine in engines:
-        engine.dispose()
+@contextmanager
+def memory() -> Iterator[Connection]:
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
+
+
+@pytest.fixture
+def new(
+    database: str | None, request: pytest.FixtureRequest
+) -> Iterator[Callable[[], AbstractContextManager[Connection]]]:
+    """Connects to an empty database, each time to another one of the same kind."""
+    with ExitStack() as closing:
+
+        def connect() -> AbstractContextManager[Connection]:
+            url = "sqlite://" if database is None else request.getfixturevalue("postgres").new()
+            engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+            closing.callback(engine.dispose)
+            return engine.begin()
+
+        yield connect
+
+
+def test_the_steps_lead_to_the_tables_that_a_new_gallery_gets(
+    new: Callable[[], AbstractContextManager[Connection]],
+) -> None:
+    with new() as stepwise, new() as direct, new() as described:
+        migrations.upgrade(stepwise, 0)
+        migrations.migrate(direct)
+        metadata.create_all(described)
+        assert shape(stepwise) == shape(direct) == shape(described)
+        keys = text("SELECT key FROM meta WHERE key != 'schema' ORDER BY key")
+        assert stepwise.execute(keys).all() == direct.execute(keys).all()
+
+
+def test_an_id_is_never_used_twice_however_the_tables_were_made() -> None:
+    counted = text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' ORDER BY name")
+    with memory() as stepwise, memory() as direct:
+        migrations.upgrade(stepwise, 0)
+        migrations.migrate(direct)
+        assert len(direct.execute(counted).all()) == 7
+        assert stepwise.execute(counted).all() == direct.execute(counted).all()
 
 
 def test_the_number_of_the_last_step_is_kept(old: Path) -> None:

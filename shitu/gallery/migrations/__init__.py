@@ -9,6 +9,7 @@ from importlib import import_module
 from sqlalchemy import Connection, inspect, text
 
 from shitu.errors import SchemaTooNew
+from shitu.gallery.migrations.newest import make
 
 
 def _step(module: str, connection: Connection) -> None:
@@ -45,11 +46,18 @@ def check_version(connection: Connection, where: str) -> bool:
 
 
 def migrate(connection: Connection) -> None:
-    """Apply what is missing; the caller holds the transaction."""
-    for number in range(schema_version(connection), len(MIGRATIONS)):
-        MIGRATIONS[number](connection)
-        connection.execute(text("DELETE FROM meta WHERE key = 'schema'"))
-        connection.execute(
-            text("INSERT INTO meta (key, value) VALUES ('schema', :version)"),
-            {"version": str(number + 1)},
-        )
+    """Make the newest tables, or apply what is missing; the caller holds the transaction."""
+    version = schema_version(connection)
+    if version == 0:
+        make(connection)
+    else:
+        upgrade(connection, version)
+    connection.execute(text("DELETE FROM meta WHERE key = 'schema'"))
+    row = {"version": str(len(MIGRATIONS))}
+    connection.execute(text("INSERT INTO meta (key, value) VALUES ('schema', :version)"), row)
+
+
+def upgrade(connection: Connection, version: int) -> None:
+    """Apply the steps after this one."""
+    for step in MIGRATIONS[version:]:
+        step(connection)
