@@ -160,6 +160,7 @@ def test_an_index_that_is_wrong_in_memory_is_mended(built: Shop) -> None:
     assert look(built).problems == ()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("name", ["vectors.faiss", "manifest.json"])
 @pytest.mark.parametrize("damage", [None, b"", b"torn"])
 def test_an_index_that_is_wrong_on_disk_is_mended(

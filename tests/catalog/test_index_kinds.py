@@ -22,6 +22,8 @@ from shitu.index.sealed_index import SealedIndex
 if TYPE_CHECKING:
     from conftest import Shop
 
+pytestmark = pytest.mark.sqlite  # what is tested lies beside the database
+
 Names = Callable[[Catalog, int], str]
 Agree = Callable[[Catalog], bool]
 KINDS = ("ivf-sq8", "ivf-rabitq", "hnsw")

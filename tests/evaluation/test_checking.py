@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,14 @@ class Source:
         self.asked = 0
 
     def of(self, references: Iterable[Reference]) -> Mapping[int, Features]:
-        found = {r.reference_id: self.extractor.extract(SHELF[r.item_id]) for r in references}
+        found = {r.reference_id: features_of(r.item_id) for r in references}
         self.asked += len(found)
         return found
+
+
+@cache
+def features_of(number: int) -> Features:
+    return Extractor().extract(SHELF[number])
 
 
 class Colours:
