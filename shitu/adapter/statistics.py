@@ -10,6 +10,8 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.int64]
 
+_BLOCK = 8192
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -31,11 +33,13 @@ class Statistics:
     def of(cls, embeddings: npt.NDArray[np.float32], codes: Codes, labels: int) -> Statistics:
         """Sum up embeddings (n, d) whose labels are codes (n,) below `labels`."""
         dim = embeddings.shape[1]
-        sums = np.zeros((labels, dim))
-        np.add.at(sums, codes, embeddings)
-        moment = np.zeros((dim, dim))
-        for start in range(0, len(embeddings), 8192):
-            block = embeddings[start : start + 8192].astype(np.float64)
+        sums, moment = np.zeros((labels, dim)), np.zeros((dim, dim))
+        for start in range(0, len(embeddings), _BLOCK):
+            some = codes[start : start + _BLOCK]
+            order = np.argsort(some, kind="stable")
+            block = embeddings[start : start + _BLOCK][order].astype(np.float64)
+            present, first = np.unique(some[order], return_index=True)
+            sums[present] += np.add.reduceat(block, first)
             moment += block.T @ block
         return cls(np.bincount(codes, minlength=labels).astype(np.float64), sums, moment)
 
