@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from shitu.images import display_path
 from shitu.texts import Utf8Error, read_text
 
 _PICTURE = ("picture", "image", "path")
+_FAR = 1e9  # pixels; no picture is so wide
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,19 @@ def read_truths(file: Path) -> list[LabelledPicture]:
     JSON Lines, one picture a line: `{"picture": "a.jpg", "boxes": [[left, top, right, bottom]],
     "labels": ["Cola"]}` or `{"picture": "a.jpg", "objects": [{"box": [...], "label": "Cola"}]}`
     (`image` and `path` name the picture as well); or one COCO document, whose `bbox` is left, top,
-    width, height. The label null marks an object that no gallery has.
+    width, height; crowds (`iscrowd`) are no objects. The label null marks an object that no
+    gallery has.
 
     Raises:
         DatasetError: the file cannot be read, or something in it; names the place.
     """
     text = _read(file)
     document = _whole(text)
+    if isinstance(document, list):
+        raise DatasetError(
+            f"{display_path(file)} holds a JSON list: write its objects, each with picture, boxes "
+            "and labels, one a line, or a document of COCO."
+        )
     pictures = (
         _coco(document, file) if isinstance(document, dict) and "images" in document else None
     )
@@ -63,7 +70,7 @@ def read_truths(file: Path) -> list[LabelledPicture]:
 
 
 def _refuse_repeated(pictures: Sequence[LabelledPicture], file: Path) -> None:
-    counts = Counter(picture.path for picture in pictures)
+    counts = Counter(os.path.normpath(picture.path) for picture in pictures)
     again = next((path for path, count in counts.items() if count > 1), None)
     if again is not None:
         raise DatasetError(
@@ -129,19 +136,33 @@ def _list(value: Any) -> list[Any]:
 
 
 def _box(corners: Any, where: str) -> Box:
-    if isinstance(corners, Sequence) and len(corners) == 4 and all(map(_is_number, corners)):
-        left, top, right, bottom = (float(corner) for corner in corners)
-        if left < right and top < bottom:
-            return left, top, right, bottom
+    box = _four(corners)
+    if box is not None and box[0] < box[2] and box[1] < box[3]:
+        return box
     raise DatasetError(f"{where}: {corners} is no box; write [left, top, right, bottom] in pixels.")
 
 
+def _bbox(given: Any, where: str) -> Box:
+    box = _four(given)
+    if box is not None and min(box[2:]) > 0:
+        left, top, width, height = box
+        return left, top, left + width, top + height
+    raise DatasetError(f"{where}: {given} is no box; write [left, top, width, height] in pixels.")
+
+
+def _four(values: Any) -> Box | None:
+    if isinstance(values, Sequence) and len(values) == 4 and all(map(_is_number, values)):
+        first, second, third, fourth = map(float, values)
+        return first, second, third, fourth
+    return None
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < _FAR
 
 
 def _label(label: Any, where: str) -> str | None:
-    if label is None or (isinstance(label, str) and label):
+    if label is None or (isinstance(label, str) and label.strip()):
         return label
     raise DatasetError(f"{where}: {label!r} is no label; write a text in quotes, or null.")
 
@@ -149,20 +170,33 @@ def _label(label: Any, where: str) -> str | None:
 def _coco(document: Mapping[str, Any], file: Path) -> list[LabelledPicture]:
     where = display_path(file)
     try:
-        names = {one["id"]: one["name"] for one in document["categories"]}
-        truths: dict[Any, list[Truth]] = {one["id"]: [] for one in document["images"]}
+        names = _by_id(document["categories"], "name", f"{where}, categories")
+        files = _by_id(document["images"], "file_name", f"{where}, images")
+        truths: dict[Any, list[Truth]] = {number: [] for number in files}
         for number, one in enumerate(document["annotations"], 1):
-            if not one.get("iscrowd"):
-                left, top, width, height = one["bbox"]
+            if not int(one.get("iscrowd") or 0):  # some tools write "0"
                 place = f"{where}, annotation {number}"
-                box = _box([left, top, left + width, top + height], place)
-                truths[one["image_id"]].append(Truth(box, _label(names[one["category_id"]], place)))
+                box, label = _bbox(one["bbox"], place), _label(names[one["category_id"]], place)
+                truths[one["image_id"]].append(Truth(box, label))
         return [
             LabelledPicture(file.parent / one["file_name"], tuple(truths[one["id"]]))
             for one in document["images"]
         ]
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DatasetError(
             f"{where} is no complete COCO document ({error!r}): it needs images, annotations and "
             "categories that fit together."
         ) from error
+
+
+def _by_id(rows: Iterable[Mapping[str, Any]], key: str, where: str) -> dict[Any, str]:
+    """What each id stands for; files that were put together may give one to two things."""
+    found: dict[Any, str] = {}
+    for row in rows:
+        first = found.setdefault(row["id"], row[key])
+        if first != row[key]:
+            raise DatasetError(
+                f"{where}: {first!r} and {row[key]!r} have the same id {row['id']!r}; give each "
+                "one of its own, and use it in the annotations."
+            )
+    return found

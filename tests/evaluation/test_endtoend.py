@@ -189,7 +189,7 @@ def test_coco_is_read(tmp_path: Path) -> None:
         "images": [{"id": 7, "file_name": "x/a.jpg"}, {"id": 8, "file_name": "b.jpg"}],
         "categories": [{"id": 2, "name": "cola"}],
         "annotations": [
-            {"image_id": 7, "category_id": 2, "bbox": [1, 2, 2, 2]},
+            {"image_id": 7, "category_id": 2, "bbox": [1, 2, 2, 2], "iscrowd": "0"},
             {"image_id": 7, "category_id": 2, "bbox": [0, 0, 9, 9], "iscrowd": 1},
         ],
     }
@@ -210,7 +210,10 @@ def test_coco_is_read(tmp_path: Path) -> None:
         ('{"picture": "a", "boxes": [[3, 2, 1, 4]], "labels": ["x"]}', "is no box"),
         ('{"picture": "a", "boxes": [[1, 2, 3]], "labels": ["x"]}', "is no box"),
         ('{"picture": "a", "boxes": [[1, 2, NaN, 4]], "labels": ["x"]}', "is no box"),
+        (f'{{"picture": "a", "boxes": [[1, 2, 1{"0" * 400}, 4]], "labels": ["x"]}}', "is no box"),
         ('{"picture": "a", "boxes": [[1, 2, 3, 4]], "labels": [7]}', "is no label"),
+        ('{"picture": "a", "boxes": [[1, 2, 3, 4]], "labels": [" "]}', "is no label"),
+        ('[{"picture": "a", "boxes": [[1, 2, 3, 4]], "labels": ["x"]}]', "holds a JSON list"),
         ('{"picture": "a", "boxes": 5}', "each box needs its label"),
         ('{"picture": "a", "objects": ["cola"]}', "each box needs its label"),
         ('{"picture": "a", "objects": [{"label": "cola"}]}', "None is no box"),
@@ -218,7 +221,7 @@ def test_coco_is_read(tmp_path: Path) -> None:
         ("", "lists no box"),
         (
             '{"picture": "a", "boxes": [[1, 2, 3, 4]], "labels": ["x"]}\n'
-            '{"picture": "./a", "boxes": [[5, 6, 7, 8]], "labels": ["y"]}',
+            '{"picture": "b/../a", "boxes": [[5, 6, 7, 8]], "labels": ["y"]}',
             "a 2 times: .*all objects of a picture in one",
         ),
         ('{"images": [{"id": 1, "file_name": "a"}]}', "no complete COCO"),
@@ -235,6 +238,42 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, text: str, reason: str) ->
     with pytest.raises(DatasetError, match=reason) as caught:
         read_truths(file)
     assert "t.jsonl" in str(caught.value)
+
+
+TEA = {"id": 1, "name": "tea"}
+IMAGE = {"id": 1, "file_name": "a.jpg"}
+WHOLE = {"image_id": 1, "category_id": 1, "bbox": [0, 0, 9, 9]}
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        (
+            {"annotations": [WHOLE, {**WHOLE, "bbox": [5, 6, 0, 9]}]},
+            r"annotation 2: \[5, 6, 0, 9\] is no box; write \[left, top, width, height\]",
+        ),
+        ({"annotations": [{**WHOLE, "bbox": [5, 6, 7]}]}, r"annotation 1: \[5, 6, 7\] is no box"),
+        ({"annotations": [5]}, "no complete COCO"),
+        (
+            {"images": [IMAGE, {"id": 1, "file_name": "b.jpg"}]},
+            r"images: 'a\.jpg' and 'b\.jpg' have the same id 1",
+        ),
+        (
+            {"categories": [TEA, TEA, {"id": 1, "name": "cola"}]},
+            "categories: 'tea' and 'cola' have the same id 1",
+        ),
+    ],
+)
+def test_it_is_said_what_is_wrong_in_a_coco_document(
+    tmp_path: Path, changed: dict[str, Any], reason: str
+) -> None:
+    document = {"images": [IMAGE], "categories": [TEA, TEA], "annotations": [WHOLE]}
+    file = tmp_path / "t.json"
+    file.write_text(json.dumps(document))
+    assert read_truths(file)[0].truths == (Truth((0, 0, 9, 9), "tea"),)
+    file.write_text(json.dumps({**document, **changed}))
+    with pytest.raises(DatasetError, match=reason):
+        read_truths(file)
 
 
 @pytest.mark.parametrize(
