@@ -50,6 +50,7 @@ class TruthOutcome:
     """What became of one true object.
 
     Attributes:
+        key: content of the picture, label and box; others may have the same.
         stranger: its label is not in the gallery; the right answer is `unknown`.
         located: an answer, named or unknown, has its box.
         answer: label of that answer.
@@ -122,10 +123,12 @@ class BoxReport:
 
     def run(self) -> Run:
         """The known objects, to be kept and compared with."""
+        known = [one for one in self.outcomes if not one.stranger]
+        # Here, not in each picture: of that there may be copies under other names.
+        keys = distinct(one.key for one in known)
         rows = [
-            RunRow(one.key, one.path, one.label or "", one.answer, {"found": float(one.found)})
-            for one in self.outcomes
-            if not one.stranger
+            RunRow(key, one.path, one.label or "", one.answer, {"found": float(one.found)})
+            for key, one in zip(keys, known, strict=True)
         ]
         return Run("boxes", tuple(rows))
 
@@ -188,15 +191,14 @@ def judge(
     whole = (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
     boxes = [item.box or whole for item in answer.objects]
     match = _match(picture.truths, answer.objects, boxes)
-    keys = distinct(f"{digest} {truth.label} {truth.box}" for truth in picture.truths)
     found = []
-    for i, (truth, key) in enumerate(zip(picture.truths, keys, strict=True)):
+    for i, truth in enumerate(picture.truths):
         item = answer.objects[match[i]] if i in match else None
         stranger = truth.label is None or truth.label not in labels
         found.append(
             TruthOutcome(
                 path=str(picture.path),
-                key=key,
+                key=f"{digest} {truth.label} {truth.box}",
                 box=truth.box,
                 label=truth.label,
                 stranger=stranger,
