@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def _read(text: str, name: str) -> Any:
-    loader = _Loader(text)
+    loader = _Loader(io.StringIO(text))  # of a text it would quote the line, passwords and all
     loader.name = name  # which its errors tell beside the line
     try:
         return loader.get_single_data()

@@ -178,6 +178,13 @@ def test_bad_files_are_explained(tmp_path: Path, text: str | bytes, message: str
     assert "\n" not in str(caught.value)
 
 
+def test_messages_do_not_quote_a_line_with_a_password(tmp_path: Path) -> None:
+    file = yaml_file(tmp_path, "index: shop\n\tdatabase: postgresql://m:secret@h/shop")
+    with pytest.raises(ConfigError, match=r"shitu\.yaml\", line 2, column 1") as caught:
+        load_config(file, environment={})
+    assert "secret" not in str(caught.value)
+
+
 def test_the_file_is_named_in_the_message(tmp_path: Path) -> None:
     file = yaml_file(tmp_path, "treshold: 1")
     with pytest.raises(ConfigError, match=r"shitu\.yaml"):

@@ -165,7 +165,8 @@ def shown(where: Path | str) -> str:
     try:
         return make_url(where).difference_update_query(_SECRETS).render_as_string()
     except (SQLAlchemyError, ValueError):
-        return re.sub("(?<=://).*", "***", where)  # a password may be anywhere in it
+        # A password may be anywhere in it; libpq takes `host=... password=...`, too.
+        return re.sub("(?is)(?<=://).*|(?<=password).*", "***", where)
 
 
 def without_password(url: str) -> str:

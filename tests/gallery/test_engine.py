@@ -134,6 +134,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path, add: Add) -> None:
         ("postgres://me:secret@host/shop", "write sqlite:.* or postgresql:"),
         ("postgresql://me:secret@host:port/shop", "no database for a gallery"),
         (" postgresql://me:secret@host/shop", "no database for a gallery"),
+        ("host=here Password = 'secret' dbname=shop", "host=here .*no database for a gallery"),
         ("postgresql+nodriver://me:secret@host/shop", "check its URL"),
     ],
 )
