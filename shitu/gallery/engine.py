@@ -73,6 +73,11 @@ _SENTENCES = (
     ("connection to server", _AWAY),
     ("failed to resolve", _AWAY),
     ("closed the connection", _AWAY),
+    (
+        "idle-in-transaction timeout",
+        "{where} gave up a change ({why}): allow it more time by the server's "
+        "`idle_in_transaction_session_timeout`",
+    ),
     ("terminating connection", _AWAY),
     ("connection is closed", _AWAY),
     ("connection is lost", _AWAY),

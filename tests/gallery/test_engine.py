@@ -156,6 +156,11 @@ def test_a_driver_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.Monk
         ('character with byte sequence 0xe3 has no equivalent in encoding "LATIN1"', "UTF8"),
         ("bigint out of range", "no number so large"),
         ("canceling statement due to statement timeout", "more time by the server's"),
+        (
+            "terminating connection due to idle-in-transaction timeout",
+            "more time by the server's `idle_in_transaction_session_timeout`",
+        ),
+        ("terminating connection due to administrator command", "cannot be reached"),
     ],
 )
 def test_what_a_server_says_is_told_with_the_next_step(why: str, sentence: str) -> None:
