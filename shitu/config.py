@@ -284,4 +284,5 @@ def _convert(name: str, value: object, place: str) -> Any:
             return os.fspath(value)
     except ValueError:
         pass
-    raise ConfigError(f"Setting {name} in {place} is {value!r}; a value of type {kind} is needed.")
+    said = "no URL" if name == "database" else repr(value)  # that may hold a password
+    raise ConfigError(f"Setting {name} in {place} is {said}; a value of type {kind} is needed.")

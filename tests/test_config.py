@@ -178,10 +178,24 @@ def test_bad_files_are_explained(tmp_path: Path, text: str | bytes, message: str
     assert "\n" not in str(caught.value)
 
 
-def test_messages_do_not_quote_a_line_with_a_password(tmp_path: Path) -> None:
-    file = yaml_file(tmp_path, "index: shop\n\tdatabase: postgresql://m:secret@h/shop")
-    with pytest.raises(ConfigError, match=r"shitu\.yaml\", line 2, column 1") as caught:
-        load_config(file, environment={})
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "index: shop\n\tdatabase: postgresql://m:secret@h/shop",
+            r"shitu\.yaml\", line 2, column 1",
+        ),
+        (
+            "database: {url: postgresql://m:secret@h/shop}",
+            "is no URL; a value of type str is needed",
+        ),
+    ],
+)
+def test_messages_do_not_quote_what_may_hold_a_password(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_config(yaml_file(tmp_path, text), environment={})
     assert "secret" not in str(caught.value)
 
 
