@@ -16,7 +16,7 @@ from shitu.evaluation.metrics import Floats
 from shitu.evaluation.runs import Run, RunRow, distinct
 from shitu.evaluation.truths import LabelledPicture, Truth
 from shitu.figures import many
-from shitu.geometry import Box, area, clip, iou
+from shitu.geometry import Box, Boxes, area, clip, intersection, iou
 from shitu.images import Image, display_path, load_image, read_bytes
 from shitu.verifier.reranking import OFF
 
@@ -187,10 +187,14 @@ def judge(
     answer: Recognition,
     labels: Collection[str],
 ) -> PictureOutcome:
-    """Match answers and truths one to one: right labels first, then by IoU."""
-    whole = (0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
-    boxes = [item.box or whole for item in answer.objects]
-    match = _match(picture.truths, answer.objects, boxes)
+    """Match answers and truths one to one: right labels first, then by IoU.
+
+    Of a true box counts what is in the picture.
+    """
+    height, width = image.shape[:2]
+    boxes = [item.box or (0.0, 0.0, float(width), float(height)) for item in answer.objects]
+    inside = clip([truth.box for truth in picture.truths], width, height)
+    match = _match(picture.truths, inside, answer.objects, boxes)
     found = []
     for i, truth in enumerate(picture.truths):
         item = answer.objects[match[i]] if i in match else None
@@ -204,19 +208,42 @@ def judge(
                 stranger=stranger,
                 located=item is not None,
                 answer=None if item is None else item.label,
-                lost_by=None if stranger else _lost_by(truth, item, answer),
+                lost_by=None if stranger else _lost_by(truth, inside[i : i + 1], item, answer),
             )
         )
-    return PictureOutcome(tuple(found), sum(item.label is not None for item in answer.objects))
+    return PictureOutcome(tuple(found), _named(picture.crowds, answer.objects, boxes, match))
+
+
+def _named(
+    crowds: Sequence[Truth],
+    objects: Sequence[RecognizedObject],
+    boxes: Sequence[Box],
+    match: Mapping[int, int],
+) -> int:
+    """How many answers have a label, but for those that find nothing in a crowd of it."""
+    right = set(match.values())
+    return sum(
+        item.label is not None and (i in right or not _in_crowd(item.label, boxes[i], crowds))
+        for i, item in enumerate(objects)
+    )
+
+
+def _in_crowd(label: str, box: Box, crowds: Sequence[Truth]) -> bool:
+    """Whether half of a box lies in one, as COCO has it."""
+    shared = intersection([box], [crowd.box for crowd in crowds if crowd.label == label])
+    return bool((shared >= ENOUGH * area([box])).any())
 
 
 def _match(
-    truths: Sequence[Truth], objects: Sequence[RecognizedObject], boxes: Sequence[Box]
+    truths: Sequence[Truth],
+    inside: Boxes,
+    objects: Sequence[RecognizedObject],
+    boxes: Sequence[Box],
 ) -> dict[int, int]:
     """Answer of each truth that has one, greedily."""
     if not truths or not boxes:
         return {}
-    shared = iou([truth.box for truth in truths], boxes)
+    shared = iou(inside, boxes)
     good = np.argwhere(shared >= ENOUGH).tolist()
     good.sort(key=lambda p: (truths[p[0]].label != objects[p[1]].label, -shared[p[0], p[1]]))
     match: dict[int, int] = {}
@@ -226,14 +253,16 @@ def _match(
     return match
 
 
-def _lost_by(truth: Truth, item: RecognizedObject | None, answer: Recognition) -> str | None:
+def _lost_by(
+    truth: Truth, inside: Boxes, item: RecognizedObject | None, answer: Recognition
+) -> str | None:
     if item is not None:
         if item.label is None:
             return "unknown"
         return None if item.label == truth.label else "wrong label"
     if not answer.dropped:
         return "no box"
-    shared = iou([truth.box], [dropped.box for dropped in answer.dropped])[0]
+    shared = iou(inside, [dropped.box for dropped in answer.dropped])[0]
     best = int(shared.argmax())
     return answer.dropped[best].stage if shared[best] >= ENOUGH else "no box"
 

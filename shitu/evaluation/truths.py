@@ -29,10 +29,12 @@ class Truth:
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """A picture and all objects in it."""
+    """A picture and all objects in it; answers on a crowd of their label are neither right nor
+    wrong."""
 
     path: Path
     truths: tuple[Truth, ...]
+    crowds: tuple[Truth, ...] = ()
 
 
 def read_truths(file: Path) -> list[LabelledPicture]:
@@ -41,7 +43,7 @@ def read_truths(file: Path) -> list[LabelledPicture]:
     JSON Lines, one picture a line: `{"picture": "a.jpg", "boxes": [[left, top, right, bottom]],
     "labels": ["Cola"]}` or `{"picture": "a.jpg", "objects": [{"box": [...], "label": "Cola"}]}`
     (`image` and `path` name the picture as well); or one COCO document, whose `bbox` is left, top,
-    width, height; crowds (`iscrowd`) are no objects. The label null marks an object that no
+    width, height; with `iscrowd` it is a crowd. The label null marks an object that no
     gallery has.
 
     Raises:
@@ -173,14 +175,15 @@ def _coco(document: Mapping[str, Any], file: Path) -> list[LabelledPicture]:
         names = _by_id(document["categories"], "name", f"{where}, categories")
         files = _by_id(document["images"], "file_name", f"{where}, images")
         truths: dict[Any, list[Truth]] = {number: [] for number in files}
+        crowds: dict[Any, list[Truth]] = {number: [] for number in files}
         for number, one in enumerate(document["annotations"], 1):
-            if not int(one.get("iscrowd") or 0):  # some tools write "0"
-                place = f"{where}, annotation {number}"
-                box, label = _bbox(one["bbox"], place), _label(names[one["category_id"]], place)
-                truths[one["image_id"]].append(Truth(box, label))
+            place = f"{where}, annotation {number}"
+            box, label = _bbox(one["bbox"], place), _label(names[one["category_id"]], place)
+            kind = crowds if int(one.get("iscrowd") or 0) else truths  # some tools write "0"
+            kind[one["image_id"]].append(Truth(box, label))
         return [
-            LabelledPicture(file.parent / one["file_name"], tuple(truths[one["id"]]))
-            for one in document["images"]
+            LabelledPicture(file.parent / name, tuple(truths[number]), tuple(crowds[number]))
+            for number, name in files.items()
         ]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DatasetError(

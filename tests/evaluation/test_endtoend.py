@@ -68,6 +68,40 @@ def test_what_becomes_of_one_object(
     assert found.truths[0].found == (lost_by is None)
 
 
+def test_of_a_box_that_reaches_out_of_its_picture_the_part_inside_counts() -> None:
+    picture = LabelledPicture(Path("a.jpg"), (Truth((-20, -5, 10, 10), "cola"),))
+    found = judge(picture, "sha", CANVAS, recognition([answer(A, "cola")]), LABELS)
+    assert found.truths[0].found
+    lost = judge(picture, "sha", CANVAS, recognition(dropped=[(A, "limit")]), LABELS)
+    assert (lost.truths[0].lost_by, lost.truths[0].box) == ("limit", (-20, -5, 10, 10))
+
+
+@pytest.mark.parametrize(
+    ("box", "label", "named", "why"),
+    [
+        (B, "cola", 1, "in the crowd"),
+        ((16, 0, 24, 10), "cola", 1, "half in it"),
+        ((14, 0, 24, 10), "cola", 2, "less than half in it"),
+        (B, "tea", 2, "a crowd of another label"),
+    ],
+)
+def test_answers_in_a_crowd_of_their_label_do_not_count(
+    box: Box, label: str, named: int, why: str
+) -> None:
+    crowd = Truth((20, 0, 40, 10), "cola")
+    picture = LabelledPicture(Path("a.jpg"), (Truth(A, "cola"),), (crowd,))
+    objects = [answer(A, "cola"), answer(box, label)]
+    found = judge(picture, "sha", CANVAS, recognition(objects), LABELS)
+    assert found.named == named, why
+    assert [truth.found for truth in found.truths] == [True]
+
+
+def test_what_is_found_in_a_crowd_counts() -> None:
+    picture = LabelledPicture(Path("a.jpg"), (Truth(A, "cola"),), (Truth(A, "cola"),))
+    found = judge(picture, "sha", CANVAS, recognition([answer(A, "cola")]), LABELS)
+    assert (found.named, found.truths[0].found) == (1, True)
+
+
 def test_one_answer_finds_one_object() -> None:
     picture = LabelledPicture(Path("a.jpg"), (Truth(A, "cola"), Truth(NEAR_A, "cola")))
     found = judge(picture, "sha", CANVAS, recognition([answer(A, "cola")]), LABELS)
@@ -207,7 +241,7 @@ def test_coco_is_read(tmp_path: Path) -> None:
     }
     (tmp_path / "t.json").write_text(json.dumps(document, indent=1))
     assert read_truths(tmp_path / "t.json") == [
-        LabelledPicture(tmp_path / "x" / "a.jpg", TRUTHS[:1]),
+        LabelledPicture(tmp_path / "x" / "a.jpg", TRUTHS[:1], (Truth((0, 0, 9, 9), "cola"),)),
         LabelledPicture(tmp_path / "b.jpg", ()),
     ]
 
