@@ -16,6 +16,7 @@ from shitu.exporting.onnx_graph import to_onnx
 from shitu.exporting.parity import Pictures, Run
 from shitu.exporting.sources import Network, Source
 from shitu.exporting.suppressed import write_suppressed
+from shitu.models.exports import PADDLEX_THRESHOLD
 from shitu.models.spec import FOR_MAIN_BODIES
 from shitu.runtime.session import Float32Array
 
@@ -132,13 +133,29 @@ def describe_for_paddlex(source: Source, folder: Path) -> tuple[str, ...]:
     (folder / PADDLEX_DESCRIPTION).write_text(
         yaml.safe_dump(fields, sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
-    if preprocessing.interpolation == "linear":
+    return *_resized(source), *_unknown_below(source)
+
+
+def _resized(source: Source) -> tuple[str, ...]:
+    kind = source.preprocessing.interpolation
+    if kind == "linear":
         return ()
     made = "vectors" if source.kind == "feature" else "boxes"
     return (
-        f"{source.name} was made for pictures resized by {preprocessing.interpolation!r} "
-        f"interpolation, which {PADDLEX_DESCRIPTION} cannot say: PaddleX resizes otherwise, and "
-        f"its {made} differ a little.",
+        f"{source.name} was made for pictures resized by {kind!r} interpolation, which "
+        f"{PADDLEX_DESCRIPTION} cannot say: PaddleX resizes otherwise, and its {made} differ a "
+        "little.",
+    )
+
+
+def _unknown_below(source: Source) -> tuple[str, ...]:
+    threshold = source.fields["threshold"]
+    if source.kind == "detector" or threshold == PADDLEX_THRESHOLD:
+        return ()
+    return (
+        f"Answers of {source.name} are unknown below {threshold:g}, which {PADDLEX_DESCRIPTION} "
+        f"cannot say: give --threshold {threshold:g}, in PaddleX rec_threshold, or "
+        f"{PADDLEX_THRESHOLD:g} holds.",
     )
 
 

@@ -18,7 +18,7 @@ _PROGRAMS = ("inference.json", "inference.pdmodel", "model.json", "model.pdmodel
 _ONNX = ("inference.onnx", "model.onnx")
 _STRIDES = (8, 16, 32, 64)
 _REMEDY = "Fetch or export it again."
-_THRESHOLD = 0.5  # PaddleX' own, for names and for boxes
+PADDLEX_THRESHOLD = 0.5  # its own, for names and for boxes
 
 
 def is_export(folder: Path) -> bool:
@@ -101,7 +101,7 @@ def _whole_picture_model(
         architecture="",
         preprocessing=preprocessing,
         files=files,
-        threshold=_THRESHOLD,
+        threshold=PADDLEX_THRESHOLD,
         dim=dim,
         labels=tuple(str(label) for label in labels),
     )
@@ -115,7 +115,7 @@ def _detector(
     strides = tuple(int(stride) for stride in fields.get("fpn_stride") or _STRIDES)
     if min(strides) < 1:
         raise ValueError(f"fpn_stride is {strides}, not whole numbers above zero")
-    threshold = float(fields.get("draw_threshold", _THRESHOLD))
+    threshold = float(fields.get("draw_threshold", PADDLEX_THRESHOLD))
     if not 0 <= threshold <= 1:
         raise ValueError(f"draw_threshold is {threshold}, not between 0 and 1")
     head, sides = _head(graph, len(strides))

@@ -89,7 +89,10 @@ def test_paddle_is_a_folder_as_paddlex_has_them(tmp_path: Path) -> None:
     assert set(summary.files) == {"inference.json", "inference.pdiparams", "inference.yml"}
     read = read_folder(tmp_path / "out")
     assert (read.name, read.kind) == (FEATURE, "feature")
-    assert summary.notes[0].endswith("PaddleX resizes otherwise, and its vectors differ a little.")
+    resized, unknown = summary.notes
+    assert resized.endswith("PaddleX resizes otherwise, and its vectors differ a little.")
+    assert f"give --threshold {spec.threshold:g}, in PaddleX rec_threshold" in unknown
+    assert (spec.threshold, read.threshold) == (0.34, 0.5)
     files = (read.files[key].path for key in ("program", "weights"))
     found = PaddleInferenceSession(*files).run(spec.preprocessing([made_up(99)]))
     for a, b in zip(found, original(FEATURE, "feature", made_up(99)), strict=True):
