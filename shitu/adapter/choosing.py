@@ -125,7 +125,7 @@ def choose(
     best = _best(trials)
     measured = len(some), int(compact.max()) + 1
     if best is None:
-        reason = "none of the maps names more references rightly, of old labels and of new ones"
+        reason = "none of the maps surely helps the items that there are without hurting new ones"
         return Choice(None, None, trials, reason, *measured)
     recipe = next(recipe for recipe in recipes if recipe.name == trials[best].name)
     trials = tuple(

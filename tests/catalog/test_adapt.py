@@ -187,7 +187,10 @@ def test_a_map_that_stays_where_no_new_one_helps_is_said_to(
     catalog = lit_shop.open()
     monkeypatch.setattr("shitu.adapter.choosing._SURE", 1e9)
     monkeypatch.setattr("shitu.adapter.choosing._SURE_BY_RANKS", 1e9)
-    assert catalog.adapt(far=0.02).reason.endswith("of old labels and of new ones")
+    told = catalog.adapt(far=0.02)
+    assert told.choice is not None
+    assert any(trial.gain > 0 for trial in told.choice.trials), "but may be chance"
+    assert told.reason.endswith("surely helps the items that there are without hurting new ones")
     monkeypatch.undo()
     catalog.adapt(far=0.02)
     monkeypatch.setattr("shitu.adapter.choosing._SURE", 1e9)
