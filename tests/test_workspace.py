@@ -15,6 +15,7 @@ from shitu import Workspace
 from shitu.adapter import Adapter
 from shitu.calibration import Calibration
 from shitu.catalog import Catalog
+from shitu.catalog.comparison import Comparison
 from shitu.catalog.learning import view_of, write_adapter, write_calibration
 from shitu.embedder import Embedder
 from shitu.errors import (
@@ -212,6 +213,8 @@ def test_a_gallery_of_another_model_is_listed_and_not_recognised_with(
         (lambda shop: shop.detect("a.jpg"), "images has to be a list, not str"),
         (lambda shop: shop.embed(None), "crops has to be a list, not NoneType"),
         (lambda shop: shop.migrate(3), "model has to be a path, not int"),
+        (lambda shop: shop.migrate("x", back=True), "migrate takes a model, .*, or back alone"),
+        (lambda shop: shop.migrate(detector="none", back=True), "migrate takes a model, .* alone"),
         (lambda shop: shop.bench(3), "model has to be a path, not int"),
         (lambda shop: shop.bench("x", pictures=3), "pictures has to be a path, not int"),
         (lambda shop: shop.bench("x", runs="3"), "runs has to be a whole number, not str"),
@@ -314,6 +317,23 @@ def test_a_false_accept_rate_that_is_none(shop: Workspace, far: float) -> None:
     with pytest.raises(ConfigError, match="far is"):
         shop.adapt(far=far)
     assert shop.catalog.gallery.head().generation == generation
+
+
+@pytest.mark.parametrize("max_loss", [-0.1, 1.5, float("nan")])
+def test_a_loss_that_is_no_share_is_refused(shop: Workspace, max_loss: float) -> None:
+    with pytest.raises(ConfigError, match=r"max_loss is .*: give a share from 0 to 1, or None"):
+        shop.migrate(detector="none", max_loss=max_loss)
+
+
+def test_who_goes_back_is_not_held_by_a_loss(
+    shop: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worse = Comparison(4, 0.5, 4, recall_before=1.0, recall_after=0.5)
+    monkeypatch.setattr("shitu.catalog.migration.compare_spaces", lambda *_: worse)
+    assert shop.migrate(detector="none").outcome == "refused"
+    assert shop.migrate(detector="none", max_loss=None).outcome == "switched"
+    assert shop.migrate(back=True, max_loss=0.02).outcome == "refused"
+    assert shop.migrate(back=True).outcome == "switched"
 
 
 @pytest.mark.parametrize("as_of", [None, 2])

@@ -12,7 +12,7 @@ from shitu.catalog.learning import forget_bare_map, learnt_elsewhere
 from shitu.catalog.reembedding import Progress, Reembedding
 from shitu.catalog.requerying import embed_queries
 from shitu.catalog.summaries import Skipped
-from shitu.errors import GalleryError, ModelError
+from shitu.errors import ConfigError, GalleryError, ModelError
 from shitu.figures import many
 from shitu.gallery import Space
 from shitu.gallery.gallery import Gallery
@@ -86,8 +86,11 @@ def migrate(
         progress: called with the number of references that have their vector, and of all.
 
     Raises:
+        ConfigError: `max_loss` is no share.
         GalleryError: there is nothing in the gallery yet.
     """
+    if max_loss is not None and not 0 <= max_loss <= 1:
+        raise ConfigError(f"max_loss is {max_loss}: give a share from 0 to 1, or None for any")
     old, new = gallery.active_space(), describer.space
     if old is None:
         raise GalleryError(

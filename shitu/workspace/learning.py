@@ -175,10 +175,15 @@ class Learning(Wiring):
         Args:
             model: name or folder of the feature extractor to go to; None keeps the present one.
             detector: the same for the detector, `none` for whole pictures.
-            back: go back to the models that were in use before the last migration instead.
+            back: go back to the models that were in use before the last migration instead; however
+                much recall falls, unless `max_loss` is among the options.
             progress: called with the number of references that have their vector, and of all.
             options: see `shitu.catalog.migration.migrate`.
         """
+        if back and (model is not None or detector is not None):
+            raise TypeError("migrate takes a model, a detector or both, or back alone")
+        if back:
+            options = {"max_loss": None, **options}
         with self._catalog_of_any_model() as catalog:
             describer = self._before(catalog) if back else self._beside(catalog, model, detector)
             summary = catalog.migrate(describer, progress=progress, **options)
