@@ -12,10 +12,15 @@ from pathlib import Path
 from shitu.errors import ImageError
 from shitu.images.names import advice, cannot, display_path, natural_key
 
+_RAW = frozenset(
+    {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".rw2", ".raf", ".pef"}
+    | {".srw", ".x3f", ".3fr", ".iiq"}
+)
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".bmp", ".dib", ".gif"}
-    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k"}
+    | {".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".jp2", ".j2k", ".mpo"}
     | {".heic", ".heif", ".hif"}  # of phones; not read, but never left out unsaid
+    | _RAW  # nor these, of cameras
 )
 
 _MOST_BYTES = 2 * 10**9  # well above MAX_PIXELS of any format; a video by mistake has more
@@ -25,7 +30,8 @@ def read_bytes(path: Path | str) -> bytes:
     """Read a whole file.
 
     Raises:
-        ImageError: there is none, it may not be read, is not a regular file, or has over 2 GB.
+        ImageError: there is none, it may not be read, is not a regular file, has over 2 GB, or is
+            a raw photo by its name.
     """
     called = display_path(path)
     try:
@@ -35,6 +41,8 @@ def read_bytes(path: Path | str) -> bytes:
             raise ImageError(f"{called} is a folder, not a picture: name a file in it.")
         if not stat.S_ISREG(mode):  # reading a pipe could wait for ever
             raise ImageError(f"{called} is not a regular file: copy the picture to a file first.")
+        if Path(path).suffix.lower() in _RAW:  # some would open, as the small preview in them
+            raise ImageError(f"{called} is a raw photo: convert it to JPEG or PNG.")
         if status.st_size > _MOST_BYTES:
             size = f"{status.st_size / 1e9:,.1f} GB"
             raise ImageError(f"{called} has {size}, more than any picture: check the name.")
@@ -62,7 +70,7 @@ def find_images(
     Known by their extension, in any case. Hidden files and folders are left out. Linked folders
     are followed, but every folder is listed once, under its own name where it has one in here. A
     link to nowhere or in a circle, a pipe and a socket are listed, so that whoever opens one says
-    so; and so is a HEIC photo.
+    so; and so are HEIC and raw photos.
 
     Args:
         closed: told each folder below this one that cannot be listed, and why; None: that ends it.

@@ -311,6 +311,7 @@ def test_what_cannot_be_used_is_listed_with_a_reason_and_the_rest_goes_in(
         "tea/torn.png": (whole[: len(whole) // 2], "torn.png"),
         "coffee/noise.jpg": (b"\xff\xd8\xff" + b"\xa5" * 500, "noise.jpg"),
         "coffee/phone.HEIC": (b"\0\0\0\x18ftypheic" + b"\0" * 40, "convert it to JPEG"),
+        "coffee/camera.DNG": (whole, "is a raw photo: convert it to JPEG"),
     }
     for name, (data, _) in wrong.items():
         (tea_shop.photos / name).write_bytes(data)

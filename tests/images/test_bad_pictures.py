@@ -55,6 +55,14 @@ def test_no_picture(data: bytes, said: str, why: str) -> None:
     assert said in sentence(data), why
 
 
+def test_of_a_raw_photo_the_small_preview_is_not_taken(tmp_path: Path) -> None:
+    data = tiff((2, 1), bytes(2))
+    assert load_image(data).shape == (1, 2, 3)
+    (tmp_path / "a.NEF").write_bytes(data)
+    with pytest.raises(ImageError, match=r"a\.NEF is a raw photo: convert it to JPEG or PNG\.$"):
+        load_image(tmp_path / "a.NEF")
+
+
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
 @pytest.mark.parametrize("kind", KINDS)
 def test_cut_off(kind: str, share: float, capfd: pytest.CaptureFixture[str]) -> None:
