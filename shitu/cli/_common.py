@@ -57,6 +57,8 @@ class FilePath(click.Path):
 class NumberRange(click.FloatRange):
     """A number between two; `nan`, which is neither below nor above any other, is none."""
 
+    name = "number"  # "valid float range" says nothing to whoever typed a word
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
@@ -65,6 +67,12 @@ class NumberRange(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value!r} is no number", param, ctx)
         return number
+
+
+class CountRange(click.IntRange):
+    """A whole number between two."""
+
+    name = "whole number"
 
 
 def threads_option(command: _Command) -> _Command:

@@ -141,7 +141,7 @@ def _print_boxes(report: BoxReport) -> None:
 
     missed = [(STAGES.get(key, key), str(count)) for key, count in report.missed.items()]
     if missed:
-        echo(table((f"missed, of {report.truths} objects", ""), missed))
+        echo(table((f"missed, of {many(report.truths, 'object')}", ""), missed))
         echo("")
     rows = [
         (name, f"{getattr(report, key):.3f}", interval_text(report.intervals.get(key)))

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from shitu.cli._common import (
+    CountRange,
     FilePath,
     echo,
     json_option,
@@ -27,7 +28,7 @@ from shitu.figures import many
     type=FilePath(exists=True),
     help="Picture or folder of pictures to show.  [default: made-up ones]",
 )
-@click.option("--runs", type=click.IntRange(1), default=20, help="Pictures timed.  [default: 20]")
+@click.option("--runs", type=CountRange(1), default=20, help="Pictures timed.  [default: 20]")
 @click.option("--engine", help="What runs the network.  [default: auto]")
 @threads_option
 @json_option

@@ -10,6 +10,7 @@ import click
 
 from shitu.cli._common import (
     PAGE,
+    CountRange,
     FilePath,
     index_options,
     json_option,
@@ -69,7 +70,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--resamples",
-    type=click.IntRange(min=0),
+    type=CountRange(min=0),
     default=1000,
     show_default=True,
     help="Bootstrap resamples for the 95 % intervals; 0: no intervals.",
@@ -112,7 +113,7 @@ def eval_recall(
     from shitu.evaluation.runs import RUN, load_run
 
     if (queries is None) == (boxes is None):
-        raise click.UsageError("Give --queries or --boxes.", context)
+        raise click.UsageError("Give either --queries or --boxes.", context)
     if boxes is not None and (exclude_leaks or by_label):
         option = "--exclude-leaks" if exclude_leaks else "--by-label"
         raise click.UsageError(f"{option} is for --queries.", context)

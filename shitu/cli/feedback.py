@@ -10,6 +10,7 @@ import click
 
 from shitu.cli._common import (
     PAGE,
+    CountRange,
     FilePath,
     echo,
     force_option,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: shitu review --limit 20 --html review.html")
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=CountRange(min=1),
     default=20,
     show_default=True,
     help="So many, the most ambiguous first.",

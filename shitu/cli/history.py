@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from shitu.cli._common import (
+    CountRange,
     echo,
     force_option,
     index_options,
@@ -33,7 +34,7 @@ _TAKEN_BACK = {
 
 @click.command(epilog="Example: shitu history 'Cola, 0.33 l' --limit 10")
 @click.argument("item", required=False)
-@click.option("--limit", type=click.IntRange(min=1), help="Show only so many, the newest.")
+@click.option("--limit", type=CountRange(min=1), help="Show only so many, the newest.")
 @index_options
 @json_option
 @click.pass_context
@@ -59,7 +60,7 @@ def _one_line(text: str) -> str:
 
 
 @click.command(epilog="Example: shitu undo")
-@click.argument("generation", type=click.IntRange(min=1), required=False)
+@click.argument("generation", type=CountRange(min=1), required=False)
 @moment_option("--back-to", "Undo all changes since then, in one; a day means its end.")
 @force_option
 @index_options

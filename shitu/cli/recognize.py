@@ -144,7 +144,7 @@ def _say_what_failed(failed: int, pictures: int, closed: dict[Path, str]) -> Non
     for folder, problem in closed.items():
         say_skipped("skipped", folder, problem)
     if failed:
-        say(f"{failed} of {pictures} pictures skipped.")
+        say(f"{failed} of {many(pictures, 'picture')} skipped.")
     if closed:
         say(f"{many(len(closed), 'folder')} skipped.")
 
