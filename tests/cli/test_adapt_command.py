@@ -42,7 +42,7 @@ def test_too_few_references_are_an_error_that_says_what_is_missing(
 @pytest.mark.parametrize("command", ["adapt", "calibrate"])
 def test_a_gallery_of_older_weights_is_said_to_be_one(run: Run, shop: Path, command: str) -> None:
     arguments = (command, "--dry-run", "--far", "0.2", "--index", shop / "index")
-    assert "Note" not in run(*arguments).stderr
+    assert "the gallery in" not in run(*arguments).stderr
     with closing(sqlite3.connect(shop / "index" / "gallery.db")) as connection, connection:
         connection.execute("UPDATE spaces SET fingerprint = 'older'")
     said = run(*arguments).stderr
