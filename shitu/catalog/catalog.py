@@ -172,9 +172,17 @@ class Catalog:
         Raises:
             SpaceMismatch: they are.
         """
+        if self._describer is not None:
+            self.require_space(self._describer.space)
+
+    def require_space(self, wanted: Space) -> None:
+        """Refuse to go on where the vectors are of another space.
+
+        Raises:
+            SpaceMismatch: they are.
+        """
         space = self.gallery.active_space()
-        wanted = self._describer.space if self._describer is not None else space
-        if space is not None and wanted is not None and space.fingerprint != wanted.fingerprint:
+        if space is not None and space.fingerprint != wanted.fingerprint:
             raise self._mismatch(space, wanted)
 
     def _mismatch(self, space: Space, wanted: Space) -> SpaceMismatch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shitu.telling import Told
@@ -44,6 +44,14 @@ class CheckReport(Told):
         """What was found, and whether all is well; see `Told`."""
         said = {"problems": list(self.problems), "notes": list(self.notes)}
         return {"ok": not self.problems, **super().to_dict(), **said}
+
+    def with_notes(self, name: str, notes: tuple[str, ...]) -> CheckReport:
+        """The same with more to know about a part."""
+        parts = [
+            replace(part, notes=(*part.notes, *notes)) if part.name == name else part
+            for part in self.parts
+        ]
+        return replace(self, parts=tuple(parts))
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from shitu.arguments import list_of, name_of, number_of, path_of
 from shitu.candidates import Decider, depth
 from shitu.deciding import Rule
-from shitu.errors import ItemNotFound
+from shitu.errors import GalleryError, ItemNotFound, ModelError, SpaceMismatch
 from shitu.geometry import Box
 from shitu.models.spec import ModelSpec
 from shitu.networks import SEVERAL
@@ -20,7 +20,7 @@ from shitu.workspace.recognising import Recognising
 from shitu.workspace.wiring import Progress, towards
 
 if TYPE_CHECKING:
-    from shitu.catalog import CheckReport
+    from shitu.catalog import Catalog, CheckReport
     from shitu.catalog.golden import GoldenAnswer, GoldenSummary
     from shitu.choosing import Choice
     from shitu.choosing.diagnosis import Diagnosis
@@ -195,4 +195,15 @@ class Judging(Recognising):
         self._require_open()
         config = self.config
         with Catalog.open(self._folder, url=config.database, read_only=not repair) as catalog:
-            return catalog.check(repair=repair, full=full, progress=progress)
+            report = catalog.check(repair=repair, full=full, progress=progress)
+            return report.with_notes("vectors", self._other_models(catalog))
+
+    def _other_models(self, catalog: Catalog) -> tuple[str, ...]:
+        """Why the models in use cannot look anything up in this gallery."""
+        try:
+            catalog.require_space(self._lineup_for(catalog.gallery.active_space()).space())
+        except (ModelError, SpaceMismatch) as error:
+            return (str(error),)
+        except GalleryError:  # which is more than a note
+            pass
+        return ()

@@ -230,13 +230,18 @@ class Wiring:
         return self._networks.lineup
 
     def _lineup(self) -> Lineup:
-        feature, detector = self.config.feature_model, self.config.detector_model
         if not self._takes_the_gallerys_models:
-            return Lineup(feature or FEATURE_MODEL, detector or DETECTOR_MODEL)
+            return self._lineup_for(None)
         with contextlib.suppress(IndexNotFound):
-            space = self.catalog.gallery.active_space()
-            return Lineup() if space is None else lineup_of(space)
+            return self._lineup_for(self.catalog.gallery.active_space())
         return Lineup()
+
+    def _lineup_for(self, space: Space | None) -> Lineup:
+        """The models that look pictures up in this space."""
+        if not self._takes_the_gallerys_models:
+            feature, detector = self.config.feature_model, self.config.detector_model
+            return Lineup(feature or FEATURE_MODEL, detector or DETECTOR_MODEL)
+        return Lineup() if space is None else lineup_of(space)
 
     @property
     def _takes_the_gallerys_models(self) -> bool:

@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 
 Run = Callable[..., Result]
@@ -41,6 +42,32 @@ def test_json_names_everything(shop: Path, run: Run) -> None:
     assert (report["ok"], len(report["problems"])) == (False, report["references"])
     assert len(report["notes"]) == 1
     assert report["parts"][0] == {"name": "database", "checked": 1, "problems": [], "notes": []}
+
+
+def test_a_gallery_of_other_models_than_those_in_use_is_noted_and_left_alone(
+    shop: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run("check", "--index", shop / "index")
+    assert "the gallery in" not in whole.stderr
+    before = {path: path.read_bytes() for path in (shop / "index").glob("*.[fj]*")}
+    monkeypatch.setenv("SHITU_DETECTOR_MODEL", "none")
+    result = run("check", "--index", shop / "index")
+    assert result.exit_code == 0, result.output
+    assert "note: the gallery in" in result.stderr
+    assert "was built with another feature model, detector or crop" in result.stderr
+    monkeypatch.setenv("SHITU_DETECTOR_MODEL", "nowhere")
+    gone = run("check", "--index", shop / "index")
+    assert (gone.exit_code, "note: " in gone.stderr, "nowhere" in gone.stderr) == (0, True, True)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_gallery_of_older_weights_is_noted(shop: Path, run: Run) -> None:
+    connection = sqlite3.connect(shop / "index" / "gallery.db")
+    with connection:
+        connection.execute("UPDATE spaces SET fingerprint = 'older'")
+    connection.close()
+    said = run("check", "--index", shop / "index").stderr
+    assert "as after an update: `shitu migrate --model pplcnetv2_base_shitu`" in said
 
 
 def test_long_lists_are_cut(shop: Path, run: Run) -> None:
