@@ -409,6 +409,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _width(text: str) -> int:
+    if text.isascii():  # most cells of a long table
+        return len(text)
     from unicodedata import category, east_asian_width
 
     return sum(
