@@ -99,6 +99,11 @@ class FlatIndex:
         """Number of vectors."""
         return int(self._index.ntotal)
 
+    @property
+    def stored(self) -> int:
+        """Number of vectors that `files` writes: all of them."""
+        return self.count
+
     def ids(self) -> Integers:
         """Return all reference ids, ascending."""
         with self._lock:

@@ -155,7 +155,7 @@ def save_index(
             dim=index.dim,
             generation=generation,
             token=token,
-            count=index.count,
+            count=index.stored,
             kind=index.kind,
             files=_write_files(folder, index),
             audit=index.audit,

@@ -90,6 +90,11 @@ class SealedIndex:
         return int(np.count_nonzero(self._alive)) + self._tail.count
 
     @property
+    def stored(self) -> int:
+        """Number of vectors that `files` writes: those of the base, whatever came and went."""
+        return len(self._ids)
+
+    @property
     def worn(self) -> bool:
         """Whether so much came and went that a new base is due."""
         changed = np.count_nonzero(~self._alive) + self._tail.count

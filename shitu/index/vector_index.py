@@ -67,6 +67,10 @@ class VectorIndex(Protocol):
     def count(self) -> int:
         """Number of vectors."""
 
+    @property
+    def stored(self) -> int:
+        """Number of vectors that `files` writes."""
+
     def ids(self) -> npt.NDArray[np.int64]:
         """Return all reference ids, ascending."""
 

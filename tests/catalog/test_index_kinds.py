@@ -22,6 +22,8 @@ from shitu.index.sealed_index import SealedIndex
 if TYPE_CHECKING:
     from conftest import Shop
 
+    from shitu.index import VectorIndex
+
 pytestmark = pytest.mark.sqlite  # what is tested lies beside the database
 
 Names = Callable[[Catalog, int], str]
@@ -183,6 +185,31 @@ def test_a_worn_index_is_made_anew_and_readers_follow(
         assert not catalog._cache.index.worn  # type: ignore[union-attr]
         assert [names(catalog, seed) for seed in (5, 6, 102)] == ["nothing", "tea 6", "cocoa"]
         assert vectors_agree(catalog)
+
+
+def test_files_made_while_others_write_fit_their_manifest(
+    large_shop: Shop, monkeypatch: pytest.MonkeyPatch, vectors_agree: Agree
+) -> None:
+    large_shop.build(large_shop.open())
+    other = large_shop.open()
+    gather = cache_module.gather_index
+
+    def interrupted(*args: Any) -> Callable[[bool], VectorIndex]:
+        make = gather(*args)
+        other.remove(label="tea 3")  # while the base is made
+        other.add([large_shop.paint("cocoa/1.png", 100)], "cocoa")
+        other.add([large_shop.paint("cocoa/2.png", 101)], "cocoa")
+        return make
+
+    catalog = large_shop.open(choice=IVF)
+    with monkeypatch.context() as patch:
+        patch.setattr(cache_module, "gather_index", interrupted)
+        large_shop.build(catalog)
+    assert manifest(large_shop)["count"] == COUNT
+    again = large_shop.open()
+    assert (again.index_state, again.index_kind) == ("caught up", "ivf-sq8")
+    assert (again.count, catalog.count) == (COUNT + 1, COUNT + 1)
+    assert vectors_agree(again)
 
 
 def test_whoever_makes_a_worn_index_anew_keeps_its_kind(
