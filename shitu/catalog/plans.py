@@ -185,12 +185,10 @@ class _Undo:
         }
 
     def _keeps_some(self, item_id: int) -> bool:
-        leaving = {
-            number
-            for number, row in self._plan.references.items()
-            if row is None or row["item_id"] != item_id
-        }
-        return bool(self._now.owned(item_id) - leaving)
+        # Of each item only its own references: there may be tens of thousands of both.
+        here = {"item_id": item_id}
+        then = (self._plan.references.get(n, here) for n in self._now.owned(item_id))
+        return any(row is not None and row["item_id"] == item_id for row in then)
 
     def _undone(
         self, kind: str, number: int, was: Row | None, became: Row | None, now: Row | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,8 +100,11 @@ class _Application:
         places = {n: t.path_of(row) for n, row in rows.items() if row is not None}
         going = {n: there[n] for n in self.removed}
         self._put_aside(going, home)
+        twins = defaultdict[str, list[Path]](list)
+        for row in going.values():
+            twins[row["sha256"]].append(t.path_of(row))
         for number in self.restored:
-            places[number] = self._bring_back(rows[number] or {}, places[number], going, roots)
+            places[number] = self._bring_back(rows[number] or {}, places[number], twins, roots)
         if self.plan.root is not None:
             root = t.path_of({"path": self.plan.root})
             if root.is_dir() and home is not None and home.is_dir():
@@ -151,14 +155,12 @@ class _Application:
                 self.kept.append(path)
 
     def _bring_back(
-        self, row: Row, path: Path, going: Mapping[int, Row], roots: list[Path]
+        self, row: Row, path: Path, twins: Mapping[str, list[Path]], roots: list[Path]
     ) -> Path:
         """Move a picture to its place from wherever it is; returns where it lies then."""
-        twins = [
-            self.transaction.path_of(r) for r in going.values() if r["sha256"] == row["sha256"]
-        ]
         content = Content(row["size"], row["mtime_ns"], row["sha256"])
-        found, place = bring_back(path, content, roots, twins, self.moves.move)
+        same = twins.get(content.sha256, [])
+        found, place = bring_back(path, content, roots, same, self.moves.move)
         if found is None:
             self.missing.append(path)
         elif found != place:
