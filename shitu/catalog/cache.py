@@ -194,8 +194,8 @@ class IndexCache:
                 self.state = self._open()
                 return False
             delta = self._gallery.delta(self.space, served.head)
-            if delta is None:
-                self._rebuild()
+            if delta is None:  # whoever gave the gallery another map may have saved the index
+                self.state = self._open()
                 return False
             if delta.head == served.head:
                 return None

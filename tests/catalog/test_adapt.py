@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from fakes import FakeCropper, FakeDescriber, colours
 
 from shitu.candidates import Decider
 from shitu.catalog import Catalog, adapting, asking
+from shitu.catalog import cache as cache_module
 from shitu.catalog.asking import Photos
 from shitu.deciding import Rule
 from shitu.errors import GalleryError
@@ -106,6 +107,25 @@ def test_a_reader_notices_and_the_next_open_needs_not_rebuild(lit_shop: Shop) ->
     again = lit_shop.open()
     assert again.index_state == "loaded"
     assert _named(again) == _named(catalog)
+
+
+@pytest.mark.sqlite  # what is tested lies beside the database
+@pytest.mark.parametrize("kind", ["flat", "ivf-sq8"])
+def test_a_reader_takes_the_index_that_was_saved_for_the_map(
+    lit_shop: Shop, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    with lit_shop.open(choice=IndexChoice(kind, 0.9)) as builder:
+        lit_shop.build(builder)
+    catalog, reader = lit_shop.open(), lit_shop.open()
+    catalog.adapt(far=0.02)
+
+    def refuse(*_: object) -> NoReturn:
+        raise AssertionError("it lies there already")
+
+    monkeypatch.setattr(cache_module, "gather_index", refuse)
+    assert reader.refresh()
+    assert (reader.index_kind, reader.index_state) == (kind, "loaded")
+    assert _named(reader) == _named(catalog)
 
 
 def test_off_goes_back_to_what_was(lit_shop: Shop) -> None:
