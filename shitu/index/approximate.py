@@ -33,7 +33,8 @@ class Kind:
 
     Attributes:
         make: an empty index for vectors of a dimension, of which there will be so many.
-        settings: the parameters of a search, from effort and selector (None: everything).
+        settings: the parameters of a search, from effort, how many are to be found, and selector
+            (None: everything).
         most: the highest effort that makes sense for an index.
         candidates: how many to take from it so that the k nearest are among them.
         code: bytes of one vector at the end of the file.
@@ -42,7 +43,7 @@ class Kind:
     """
 
     make: Callable[[int, int], Any]
-    settings: Callable[[int, Any], Any]
+    settings: Callable[[int, int, Any], Any]
     most: Callable[[Any], int]
     candidates: Callable[[int], int]
     code: Callable[[Any], int]
@@ -72,7 +73,7 @@ def search(
     """
     bits = None if alive is None else np.packbits(alive, bitorder="little")
     selector = None if bits is None else faiss.IDSelectorBitmap(bits)
-    settings = kind.settings(effort, selector)
+    settings = kind.settings(effort, fetch, selector)
     # Comparing one query with the centres of the lists is quicker done alone than shared out:
     # where other processes are busy, threads wait for each other for tens of milliseconds.
     with _threads(1) if len(queries) <= _FEW else nullcontext():
@@ -142,17 +143,18 @@ def _parts(**parts: Any) -> dict[str, Any]:
     return {name: value for name, value in parts.items() if value is not None}
 
 
-def _ivf_settings(effort: int, selector: Any) -> Any:
+def _ivf_settings(effort: int, _fetch: int, selector: Any) -> Any:
     return faiss.SearchParametersIVF(**_parts(nprobe=effort, sel=selector))
 
 
-def _rabitq_settings(effort: int, selector: Any) -> Any:
+def _rabitq_settings(effort: int, _fetch: int, selector: Any) -> Any:
     inner = faiss.IVFRaBitQSearchParameters(**_parts(nprobe=effort, qb=8, sel=selector))
     return faiss.SearchParametersPreTransform(index_params=inner)
 
 
-def _hnsw_settings(effort: int, selector: Any) -> Any:
-    return faiss.SearchParametersHNSW(**_parts(efSearch=effort, sel=selector))
+def _hnsw_settings(effort: int, fetch: int, selector: Any) -> Any:
+    # It holds no more candidates than this, whatever is to be found among them.
+    return faiss.SearchParametersHNSW(**_parts(efSearch=max(effort, fetch), sel=selector))
 
 
 def _inner(index: Any) -> Any:

@@ -92,6 +92,18 @@ def test_it_finds_what_it_promised_with_exact_scores(built: SealedIndex) -> None
         assert (np.diff(scores) <= 0).all()
 
 
+def test_of_many_neighbours_a_graph_finds_as_many() -> None:
+    vectors = clustered(4000, 64)
+    index = SealedIndex.build("hnsw", numbers(4000), vectors, 0.9)
+    asked = audit_module.disturbed(vectors, 100, 0.3)
+    found, wanted = index.search(asked, 300), flat_like(index).search(asked, 300)
+    pairs = zip(found.reference_ids, wanted.reference_ids, strict=True)
+    shares = [len(np.intersect1d(*pair)) / 300 for pair in pairs]
+    assert index.audit is not None
+    assert index.audit.effort < 300
+    assert np.mean(shares) > 0.9
+
+
 def test_what_came_later_is_found_and_what_went_is_not(index: SealedIndex) -> None:
     new, later = np.array([5, 6, 10_000]), clustered(3, seed=9)
     index.add(new, later)
