@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.parts import KINDS, PARTS
+from benchmarks.parts import KINDS, PARTS, PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.sections import Section
@@ -127,6 +127,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     verifier.add_argument("--per-label", type=int, default=8, help="of grocery, in the gallery")
     verifier.add_argument("--queries", type=int, default=400, help="of grocery")
+    verifier.add_argument(
+        "--whole",
+        nargs="+",
+        choices=PROTOCOLS,
+        help="of grocery: all of it, as eval-recall answers",
+    )
     verifier.set_defaults(measure=_verifier)
 
     for command in (quality, sample, adapted, speed, paddlex, gallery, verifier):
@@ -157,11 +163,14 @@ def _adapted(arguments: argparse.Namespace) -> list[Section]:
 
 
 def _verifier(arguments: argparse.Namespace) -> list[Section]:
+    from benchmarks.checked import measure_checked
     from benchmarks.unharmed import measure_unharmed
     from benchmarks.verifier import measure_verifier
 
     if arguments.grocery is not None:
         folder = arguments.grocery / "grocery"
+        if arguments.whole:
+            return measure_checked(folder, arguments.whole)
         return measure_unharmed(folder, arguments.per_label, arguments.queries)
     return measure_verifier(
         arguments.pictures, arguments.packages, arguments.photos, arguments.seed

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.checked import build
 from benchmarks.grocery import read_grocery
 from benchmarks.progress import progress
 from benchmarks.sections import Section
@@ -33,8 +34,7 @@ def measure_unharmed(grocery: Path, per_label: int, queries: int) -> list[Sectio
     every = max(1, len(found.test) // queries)
     asked = found.test[::every][:queries]
     with tempfile.TemporaryDirectory() as folder:
-        index = Path(folder) / "index"
-        _build(gallery, Path(folder))
+        index = build(gallery, Path(folder))
         results = {mode: list(_recognize(index, asked, mode)) for mode in _MODES}
     values = [_values(mode, asked, results[mode], results["off"]) for mode in _MODES]
     title = (
@@ -43,13 +43,6 @@ def measure_unharmed(grocery: Path, per_label: int, queries: int) -> list[Sectio
     )
     rows = [[v if isinstance(v, str) else f"{v:.3f}" for v in row.values()] for row in values]
     return [Section("unharmed", values, title, tuple(values[0]), rows)]
-
-
-def _build(gallery: Sequence[Query], folder: Path) -> None:
-    lines = [f"{query.path.resolve()}\t{query.label}" for query in gallery]
-    (folder / "list.txt").write_text("\n".join(lines), encoding="utf-8")
-    with Workspace(folder / "index") as shop:
-        shop.build(folder / "list.txt")
 
 
 def _recognize(index: Path, queries: Sequence[Query], mode: str) -> Iterator[Recognition]:

@@ -146,3 +146,23 @@ def test_labelled_sets_must_be_given(
     said = capsys.readouterr()
     assert said.out == ""
     assert "--labelled" in said.err
+
+
+def test_protocols_as_eval_recall_answers_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHITU_THREADS", "1")
+    monkeypatch.setenv("SHITU_DETECTOR_MODEL", "none")
+    monkeypatch.setenv("SHITU_FEATURE_MODEL", str(folder / "own"))
+    typed = ["bench", "verifier", "--grocery", str(folder / "data"), "--whole", "a", "c", "--json"]
+    monkeypatch.setattr(sys, "argv", typed)
+    assert main() == 0
+    rows = json.loads(capsys.readouterr().out)["checked"]
+    assert [(row["pictures"][:3], row["verify"]) for row in rows] == [
+        ("(a)", "off"),
+        ("(a)", "auto"),
+        ("(c)", "off"),
+        ("(c)", "auto"),
+    ]
+    assert all(row["R@1"] == 1.0 for row in rows)
+    assert all(row["named right"] + row["named wrong"] <= 1.0 for row in rows)
