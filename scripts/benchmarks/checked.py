@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import click
-
 from benchmarks.grocery import Grocery, read_grocery
 from benchmarks.parts import PROTOCOLS
 from benchmarks.sections import Section
+from shitu.cli._common import progress_bar
 from shitu.evaluation.report import RetrievalReport
 from shitu.evaluation.retrieval import Query
 from shitu.workspace import Workspace
@@ -59,11 +57,8 @@ def build(gallery: Sequence[Query], folder: Path) -> Path:
 
 
 def _evaluate(index: Path, queries: Sequence[Query], mode: str) -> RetrievalReport:
-    bar = click.progressbar(
-        length=len(queries), label=f"verify {mode}", file=sys.stderr, hidden=not sys.stderr.isatty()
-    )
-    with Workspace(index, verify=mode) as shop, bar:
-        return shop.evaluate(queries, progress=lambda done, _: bar.update(done - bar.pos))
+    with Workspace(index, verify=mode) as shop, progress_bar(f"verify {mode}") as told:
+        return shop.evaluate(queries, progress=told)
 
 
 def _shares(report: RetrievalReport) -> dict[str, float]:

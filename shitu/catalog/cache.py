@@ -190,11 +190,10 @@ class IndexCache:
         """Apply what was committed since; None: nothing, True: some, False: all made anew."""
         with self._lock:
             served = self._served
-            if served is None:  # the change before was interrupted
-                self.state = self._open()
-                return False
-            delta = self._gallery.delta(self.space, served.head)
-            if delta is None:  # whoever gave the gallery another map may have saved the index
+            delta = None if served is None else self._gallery.delta(self.space, served.head)
+            # The change before was interrupted, or the gallery has another map, for which whoever
+            # gave it may have saved the index.
+            if served is None or delta is None:
                 self.state = self._open()
                 return False
             if delta.head == served.head:

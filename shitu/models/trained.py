@@ -9,12 +9,12 @@ from typing import Any
 
 from shitu.errors import ModelError
 from shitu.models.catalogue import FEATURE, MAIN_BODY
+from shitu.models.exports import PADDLEX_THRESHOLD
 from shitu.models.operators import detector_preprocessing, feature_preprocessing
 from shitu.models.pdparams import Arrays, read_pdparams
 from shitu.models.spec import ModelFile, ModelSpec, sha256_of
 
 SUFFIX = ".pdparams"
-_NAME_THRESHOLD = 0.5  # PaddleX' own
 _REMEDY = "Fetch or train it again."
 
 
@@ -77,7 +77,7 @@ def read_trained(path: Path, sha256: str | None = None, remedy: str = _REMEDY) -
         return ModelSpec(
             **fields,
             preprocessing=feature_preprocessing(operators),
-            threshold=_NAME_THRESHOLD,
+            threshold=PADDLEX_THRESHOLD,
             dim=512,
         )
     return ModelSpec(

@@ -230,11 +230,11 @@ class Wiring:
         return self._networks.lineup
 
     def _lineup(self) -> Lineup:
-        if not self._takes_the_gallerys_models:
-            return self._lineup_for(None)
-        with contextlib.suppress(IndexNotFound):
-            return self._lineup_for(self.catalog.gallery.active_space())
-        return Lineup()
+        space = None
+        if self._takes_the_gallerys_models:
+            with contextlib.suppress(IndexNotFound):
+                space = self.catalog.gallery.active_space()
+        return self._lineup_for(space)
 
     def _lineup_for(self, space: Space | None) -> Lineup:
         """The models that look pictures up in this space."""

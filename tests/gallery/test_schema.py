@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
@@ -63,14 +63,6 @@ def old(tmp_path: Path, add: Add) -> Path:
     return file
 
 
-@contextmanager
-def memory() -> Iterator[Connection]:
-    engine = create_engine("sqlite://")
-    with engine.begin() as connection:
-        yield connection
-    engine.dispose()
-
-
 @pytest.fixture
 def new(
     database: str | None, request: pytest.FixtureRequest
@@ -99,9 +91,12 @@ def test_the_steps_lead_to_the_tables_that_a_new_gallery_gets(
         assert stepwise.execute(keys).all() == direct.execute(keys).all()
 
 
-def test_an_id_is_never_used_twice_however_the_tables_were_made() -> None:
+@pytest.mark.sqlite
+def test_an_id_is_never_used_twice_however_the_tables_were_made(
+    new: Callable[[], AbstractContextManager[Connection]],
+) -> None:
     counted = text("SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%' ORDER BY name")
-    with memory() as stepwise, memory() as direct:
+    with new() as stepwise, new() as direct:
         migrations.upgrade(stepwise, 0)
         migrations.migrate(direct)
         assert len(direct.execute(counted).all()) == 7
